@@ -1,0 +1,29 @@
+//! The words of cost allocation and the arithmetic on them.
+//!
+//! In: nothing but the standard library, decimals and dates. Out: the values every stage speaks in.
+//! Absent: clocks, sockets, tables, topics, vendors, `async`.
+//!
+//! * A **tenant** is one bill to explain; a **day** is one UTC calendar date of it, the unit of all work.
+//! * A **revision** of a day is everything needed to allocate it, numbered, replacing the one before.
+//! * A **billing line** is what was charged; **resources** and **identities** are the inventory that
+//!   overlapped the day; a **metric value** is usage summed over the whole day.
+//! * A **rule book** says, for each product type, whom to ask and how to split.
+//! * A **chargeback row** is one identity's part of one billing line, with the reason.
+
+pub mod amount;
+pub mod billing;
+pub mod chargeback;
+pub mod day;
+pub mod inventory;
+pub mod rule;
+pub mod seal;
+pub mod usage;
+
+pub use amount::{Amount, AmountError};
+pub use billing::BillingLine;
+pub use chargeback::{ChargebackRow, CostType, DayAllocated, Outcome, Target};
+pub use day::{Day, TenantDay};
+pub use inventory::{Identity, Lifetime, Resource};
+pub use rule::{RuleBook, Usage};
+pub use seal::{DaySealed, Reason};
+pub use usage::{MetricValue, Subject};

@@ -1,0 +1,4 @@
+//! Tributary: Kafka-native cost allocation. ARCHITECTURE.md is the map of this crate.
+
+pub mod clock;
+pub mod domain;

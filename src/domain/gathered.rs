@@ -1,0 +1,74 @@
+//! What the gather stage remembers between cycles, in its own compacted topic.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Day, Lifetime};
+
+/// One memory of the gather stage. Topic `gather-state`, compacted; key `<tenant>/day/<date>`,
+/// `<tenant>/resource/<id>`, `<tenant>/identity/<id>`, `<tenant>/listing/<kind>` or `<tenant>/bad/<id>`.
+///
+/// Exactly one of the optional parts is present.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct GatherState {
+    pub tenant: String,
+    pub day: Option<GatheredDay>,
+    pub entity: Option<GatheredEntity>,
+    pub listing: Option<GatheredListing>,
+    /// Id of a provider row already in quarantine.
+    pub bad_row: Option<String>,
+}
+
+/// The last sealed revision of a day.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GatheredDay {
+    pub day: Day,
+    /// 0: never sealed (held from the start).
+    pub revision: u32,
+    pub bill_digest: String,
+    /// Digest of inventory and rules.
+    pub inventory_digest: String,
+    pub usage_digest: String,
+    /// Usage was complete and late enough to be final: it is not asked for again while nothing else changes.
+    pub usage_settled: bool,
+    /// Cycles that tried and failed to fetch usage for the content that `attempt_digest` names.
+    pub usage_attempts: u32,
+    pub attempt_digest: String,
+    /// Why the day is held back, if it is.
+    pub held: Option<String>,
+    pub billing_lines: u32,
+}
+
+/// A resource or identity ever seen, with its lifetimes, oldest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GatheredEntity {
+    pub kind: EntityKind,
+    pub id: String,
+    pub entity_type: String,
+    pub display_name: Option<String>,
+    pub parent_id: Option<String>,
+    pub owner_id: Option<String>,
+    /// API keys: the resource the key opens.
+    pub resource_id: Option<String>,
+    pub attributes: BTreeMap<String, String>,
+    pub lifetimes: Vec<Lifetime>,
+}
+
+/// Resource or identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntityKind {
+    Resource,
+    Identity,
+}
+
+/// Consecutive complete but empty listings of a type that has living entities.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GatheredListing {
+    pub name: String,
+    pub empty_in_a_row: u32,
+    #[serde(with = "chrono::serde::ts_microseconds")]
+    pub last_complete_at: DateTime<Utc>,
+}

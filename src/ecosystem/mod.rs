@@ -1,0 +1,9 @@
+//! The doors to what is billed: vendors' APIs and metrics.
+//!
+//! In: credentials and a period. Out: plain domain values (bills, inventory, usage) and a rule book.
+//! Absent: Kafka as our log, Postgres, state between calls. Gather sees a [`Source`], allocate a
+//! [`RuleBook`](crate::domain::RuleBook); neither knows a vendor.
+
+pub mod source;
+
+pub use source::{BadRow, Bill, DayBill, Inventory, Listing, SourceError, UsageNeed, UsageOf};

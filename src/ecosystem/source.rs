@@ -1,0 +1,84 @@
+//! What a source of cost answers, as plain values.
+//!
+//! Values are drafts: `tenant`, `day`, `revision`, `ordinal` and `count` of a record are filled in by
+//! gather when it seals the day.
+
+use std::collections::BTreeMap;
+
+use crate::domain::{BillingLine, Day, Identity, MetricValue, Resource};
+
+/// A provider's bill over a period.
+#[derive(Debug, Default)]
+pub struct Bill {
+    /// Each day that has at least one row, good or bad.
+    pub days: BTreeMap<Day, DayBill>,
+    /// Rows without a usable date.
+    pub undated: Vec<BadRow>,
+}
+
+/// What was charged for one day.
+#[derive(Debug, Default)]
+pub struct DayBill {
+    /// Lines with price tiers added up, in a stable order that depends on content only.
+    pub lines: Vec<BillingLine>,
+    pub bad: Vec<BadRow>,
+}
+
+/// A provider's row that is not booked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRow {
+    /// The row's JSON as received.
+    pub bytes: Vec<u8>,
+    /// What is wrong with it and what to do, one sentence.
+    pub reason: String,
+    /// The request it came from, without secrets.
+    pub source: String,
+}
+
+/// Everything that exists now, as far as it could be listed.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    pub resources: Vec<Resource>,
+    pub identities: Vec<Identity>,
+    pub listings: Vec<Listing>,
+}
+
+/// One family of listings: what it covers, and whether it is complete.
+#[derive(Debug)]
+pub struct Listing {
+    /// `kafka`, `connector`, `flink`, `identities`, …
+    pub name: String,
+    /// The resource or identity types whose absence from a complete listing means deletion.
+    pub types: Vec<String>,
+    /// `Err` if any request of the family failed for good; what it yielded before is kept.
+    pub outcome: Result<(), SourceError>,
+}
+
+/// Usage asked for: these metrics of this resource.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UsageNeed {
+    pub resource_id: String,
+    /// Names as in the rule book, sorted, without repetition.
+    pub metrics: Vec<String>,
+}
+
+/// The answer to one [`UsageNeed`]; if any of its queries fails, the whole need fails.
+#[derive(Debug)]
+pub struct UsageOf {
+    pub need: UsageNeed,
+    pub values: Result<Vec<MetricValue>, SourceError>,
+}
+
+/// Why a source did not answer, by what the caller does next.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SourceError {
+    /// Wrong credentials or rights: an operator has to act, retrying does not help.
+    #[error("{0}")]
+    Denied(String),
+    /// The provider did not answer usably after all retries; a later cycle may succeed.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The request or its answer makes no sense: wrong address, not the API that was expected.
+    #[error("{0}")]
+    Unusable(String),
+}

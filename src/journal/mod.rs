@@ -2,3 +2,19 @@
 //!
 //! In: domain records. Out: the same records, in the order of their partition, nothing lost, nothing twice.
 //! Absent: SQL, vendors, allocation.
+
+pub mod batch;
+pub mod consumer;
+pub mod error;
+pub mod producer;
+pub mod scan;
+pub mod settings;
+pub mod topic;
+
+pub use batch::{Batch, RecordRef};
+pub use consumer::{Assignment, Consumer, Event, Revocation, StartAt};
+pub use error::JournalError;
+pub use producer::{NextOffset, TransactionalProducer};
+pub use scan::{ScanRecord, scan};
+pub use settings::Connection;
+pub use topic::Topic;

@@ -1,0 +1,104 @@
+//! Many records in one piece of memory.
+//!
+//! A record read from Kafka lives only until the next poll; copying each into a box of its own would cost an
+//! allocation or two per record. A batch copies keys and payloads behind each other into one buffer.
+
+use super::topic::Topic;
+
+/// Records in the order they were read, and where reading goes on behind them.
+#[derive(Debug, Default)]
+pub struct Batch {
+    bytes: Vec<u8>,
+    records: Vec<Place>,
+    ends: Vec<(Topic, i32, i64)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    topic: Topic,
+    partition: i32,
+    offset: i64,
+    timestamp_ms: i64,
+    key: Span,
+    payload: Span,
+}
+
+/// A part of the buffer, or nothing (a null key, a tombstone).
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    start: u32,
+    len: Option<u32>,
+}
+
+/// One record of a [`Batch`].
+#[derive(Debug, Clone, Copy)]
+pub struct RecordRef<'a> {
+    pub topic: Topic,
+    pub partition: i32,
+    pub offset: i64,
+    pub timestamp_ms: i64,
+    pub key: Option<&'a [u8]>,
+    /// `None`: a tombstone.
+    pub payload: Option<&'a [u8]>,
+}
+
+impl Batch {
+    /// Adds a record behind the others.
+    pub fn push(&mut self, record: RecordRef<'_>) {
+        let key = self.keep(record.key);
+        let payload = self.keep(record.payload);
+        let RecordRef { topic, partition, offset, timestamp_ms, .. } = record;
+        self.records.push(Place { topic, partition, offset, timestamp_ms, key, payload });
+        let end = (topic, partition, offset + 1);
+        // Runs of one partition are the rule: look from the back.
+        match self.ends.iter_mut().rev().find(|(t, p, _)| *t == topic && *p == partition) {
+            Some(known) => *known = end,
+            None => self.ends.push(end),
+        }
+    }
+
+    /// The records, in the order they were read.
+    pub fn records(&self) -> impl ExactSizeIterator<Item = RecordRef<'_>> {
+        self.records.iter().map(|place| RecordRef {
+            topic: place.topic,
+            partition: place.partition,
+            offset: place.offset,
+            timestamp_ms: place.timestamp_ms,
+            key: self.part(place.key),
+            payload: self.part(place.payload),
+        })
+    }
+
+    /// For each partition in the batch, the offset to read next.
+    pub fn ends(&self) -> &[(Topic, i32, i64)] {
+        &self.ends
+    }
+
+    /// How many records it has.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Has it none?
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Bytes of keys and payloads.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn keep(&mut self, part: Option<&[u8]>) -> Span {
+        let start = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        if let Some(part) = part {
+            self.bytes.extend_from_slice(part);
+        }
+        Span { start, len: part.map(|p| u32::try_from(p.len()).unwrap_or(u32::MAX)) }
+    }
+
+    fn part(&self, span: Span) -> Option<&[u8]> {
+        let start = span.start as usize;
+        span.len.map(|len| &self.bytes[start..start + len as usize])
+    }
+}

@@ -1,0 +1,146 @@
+//! Writes records in Kafka transactions: all of them, or none.
+//!
+//! Every call blocks: run it on a thread of its own or in `spawn_blocking`.
+
+use std::time::Duration;
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+use super::error::JournalError;
+use super::settings::Connection;
+use super::topic::Topic;
+
+/// How long one call to the transaction coordinator may take before it is asked again.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Records between two looks at the client's queue of failures.
+const POLL_EVERY: u32 = 1024;
+
+/// A producer that fences every earlier one of the same instance and role.
+pub struct TransactionalProducer {
+    inner: BaseProducer,
+    connection: Connection,
+    since_poll: u32,
+    names: Vec<(Topic, String)>,
+}
+
+impl std::fmt::Debug for TransactionalProducer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TransactionalProducer({:?})", self.connection)
+    }
+}
+
+/// Where a consumer group reads on: part of the transaction that writes what was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NextOffset {
+    pub topic: Topic,
+    pub partition: i32,
+    /// The offset to read next.
+    pub offset: i64,
+}
+
+impl TransactionalProducer {
+    /// Connects and aborts what a crashed predecessor of the same name left open.
+    ///
+    /// # Errors
+    /// [`JournalError::Unreachable`] if the brokers do not answer in time.
+    pub fn new(connection: &Connection, role: &str) -> Result<Self, JournalError> {
+        let sort = |cause| JournalError::of(cause, connection.bootstrap(), connection.instance());
+        let inner: BaseProducer = connection.producer_config(role).create().map_err(sort)?;
+        inner.init_transactions(PATIENCE).map_err(sort)?;
+        let names = Topic::all().iter().map(|topic| (*topic, connection.topic(*topic))).collect();
+        Ok(Self { inner, connection: connection.clone(), since_poll: 0, names })
+    }
+
+    /// Opens a transaction.
+    ///
+    /// # Errors
+    /// [`JournalError`] if the producer is fenced or beyond use.
+    pub fn begin(&mut self) -> Result<(), JournalError> {
+        self.inner.begin_transaction().map_err(|cause| self.sort(cause))
+    }
+
+    /// Queues one record; waits while the client's buffer is full. `None` as payload is a tombstone.
+    ///
+    /// Without a partition the key decides, as in Java's clients.
+    ///
+    /// # Errors
+    /// [`JournalError`] if the record can never be sent or the producer is beyond use.
+    pub fn send(
+        &mut self,
+        topic: Topic,
+        partition: Option<i32>,
+        key: &[u8],
+        payload: Option<&[u8]>,
+    ) -> Result<(), JournalError> {
+        let name = self.names.iter().find(|(t, _)| *t == topic).map_or("", |(_, name)| name.as_str());
+        let mut record = BaseRecord::<[u8], [u8]>::to(name).key(key);
+        record.partition = partition;
+        record.payload = payload;
+        loop {
+            match self.inner.send(record) {
+                Ok(()) => break,
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), unsent)) => {
+                    self.inner.poll(Duration::from_millis(20));
+                    record = unsent;
+                }
+                Err((cause, _)) => return Err(self.sort(cause)),
+            }
+        }
+        self.since_poll += 1;
+        if self.since_poll >= POLL_EVERY {
+            self.since_poll = 0;
+            self.inner.poll(Duration::ZERO);
+        }
+        Ok(())
+    }
+
+    /// Adds the positions of a consumer group to the transaction.
+    ///
+    /// # Errors
+    /// [`JournalError::Abort`] if the group moved on without us (a rebalance), others as for `commit`.
+    pub fn send_offsets(&mut self, next: &[NextOffset], group: &ConsumerGroupMetadata) -> Result<(), JournalError> {
+        let mut list = TopicPartitionList::with_capacity(next.len());
+        for NextOffset { topic, partition, offset } in next {
+            let name = self.connection.topic(*topic);
+            list.add_partition_offset(&name, *partition, rdkafka::Offset::Offset(*offset))
+                .map_err(|cause| self.sort(cause))?;
+        }
+        self.patiently(|inner| inner.send_offsets_to_transaction(&list, group, PATIENCE))
+    }
+
+    /// Makes the transaction's records visible, all at once.
+    ///
+    /// # Errors
+    /// [`JournalError::Abort`]: nothing is visible, call [`Self::abort`] and do the batch again.
+    pub fn commit(&mut self) -> Result<(), JournalError> {
+        self.patiently(|inner| inner.commit_transaction(PATIENCE))
+    }
+
+    /// Discards the transaction's records.
+    ///
+    /// # Errors
+    /// [`JournalError`] if the producer is fenced or beyond use.
+    pub fn abort(&mut self) -> Result<(), JournalError> {
+        self.patiently(|inner| inner.abort_transaction(PATIENCE))
+    }
+
+    /// Asks again while the coordinator is away; the transaction's own timeout ends that.
+    fn patiently(&self, call: impl Fn(&BaseProducer) -> Result<(), KafkaError>) -> Result<(), JournalError> {
+        loop {
+            match call(&self.inner).map_err(|cause| self.sort(cause)) {
+                Err(JournalError::Unreachable { cause, .. }) => {
+                    tracing::warn!(%cause, "Kafka does not answer, asking again");
+                    self.inner.poll(Duration::from_millis(200));
+                }
+                settled => return settled,
+            }
+        }
+    }
+
+    fn sort(&self, cause: KafkaError) -> JournalError {
+        JournalError::of(cause, self.connection.bootstrap(), self.connection.instance())
+    }
+}

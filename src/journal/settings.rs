@@ -1,0 +1,176 @@
+//! How we speak to Kafka: our defaults, the operator's wishes, and what is fixed because money depends on it.
+
+use std::collections::BTreeMap;
+
+use rdkafka::ClientConfig;
+
+use super::topic::Topic;
+
+/// Properties an operator may not change, and why.
+pub const FIXED: [(&str, &str, &str); 7] = [
+    ("bootstrap.servers", "", "it is set by kafka.bootstrap_servers"),
+    ("isolation.level", "read_committed", "rows of aborted transactions must stay unseen"),
+    ("enable.auto.commit", "false", "positions move inside our transactions"),
+    ("partition.assignment.strategy", "range", "a day's five topics must come to the same worker"),
+    ("partitioner", "murmur2_random", "a day must lie in the partition where Java clients look for it"),
+    ("enable.idempotence", "true", "a record must not be written twice"),
+    ("transactional.id", "", "it is derived from the instance name, so that a restart fences its predecessor"),
+];
+
+/// An operator's property that would break a promise.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("kafka property {key} cannot be set: {why}; remove it from kafka.properties")]
+pub struct FixedSetting {
+    pub key: String,
+    pub why: &'static str,
+}
+
+/// Where the log is and as whom we speak to it. Cheap to clone.
+#[derive(Clone)]
+pub struct Connection {
+    bootstrap: String,
+    properties: BTreeMap<String, String>,
+    prefix: String,
+    instance: String,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The properties may hold passwords.
+        write!(f, "Connection({}, prefix {:?}, instance {:?})", self.bootstrap, self.prefix, self.instance)
+    }
+}
+
+impl Connection {
+    /// A connection to `bootstrap` (`host:port,…`) with librdkafka `properties`.
+    ///
+    /// # Errors
+    /// [`FixedSetting`] for a property with which our promises do not hold.
+    pub fn new(
+        bootstrap: String,
+        properties: BTreeMap<String, String>,
+        prefix: String,
+        instance: String,
+    ) -> Result<Self, FixedSetting> {
+        for (key, fixed, why) in FIXED {
+            if properties.get(key).is_some_and(|asked| asked != fixed) {
+                return Err(FixedSetting { key: key.to_owned(), why });
+            }
+        }
+        Ok(Self { bootstrap, properties, prefix, instance })
+    }
+
+    /// The name of a topic in this installation.
+    pub fn topic(&self, topic: Topic) -> String {
+        format!("{}{}", self.prefix, topic.name())
+    }
+
+    /// What every topic, group and transactional id of this installation begins with.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The name of this process among those that share the work.
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// The brokers, as configured.
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    /// What every client has in common.
+    pub fn client_config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.bootstrap);
+        config.set("client.id", format!("tributary-{}", self.instance));
+        // A broker that restarts is back within seconds; ten minutes of backoff would outlast it.
+        config.set("reconnect.backoff.max.ms", "2000");
+        config.set("topic.metadata.refresh.interval.ms", "30000");
+        for (key, value) in &self.properties {
+            config.set(key, value);
+        }
+        config
+    }
+
+    /// A member of `group`. The member keeps its partitions over a restart (static membership).
+    pub fn consumer_config(&self, group: &str) -> ClientConfig {
+        let mut config = self.reader_config();
+        config.set("group.id", format!("{}{group}", self.prefix));
+        config.set("group.instance.id", format!("{}{group}-{}", self.prefix, self.instance));
+        config.set("session.timeout.ms", self.asked("session.timeout.ms", "10000"));
+        config.set("heartbeat.interval.ms", self.asked("heartbeat.interval.ms", "2000"));
+        config
+    }
+
+    /// A reader without a group's partitions: it assigns itself.
+    pub fn reader_config(&self) -> ClientConfig {
+        let mut config = self.client_config();
+        config.set("isolation.level", "read_committed");
+        config.set("enable.auto.commit", "false");
+        config.set("enable.auto.offset.store", "false");
+        config.set("partition.assignment.strategy", "range");
+        config.set("auto.offset.reset", "earliest");
+        config.set("allow.auto.create.topics", "false");
+        config.set("enable.partition.eof", "true");
+        // Bounded memory: what is fetched ahead, per consumer; asked again soon when it was full.
+        config.set("queued.max.messages.kbytes", self.asked("queued.max.messages.kbytes", "16384"));
+        config.set("fetch.message.max.bytes", self.asked("fetch.message.max.bytes", "2097152"));
+        config.set("fetch.queue.backoff.ms", self.asked("fetch.queue.backoff.ms", "5"));
+        config
+    }
+
+    /// A transactional producer; `role` tells the producers of this instance apart.
+    pub fn producer_config(&self, role: &str) -> ClientConfig {
+        let mut config = self.client_config();
+        config.set("transactional.id", format!("{}{}-{role}", self.prefix, self.instance));
+        config.set("enable.idempotence", "true");
+        config.set("partitioner", "murmur2_random");
+        config.set("compression.type", self.asked("compression.type", "lz4"));
+        config.set("linger.ms", self.asked("linger.ms", "5"));
+        config.set("batch.size", self.asked("batch.size", "1000000"));
+        config.set("batch.num.messages", self.asked("batch.num.messages", "20000"));
+        config.set("message.max.bytes", self.asked("message.max.bytes", "8388608"));
+        config.set("queue.buffering.max.kbytes", self.asked("queue.buffering.max.kbytes", "65536"));
+        config.set("queue.buffering.max.messages", self.asked("queue.buffering.max.messages", "200000"));
+        config.set("transaction.timeout.ms", self.asked("transaction.timeout.ms", "60000"));
+        // Success is told by the commit.
+        config.set("delivery.report.only.error", "true");
+        config
+    }
+
+    fn asked(&self, key: &str, default: &str) -> String {
+        self.properties.get(key).cloned().unwrap_or_else(|| default.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(key: &str, value: &str) -> Result<Connection, FixedSetting> {
+        let properties = BTreeMap::from([(key.to_owned(), value.to_owned())]);
+        Connection::new("localhost:9092".into(), properties, "tributary.".into(), "one".into())
+    }
+
+    #[test]
+    fn a_wish_that_breaks_a_promise_is_refused_with_the_reason() {
+        let refused = with("isolation.level", "read_uncommitted").unwrap_err();
+        assert!(refused.to_string().contains("aborted transactions"), "{refused}");
+        assert!(with("isolation.level", "read_committed").is_ok());
+    }
+
+    #[test]
+    fn other_wishes_pass_through() {
+        let connection = with("compression.type", "zstd").unwrap();
+        assert_eq!(connection.producer_config("x").get("compression.type"), Some("zstd"));
+        assert_eq!(connection.producer_config("x").get("transactional.id"), Some("tributary.one-x"));
+    }
+
+    #[test]
+    fn passwords_do_not_print() {
+        let connection = with("sasl.password", "hunter2").unwrap();
+        assert!(!format!("{connection:?}").contains("hunter2"));
+    }
+}

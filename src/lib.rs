@@ -1,6 +1,9 @@
 //! Tributary: Kafka-native cost allocation. ARCHITECTURE.md is the map of this crate.
 
+pub mod cli;
 pub mod clock;
 pub mod domain;
 pub mod ecosystem;
 pub mod journal;
+pub mod shutdown;
+pub mod telemetry;

@@ -1,0 +1,231 @@
+//! The words of the command line.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::domain::Day;
+
+/// Says which team caused which part of the bill: gathers bills, inventory and usage into Kafka, allocates
+/// each day exactly once, and projects the chargeback rows into Postgres.
+#[derive(Debug, Parser)]
+#[command(name = "tributary", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Start with `tributary demo`: it needs no account and no configuration.")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the service, or one cycle of it with --once
+    Run(Run),
+    /// Show it all on a made-up organisation, with nothing configured
+    Demo(Demo),
+    /// Write a table as CSV or NDJSON
+    Export(Export),
+    /// Show tenants, days, lag and quarantine
+    Status(Status),
+    /// Look at what was set aside, and send it again
+    #[command(subcommand)]
+    Quarantine(Quarantine),
+    /// Drop projections and build them anew from Kafka
+    Rebuild(Rebuild),
+    /// Check, compare and create the topics
+    #[command(subcommand)]
+    Topology(Topology),
+    /// Look at the Avro schemas and check that changes are compatible
+    #[command(subcommand)]
+    Schema(Schema),
+    /// Check a configuration, or print its JSON Schema
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Clone, Args)]
+pub struct ConfigFile {
+    /// Configuration file (YAML; a Chitragupta 2.2 file works as it is)
+    #[arg(long = "config", short, value_name = "FILE", env = "TRIBUTARY_CONFIG")]
+    pub config: PathBuf,
+    /// Variables for ${NAME}; default: `.env` beside the configuration
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Which stages this process does; more processes of a stage share its work
+    #[arg(long, value_delimiter = ',', value_name = "ROLES", default_values = ["gather", "allocate", "project"])]
+    pub roles: Vec<Role>,
+    /// Gather every tenant once, wait until all of it is allocated and projected, print a summary, exit
+    #[arg(long)]
+    pub once: bool,
+    /// Take this moment as now (RFC 3339), for tests and for catching up
+    #[arg(long, value_name = "RFC3339", value_parser = moment)]
+    pub now: Option<DateTime<Utc>>,
+}
+
+/// A stage of the road.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    Gather,
+    Allocate,
+    Project,
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Days of made-up costs
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(2..=180))]
+    pub days: u32,
+    /// Another seed makes another organisation
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Keep Kafka, Postgres and the made-up organisation running until Ctrl-C
+    #[arg(long)]
+    pub stay: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Which table
+    pub table: Table,
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Tenant, by its name in the configuration
+    #[arg(long, value_name = "NAME")]
+    pub tenant: String,
+    /// First day, included
+    #[arg(long, value_name = "DATE")]
+    pub from: Option<Day>,
+    /// Last day, excluded
+    #[arg(long, value_name = "DATE")]
+    pub to: Option<Day>,
+    #[arg(long, default_value = "csv")]
+    pub format: Format,
+    /// File to write; default: standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// What can be exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Table {
+    Billing,
+    Resources,
+    Identities,
+    Chargebacks,
+    Days,
+}
+
+/// How it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Csv,
+    Ndjson,
+}
+
+#[derive(Debug, Args)]
+pub struct Status {
+    #[command(flatten)]
+    pub file: ConfigFile,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Quarantine {
+    /// What is set aside, newest first
+    List {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Also what was sent again already
+        #[arg(long)]
+        all: bool,
+    },
+    /// One entry: where it came from, what is wrong, its bytes
+    Show {
+        /// Its id, or the beginning of it
+        id: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Put records back into their topics after a fix
+    Resend {
+        /// Ids, or beginnings of them
+        #[arg(required = true)]
+        ids: Vec<String>,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Rebuild {
+    /// billing, resources, identities, chargebacks, days, quarantine; default: all of them
+    pub projections: Vec<String>,
+    #[command(flatten)]
+    pub file: ConfigFile,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Topology {
+    /// Is the declaration sound? Needs no broker
+    Check,
+    /// What would be created or changed
+    Plan {
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Create and widen topics; never deletes
+    Apply {
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Schema {
+    /// Can every version be read from the ones before it?
+    Check,
+    /// Records, versions and ids
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Read a configuration and name every fault in it; contacts nothing
+    Check {
+        #[arg(value_name = "FILE")]
+        config: PathBuf,
+        /// Variables for ${NAME}; default: `.env` beside the configuration
+        #[arg(long, value_name = "FILE")]
+        env_file: Option<PathBuf>,
+    },
+    /// Print the JSON Schema of the configuration
+    Schema,
+}
+
+fn moment(text: &str) -> Result<DateTime<Utc>, String> {
+    let parsed = DateTime::parse_from_rfc3339(text);
+    parsed.map(|t| t.to_utc()).map_err(|error| format!("{error}; write it as 2026-03-06T06:30:00Z"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_words_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_day_without_a_day_is_refused() {
+        let words = ["tributary", "export", "billing", "--config", "a.yaml", "--tenant", "t", "--from", "2026-02"];
+        assert!(Cli::try_parse_from(words).is_err());
+    }
+}

@@ -1,0 +1,3 @@
+//! The command line: builds the parts, starts the roles, ends them.
+
+pub mod args;

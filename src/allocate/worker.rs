@@ -1,0 +1,363 @@
+//! The loop around the pure part: read, decide, commit.
+//!
+//! Rows, the day's outcome and the positions of the facts they were made from go into one Kafka
+//! transaction, so each revision is allocated once, whatever crashes:
+//!
+//! * before the commit, nothing is visible and the group reads the facts again;
+//! * after it, the positions have moved, and a restored lane knows the revision as done;
+//! * a partition that moves to another worker makes the commit fail, and the lane is forgotten.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::lane::{Fact, KINDS, Kind, Lane};
+use super::{Allocation, OpenDay, Refusal, RuleBooks, allocate};
+use crate::clock::Clock;
+use crate::domain::quarantine::{Quarantined, Stage, Status};
+use crate::domain::{Amount, DayAllocated, Outcome, TenantDay};
+use crate::journal::codec::{Codec, DecodeError, EncodeError};
+use crate::journal::{
+    Batch, Connection, Consumer, Event, JournalError, NextOffset, RecordRef, Topic, TransactionalProducer, scan,
+};
+
+/// The consumer group.
+pub const GROUP: &str = "allocate";
+const TOPICS: [Topic; KINDS] =
+    [Topic::Billing, Topic::Resources, Topic::Identities, Topic::Metrics, Topic::Days];
+/// Rows after which a transaction is closed although more days are ready.
+const ROWS_PER_TRANSACTION: usize = 200_000;
+
+/// Why the stage ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AllocateError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("a result could not be encoded")]
+    Encode(#[from] EncodeError),
+}
+
+/// Allocates sealed days until it is told to stop. Blocks: give it a thread of its own.
+///
+/// `committed` hears of every day whose outcome became visible.
+///
+/// # Errors
+/// [`AllocateError`] if another process took over or the client cannot go on. What was committed stays.
+pub fn run(
+    connection: &Connection,
+    codec: Arc<Codec>,
+    clock: Clock,
+    stop: &CancellationToken,
+    committed: impl Fn(&[DayAllocated]),
+) -> Result<(), AllocateError> {
+    let runtime = tokio::runtime::Handle::current();
+    let producer = TransactionalProducer::new(connection, GROUP)?;
+    let mut consumer = Consumer::start(connection, GROUP, &TOPICS)?;
+    let mut worker = Worker { connection, codec, clock, producer, lanes: BTreeMap::new(), ready: Ready::default(), books: RuleBooks::default() };
+    loop {
+        let event = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => None,
+                event = consumer.next() => event,
+            }
+        });
+        match event {
+            None => return Ok(()),
+            Some(Event::Failed(error)) => return Err(error.into()),
+            Some(Event::Assigned(assignment)) => {
+                worker.assigned(&assignment.partitions)?;
+                assignment.start_at(Vec::new());
+            }
+            Some(Event::Revoked(revocation)) => {
+                worker.revoked(&revocation.partitions);
+                drop(revocation);
+            }
+            Some(Event::Batch(batch)) => worker.batch(&batch, &consumer, &committed)?,
+        }
+    }
+}
+
+struct Worker<'c> {
+    connection: &'c Connection,
+    codec: Arc<Codec>,
+    clock: Clock,
+    producer: TransactionalProducer,
+    lanes: BTreeMap<i32, Lane>,
+    ready: Ready,
+    books: RuleBooks,
+}
+
+/// What waits for the next transaction.
+#[derive(Debug, Default)]
+struct Ready {
+    days: Vec<Decided>,
+    bad: Vec<Quarantined>,
+    rows: usize,
+}
+
+/// A day whose outcome is known.
+#[derive(Debug)]
+struct Decided {
+    partition: i32,
+    key: TenantDay,
+    outcome: DayAllocated,
+    allocation: Option<Allocation>,
+}
+
+impl Worker<'_> {
+    fn assigned(&mut self, partitions: &[(Topic, i32)]) -> Result<(), JournalError> {
+        let mut numbers: BTreeMap<i32, usize> = BTreeMap::new();
+        for (_, number) in partitions {
+            *numbers.entry(*number).or_default() += 1;
+        }
+        if let Some((number, _)) = numbers.iter().find(|(_, topics)| **topics != KINDS) {
+            tracing::error!(partition = number, "the fact topics differ in their partition counts; run `tributary topology apply`");
+        }
+        let numbers: Vec<i32> = numbers.into_keys().collect();
+        let mut done: BTreeMap<i32, HashMap<TenantDay, u32>> = BTreeMap::new();
+        if !numbers.is_empty() {
+            let codec = &self.codec;
+            scan(self.connection, Topic::Allocations, Some(&numbers), |record| {
+                let Some(outcome) = record.payload.and_then(|p| codec.decode::<DayAllocated>(p).ok()) else { return };
+                let lane = done.entry(record.partition).or_default();
+                let last = lane.entry(TenantDay::new(outcome.tenant, outcome.day)).or_default();
+                *last = outcome.revision.max(*last);
+            })?;
+        }
+        for number in numbers {
+            let done = done.remove(&number).unwrap_or_default();
+            tracing::info!(partition = number, days = done.len(), "allocating");
+            self.lanes.insert(number, Lane::restored(done));
+        }
+        Ok(())
+    }
+
+    fn revoked(&mut self, partitions: &[(Topic, i32)]) {
+        for (_, number) in partitions {
+            self.lanes.remove(number);
+        }
+        // Nothing of them was committed: their next owner reads the facts again.
+        self.ready = Ready::default();
+        if !self.lanes.is_empty() {
+            // The eager protocol takes all partitions at once; if ever not, what stays is read again.
+            tracing::warn!("a part of the partitions was taken; the others go on");
+        }
+    }
+
+    fn batch(
+        &mut self,
+        batch: &Batch,
+        consumer: &Consumer,
+        committed: &impl Fn(&[DayAllocated]),
+    ) -> Result<(), AllocateError> {
+        for record in batch.records() {
+            self.record(record);
+            if self.ready.rows >= ROWS_PER_TRANSACTION {
+                self.commit(consumer, committed)?;
+            }
+        }
+        if !self.ready.days.is_empty() || !self.ready.bad.is_empty() {
+            self.commit(consumer, committed)?;
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, record: RecordRef<'_>) {
+        let Some(kind) = kind(record.topic) else { return };
+        let Some(lane) = self.lanes.get_mut(&record.partition) else { return };
+        // A tombstone in a fact topic says nothing about a revision.
+        let Some(payload) = record.payload else { return lane.passed(kind, record.offset) };
+        match decode(&self.codec, kind, payload) {
+            Ok(fact) => {
+                if let Some((key, day)) = lane.take(kind, record.offset, fact) {
+                    self.decide(record.partition, key, day);
+                }
+            }
+            Err(error) => {
+                lane.passed(kind, record.offset);
+                self.ready.bad.push(set_aside(&record, &error, &self.clock));
+            }
+        }
+    }
+
+    fn decide(&mut self, partition: i32, key: TenantDay, day: OpenDay) {
+        let Some(seal) = day.sealed().cloned() else { return };
+        let mut outcome = DayAllocated {
+            tenant: seal.tenant,
+            day: seal.day,
+            revision: seal.revision,
+            ecosystem: seal.ecosystem,
+            outcome: Outcome::Allocated,
+            reason: None,
+            billing_lines: seal.billing_lines,
+            rows: 0,
+            amount: Amount::ZERO,
+            facts_digest: seal.digest,
+            rows_digest: String::new(),
+            allocated_at: self.clock.now(),
+        };
+        let allocation = match allocate(day, &mut self.books) {
+            Ok(allocation) => {
+                outcome.rows = allocation.rows();
+                outcome.amount = allocation.amount();
+                outcome.rows_digest = allocation.digest();
+                self.ready.rows += allocation.rows() as usize;
+                Some(allocation)
+            }
+            Err(refusal) => {
+                tracing::error!(%key, revision = outcome.revision, %refusal, "a day was refused");
+                self.ready.bad.push(refused(&key, &outcome, &refusal, &self.clock));
+                outcome.outcome = Outcome::Refused;
+                outcome.reason = Some(refusal.to_string());
+                None
+            }
+        };
+        self.ready.days.push(Decided { partition, key, outcome, allocation });
+    }
+
+    /// Makes everything that is ready visible, together with the positions behind it.
+    fn commit(
+        &mut self,
+        consumer: &Consumer,
+        committed: &impl Fn(&[DayAllocated]),
+    ) -> Result<(), AllocateError> {
+        loop {
+            match self.write(consumer) {
+                Ok(()) => break,
+                Err(AllocateError::Journal(JournalError::Abort(cause))) => {
+                    self.producer.abort()?;
+                    let group_moved = cause.rdkafka_error_code().is_some_and(is_rebalance);
+                    tracing::warn!(%cause, "a transaction was aborted, nothing of it is visible");
+                    if group_moved {
+                        // The partitions are going elsewhere; the revocation is on its way to us. What was
+                        // decided here is decided again by whoever reads the facts next.
+                        self.ready = Ready::default();
+                        self.lanes.clear();
+                        return Ok(());
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let ready = std::mem::take(&mut self.ready);
+        let mut outcomes = Vec::with_capacity(ready.days.len());
+        for day in ready.days {
+            if let Some(lane) = self.lanes.get_mut(&day.partition) {
+                lane.done(day.key, day.outcome.revision);
+            }
+            outcomes.push(day.outcome);
+        }
+        committed(&outcomes);
+        Ok(())
+    }
+
+    fn write(&mut self, consumer: &Consumer) -> Result<(), AllocateError> {
+        let Self { codec, producer, ready, lanes, .. } = self;
+        let mut bytes = Vec::with_capacity(512);
+        producer.begin()?;
+        for Decided { partition, key, outcome, allocation } in &ready.days {
+            let key = key.to_string();
+            for row in allocation.iter().flat_map(|allocation| allocation.iter()) {
+                bytes.clear();
+                codec.encode(&row, &mut bytes)?;
+                producer.send(Topic::Chargebacks, Some(*partition), key.as_bytes(), Some(&bytes))?;
+            }
+            bytes.clear();
+            codec.encode(outcome, &mut bytes)?;
+            producer.send(Topic::Allocations, Some(*partition), key.as_bytes(), Some(&bytes))?;
+        }
+        for bad in &ready.bad {
+            bytes.clear();
+            codec.encode(bad, &mut bytes)?;
+            producer.send(Topic::Quarantine, None, bad.id.as_bytes(), Some(&bytes))?;
+        }
+        let next: Vec<NextOffset> = lanes.iter().flat_map(|(number, lane)| positions(*number, lane)).collect();
+        if let Some(group) = consumer.group() {
+            producer.send_offsets(&next, &group)?;
+        }
+        producer.commit()?;
+        Ok(())
+    }
+}
+
+fn positions(partition: i32, lane: &Lane) -> impl Iterator<Item = NextOffset> {
+    let next = TOPICS.into_iter().zip(lane.next_offsets());
+    next.filter_map(move |(topic, offset)| offset.map(|offset| NextOffset { topic, partition, offset }))
+}
+
+fn kind(topic: Topic) -> Option<Kind> {
+    match topic {
+        Topic::Billing => Some(Kind::Billing),
+        Topic::Resources => Some(Kind::Resources),
+        Topic::Identities => Some(Kind::Identities),
+        Topic::Metrics => Some(Kind::Metrics),
+        Topic::Days => Some(Kind::Days),
+        _ => None,
+    }
+}
+
+fn decode<'a>(codec: &Codec, kind: Kind, payload: &'a [u8]) -> Result<Fact<'a>, DecodeError> {
+    Ok(match kind {
+        Kind::Billing => Fact::Line(codec.decode(payload)?),
+        Kind::Resources => Fact::Resource(codec.decode(payload)?),
+        Kind::Identities => Fact::Identity(codec.decode(payload)?),
+        Kind::Metrics => Fact::Metric(codec.decode(payload)?),
+        Kind::Days => Fact::Seal(codec.decode(payload)?),
+    })
+}
+
+fn is_rebalance(code: rdkafka::error::RDKafkaErrorCode) -> bool {
+    use rdkafka::error::RDKafkaErrorCode as Code;
+    matches!(code, Code::IllegalGeneration | Code::UnknownMemberId | Code::RebalanceInProgress | Code::NoOffset)
+}
+
+/// The quarantine entry of a record that cannot be read.
+fn set_aside(record: &RecordRef<'_>, error: &DecodeError, clock: &Clock) -> Quarantined {
+    let key = record.key.and_then(|key| std::str::from_utf8(key).ok()?.parse::<TenantDay>().ok());
+    let source = format!("{}[{}]@{}", record.topic.name(), record.partition, record.offset);
+    let payload = record.payload.unwrap_or_default();
+    tracing::error!(source, %error, "a record was set aside");
+    Quarantined {
+        id: id_of(source.as_bytes(), payload),
+        tenant: key.as_ref().map(|key| key.tenant.clone()),
+        day: key.map(|key| key.day),
+        stage: Stage::Allocate,
+        source,
+        topic: Some(record.topic.name().to_owned()),
+        partition: Some(record.partition),
+        offset: Some(record.offset),
+        key: record.key.map(<[u8]>::to_vec),
+        payload: payload.to_vec(),
+        reason: error.to_string(),
+        status: Status::Open,
+        at: clock.now(),
+    }
+}
+
+/// The quarantine entry of a day that breaks a law.
+fn refused(key: &TenantDay, outcome: &DayAllocated, refusal: &Refusal, clock: &Clock) -> Quarantined {
+    let source = format!("day {key}, revision {}", outcome.revision);
+    Quarantined {
+        id: id_of(source.as_bytes(), outcome.facts_digest.as_bytes()),
+        tenant: Some(outcome.tenant.clone()),
+        day: Some(outcome.day),
+        stage: Stage::Allocate,
+        source,
+        topic: None,
+        partition: None,
+        offset: None,
+        key: Some(key.to_string().into_bytes()),
+        payload: outcome.facts_digest.clone().into_bytes(),
+        reason: refusal.to_string(),
+        status: Status::Open,
+        at: clock.now(),
+    }
+}
+
+fn id_of(source: &[u8], payload: &[u8]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(source).update(&[0]).update(payload);
+    hasher.finalize().to_hex()[..32].to_owned()
+}

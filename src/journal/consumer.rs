@@ -146,6 +146,36 @@ impl Consumer {
         self.inner.group_metadata()
     }
 
+    /// Stops fetching these partitions until [`Self::resume`]. What is queued already still comes.
+    ///
+    /// # Errors
+    /// [`JournalError`] if the client refuses.
+    pub fn pause(&self, partitions: &[(Topic, i32)]) -> Result<(), JournalError> {
+        let list = self.list(partitions);
+        self.inner.pause(&list).map_err(|cause| self.sort(cause))
+    }
+
+    /// Fetches these partitions again.
+    ///
+    /// # Errors
+    /// [`JournalError`] if the client refuses.
+    pub fn resume(&self, partitions: &[(Topic, i32)]) -> Result<(), JournalError> {
+        let list = self.list(partitions);
+        self.inner.resume(&list).map_err(|cause| self.sort(cause))
+    }
+
+    fn list(&self, partitions: &[(Topic, i32)]) -> TopicPartitionList {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for (topic, partition) in partitions {
+            list.add_partition(&self.connection.topic(*topic), *partition);
+        }
+        list
+    }
+
+    fn sort(&self, cause: KafkaError) -> JournalError {
+        JournalError::of(cause, self.connection.bootstrap(), self.connection.instance())
+    }
+
     /// Reads on from other offsets. Batches that are queued already still come first.
     ///
     /// # Errors

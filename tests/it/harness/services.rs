@@ -27,11 +27,8 @@ pub fn services() -> &'static Addresses {
             let runtime = tokio::runtime::Runtime::new().expect("a runtime");
             runtime.block_on(async move {
                 let dir = TempDir::with_prefix("tributary-it-").expect("a folder");
-                let settings = embedded::Settings {
-                    data_dir: Some(dir.path().to_owned()),
-                    kafka: true,
-                    postgres: true,
-                };
+                let settings =
+                    embedded::Settings { data_dir: Some(dir.path().to_owned()), kafka: true, postgres: true };
                 let started = embedded::start(settings, &|line| eprintln!("{line}")).await.expect("services start");
                 let (kafka, postgres) = (started.kafka_bootstrap().to_owned(), started.database_url().to_owned());
                 sender.send(Addresses { kafka, postgres }).expect("somebody waits");

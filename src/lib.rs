@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod domain;
 pub mod ecosystem;
+pub mod embedded;
 pub mod journal;

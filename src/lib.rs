@@ -4,6 +4,7 @@ pub mod cli;
 pub mod clock;
 pub mod domain;
 pub mod ecosystem;
+pub mod embedded;
 pub mod journal;
 pub mod shutdown;
 pub mod telemetry;

@@ -22,14 +22,12 @@ pub use server::{Running, serve};
 
 /// The tenant's name and id in the demo's configuration.
 pub const TENANT: &str = "acme";
-/// Days of the demo.
-pub const DAYS: u32 = 30;
-/// Days that the bill is behind.
+/// The bill is this many days behind.
 const CUTOFF_DAYS: u32 = 1;
 
-/// The demo's first day, if it is `now`: the last one is yesterday or as late as the bill is.
-pub fn first_day(now: DateTime<Utc>) -> Day {
-    Day::of(now).minus(u64::from(DAYS + CUTOFF_DAYS))
+/// The first of `days` days that end where the bill ends, if it is `now`.
+pub fn first_day(now: DateTime<Utc>, days: u32) -> Day {
+    Day::of(now).minus(u64::from(days + CUTOFF_DAYS))
 }
 
 /// An ordinary configuration file that gathers the served organisation's whole period, if it is `now`.

@@ -232,7 +232,7 @@ fn charge_services(ledger: &mut Ledger, traffic: &Traffic, ids: &Ids, (n, day): 
     }
     for (env, package) in &estate::ENVIRONMENTS {
         let on = Billed { name: inventory::GOVERNANCE.to_owned(), ..ids.billed("lsrc", env, env) };
-        let schemas = if *package == "ADVANCED" { 540 + n } else { 130 };
+        let schemas = if *package == "ADVANCED" { 260 + n } else { 60 };
         ledger.charge(day, &bill::SCHEMAS, Decimal::from(schemas * 24), Some(&on));
         if *package == "ADVANCED" {
             ledger.charge(day, &bill::GOVERNANCE, Decimal::from(24), Some(&on));

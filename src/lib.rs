@@ -2,8 +2,11 @@
 
 pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod demo;
 pub mod domain;
 pub mod ecosystem;
+pub mod embedded;
 pub mod journal;
 pub mod shutdown;
 pub mod telemetry;

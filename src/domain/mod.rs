@@ -11,6 +11,7 @@
 //! * A **chargeback row** is one identity's part of one billing line, with the reason.
 
 pub mod amount;
+pub mod attribution;
 pub mod billing;
 pub mod chargeback;
 pub mod day;
@@ -22,6 +23,7 @@ pub mod seal;
 pub mod usage;
 
 pub use amount::{Amount, AmountError};
+pub use attribution::TopicAttributionRow;
 pub use billing::BillingLine;
 pub use chargeback::{ChargebackRow, CostType, DayAllocated, Outcome, Target};
 pub use day::{Day, TenantDay};
@@ -30,4 +32,4 @@ pub use inventory::{Identity, Lifetime, Resource};
 pub use quarantine::Quarantined;
 pub use rule::{RuleBook, Usage};
 pub use seal::{DaySealed, Reason};
-pub use usage::{MetricValue, Subject};
+pub use usage::{MetricValue, MetricValueRef, Subject};

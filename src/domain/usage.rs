@@ -26,6 +26,22 @@ pub struct MetricValue {
     pub value: f64,
 }
 
+/// A [`MetricValue`] that borrows its texts from the bytes it was read from: usage comes by the million.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct MetricValueRef<'a> {
+    pub tenant: &'a str,
+    pub day: Day,
+    pub revision: u32,
+    pub ordinal: u32,
+    pub count: u32,
+    pub ecosystem: &'a str,
+    pub resource_id: &'a str,
+    pub metric: &'a str,
+    pub subject_type: Subject,
+    pub subject: &'a str,
+    pub value: f64,
+}
+
 /// What usage is counted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

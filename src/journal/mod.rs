@@ -4,14 +4,19 @@
 //! Absent: SQL, vendors, allocation.
 
 pub mod batch;
+pub mod codec;
 pub mod consumer;
 pub mod error;
 pub mod producer;
+#[cfg(test)]
+mod samples;
 pub mod scan;
+pub mod schema;
 pub mod settings;
 pub mod topic;
 
 pub use batch::{Batch, RecordRef};
+pub use codec::{Codec, DecodeError, EncodeError, Record};
 pub use consumer::{Assignment, Consumer, Event, Revocation, StartAt};
 pub use error::JournalError;
 pub use producer::{NextOffset, TransactionalProducer};

@@ -1,0 +1,199 @@
+//! Records to bytes and back: Confluent's wire format (a 0 byte, the schema id in 4 bytes big-endian, an Avro datum).
+//!
+//! In: domain records, bytes from anybody's producer. Out: the same. A datum is read by the schema it was
+//! written with, which its id names; a field that the writer lacked gets its serde default. Texts are borrowed
+//! from the bytes. Absent: Kafka; IO, except for [`Codec::learn`], which asks the registry.
+
+use std::io::BufRead;
+use std::sync::Arc;
+
+use ahash::AHashMap;
+use dashmap::DashMap;
+use serde::{Deserialize, Serialize};
+use serde_avro_fast::Schema;
+use serde_avro_fast::de::read::SliceRead;
+use serde_avro_fast::de::{DeError, DeserializerConfig, DeserializerState};
+use serde_avro_fast::ser::{SerError, SerializerConfig};
+
+use crate::domain::{
+    BillingLine, ChargebackRow, DayAllocated, DaySealed, GatherState, Identity, MetricValue, MetricValueRef,
+    Quarantined, Resource, TopicAttributionRow,
+};
+
+use super::schema;
+
+const MAGIC: u8 = 0;
+const HEADER: usize = 5;
+
+/// A value that travels in the log.
+pub trait Record {
+    /// Its folder in `schemas/`, for example `billing-line`.
+    const SCHEMA: &'static str;
+}
+
+macro_rules! records {
+    ($($type:ty => $schema:literal),* $(,)?) => {
+        $(impl Record for $type { const SCHEMA: &'static str = $schema; })*
+    };
+}
+
+records! {
+    BillingLine => "billing-line",
+    Resource => "resource",
+    Identity => "identity",
+    MetricValue => "metric-value",
+    MetricValueRef<'_> => "metric-value",
+    DaySealed => "day-sealed",
+    ChargebackRow<'_> => "chargeback-row",
+    TopicAttributionRow<'_> => "topic-attribution-row",
+    DayAllocated => "day-allocated",
+    GatherState => "gather-state",
+    Quarantined => "quarantined",
+}
+
+/// Why a record could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("a value does not fit the schema `{record}`")]
+pub struct EncodeError {
+    /// The record's folder in `schemas/`.
+    pub record: &'static str,
+    #[source]
+    source: SerError,
+}
+
+/// Why bytes are not the record that was expected.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Not written by an Avro serializer for Confluent's schema registry.
+    #[error(
+        "not in Confluent's wire format ({0}); write the topic with a 0 byte, a 4-byte schema id and an Avro datum, as \
+         the Avro serializers for Confluent Schema Registry do"
+    )]
+    NotConfluentFormat(&'static str),
+    /// The id may be in the registry: [`Codec::learn`] asks.
+    #[error(
+        "schema id {0} is unknown; the program's own ids are listed by `tributary schema list`, for those of a schema \
+         registry set `schema_registry.url`"
+    )]
+    UnknownSchema(u32),
+    /// Another record than this topic carries.
+    #[error("schema id {id} is of `{found}`, and `{expected}` belongs here; send it to the topic of `{found}`")]
+    WrongSchema { id: u32, expected: &'static str, found: String },
+    /// The datum does not follow the schema that its id names.
+    #[error("the bytes do not follow schema id {id} of `{record}`; the writer used another schema than it named")]
+    Malformed {
+        id: u32,
+        record: &'static str,
+        #[source]
+        source: DeError,
+    },
+}
+
+/// Writes each record by its newest schema and reads it by the schema it was written with.
+pub struct Codec {
+    writers: AHashMap<&'static str, Writer>,
+    readers: AHashMap<u32, Reader>,
+    learned: DashMap<u32, Arc<Reader>>,
+}
+
+struct Writer {
+    header: [u8; HEADER],
+    schema: Arc<Schema>,
+}
+
+struct Reader {
+    /// Its folder in `schemas/`, or the Avro name of a record that is not ours.
+    record: String,
+    schema: Arc<Schema>,
+}
+
+impl Codec {
+    /// With the ids of `schemas/released.toml`, for when there is no registry.
+    ///
+    /// # Panics
+    /// Never in a program whose tests passed: they parse every embedded schema.
+    pub fn builtin() -> Self {
+        let mut codec = Self { writers: AHashMap::new(), readers: AHashMap::new(), learned: DashMap::new() };
+        for version in schema::versions() {
+            codec.add(version.file, version.id);
+        }
+        codec
+    }
+
+    fn add(&mut self, file: schema::SchemaFile, id: u32) {
+        let schema: Schema = file.text.parse().expect("every embedded schema is parsed by a test");
+        let schema = Arc::new(schema);
+        self.writers.insert(file.record, Writer { header: header(id), schema: Arc::clone(&schema) });
+        self.readers.insert(id, Reader { record: file.record.to_owned(), schema });
+    }
+
+    /// Appends a record to `out`, header included; on an error `out` is as before.
+    ///
+    /// # Errors
+    /// [`EncodeError`] if a value does not fit, for example an amount beyond `decimal(28,14)`.
+    pub fn encode<T: Record + Serialize>(&self, record: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let writer = &self.writers[T::SCHEMA];
+        let before = out.len();
+        out.extend_from_slice(&writer.header);
+        let written = serde_avro_fast::to_datum(record, &mut *out, &mut SerializerConfig::new(&writer.schema));
+        written.map(|_| ()).map_err(|source| {
+            out.truncate(before);
+            EncodeError { record: T::SCHEMA, source }
+        })
+    }
+
+    /// Reads one record; its texts may borrow from `bytes`.
+    ///
+    /// # Errors
+    /// [`DecodeError`] by what is wrong; on `UnknownSchema` ask [`Codec::learn`] and try again.
+    pub fn decode<'a, T: Record + Deserialize<'a>>(&self, bytes: &'a [u8]) -> Result<T, DecodeError> {
+        let (id, datum) = split(bytes)?;
+        if let Some(reader) = self.readers.get(&id) {
+            return reader.read(id, datum);
+        }
+        let learned = self.learned.get(&id).map(|reader| Arc::clone(&reader));
+        learned.ok_or(DecodeError::UnknownSchema(id))?.read(id, datum)
+    }
+}
+
+impl Reader {
+    fn read<'a, T: Record + Deserialize<'a>>(&self, id: u32, datum: &'a [u8]) -> Result<T, DecodeError> {
+        if self.record != T::SCHEMA {
+            return Err(DecodeError::WrongSchema { id, expected: T::SCHEMA, found: self.record.clone() });
+        }
+        let malformed = |source| DecodeError::Malformed { id, record: T::SCHEMA, source };
+        let mut config = DeserializerConfig::new(&self.schema);
+        // An element takes a byte at least; a longer sequence is a lie that would fill the memory.
+        config.max_seq_size = datum.len();
+        let mut state = DeserializerState::with_config(SliceRead::new(datum), config);
+        let value = T::deserialize(state.deserializer()).map_err(malformed)?;
+        let mut rest = state.into_reader();
+        match rest.fill_buf() {
+            Ok([]) => Ok(value),
+            _ => Err(malformed(serde::de::Error::custom("bytes are left over after the last field"))),
+        }
+    }
+}
+
+fn header(id: u32) -> [u8; HEADER] {
+    let id = id.to_be_bytes();
+    [MAGIC, id[0], id[1], id[2], id[3]]
+}
+
+fn split(bytes: &[u8]) -> Result<(u32, &[u8]), DecodeError> {
+    match bytes {
+        [MAGIC, a, b, c, d, datum @ ..] => Ok((u32::from_be_bytes([*a, *b, *c, *d]), datum)),
+        [MAGIC, ..] => Err(DecodeError::NotConfluentFormat("shorter than 5 bytes")),
+        [] => Err(DecodeError::NotConfluentFormat("empty")),
+        _ => Err(DecodeError::NotConfluentFormat("the first byte is not 0")),
+    }
+}
+
+impl std::fmt::Debug for Codec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Codec").field("ids", &self.readers.len()).field("learned", &self.learned.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

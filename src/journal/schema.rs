@@ -1,0 +1,115 @@
+//! The Avro schemas of the log, embedded in the program, with the ids they have where no registry gives any.
+//!
+//! In: `schemas/<record>/v<N>.avsc` and `schemas/released.toml`. Out: [`SchemaVersion`]s. The highest version
+//! of a record is written, all are read. Absent: IO, compatibility (see `evolution`).
+
+use serde::Deserialize;
+
+/// The namespace of every record.
+pub const NAMESPACE: &str = "io.tributary";
+
+/// A schema file of the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SchemaFile {
+    /// Folder name, for example `billing-line`.
+    pub record: &'static str,
+    /// From 1, without gaps.
+    pub version: u32,
+    /// The Avro schema as JSON.
+    pub text: &'static str,
+}
+
+/// A schema file together with its entry in `schemas/released.toml`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SchemaVersion {
+    pub file: SchemaFile,
+    /// Its id on the wire where no registry gives one.
+    pub id: u32,
+}
+
+/// An entry of `schemas/released.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    pub record: String,
+    pub version: u32,
+    pub id: u32,
+    /// BLAKE3 of the file's bytes, hex.
+    pub digest: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Releases {
+    schema: Vec<Release>,
+}
+
+macro_rules! embedded {
+    ($($record:literal v $version:literal),* $(,)?) => {
+        &[$(SchemaFile {
+            record: $record,
+            version: $version,
+            text: include_str!(concat!("../../schemas/", $record, "/v", $version, ".avsc")),
+        }),*]
+    };
+}
+
+/// Every schema file, records in the data's order, versions ascending.
+pub const FILES: &[SchemaFile] = embedded![
+    "billing-line" v 1,
+    "resource" v 1,
+    "identity" v 1,
+    "metric-value" v 1,
+    "day-sealed" v 1,
+    "chargeback-row" v 1,
+    "topic-attribution-row" v 1,
+    "day-allocated" v 1,
+    "gather-state" v 1,
+    "quarantined" v 1,
+];
+
+const RELEASED: &str = include_str!("../../schemas/released.toml");
+
+impl SchemaFile {
+    /// BLAKE3 of its bytes, hex.
+    pub fn digest(&self) -> String {
+        blake3::hash(self.text.as_bytes()).to_hex().to_string()
+    }
+}
+
+/// The entries of `schemas/released.toml`.
+///
+/// # Errors
+/// If the file is not of its form, which `tributary schema check` reports.
+pub fn releases() -> Result<Vec<Release>, toml::de::Error> {
+    toml::from_str::<Releases>(RELEASED).map(|releases| releases.schema)
+}
+
+/// Every released schema, records in the data's order, versions ascending.
+///
+/// # Panics
+/// Never in a program whose tests passed: they read `schemas/released.toml`.
+pub fn versions() -> Vec<SchemaVersion> {
+    let releases = releases().expect("schemas/released.toml is read by a test");
+    let id_of = |file: &SchemaFile| {
+        releases.iter().find(|r| r.record == file.record && r.version == file.version).map(|r| r.id)
+    };
+    FILES.iter().filter_map(|file| Some(SchemaVersion { file: *file, id: id_of(file)? })).collect()
+}
+
+/// The version that is written of a record.
+pub fn newest(record: &str) -> Option<SchemaFile> {
+    FILES.iter().filter(|file| file.record == record).max_by_key(|file| file.version).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests() {
+        for f in FILES {
+            println!("{} {}", f.record, f.digest());
+        }
+    }
+}

@@ -31,7 +31,7 @@ pub struct Warning {
 
 impl Faults {
     /// Puts them in the order of the file; `None` if there are none.
-    pub fn of(mut faults: Vec<Fault>) -> Option<Self> {
+    pub(super) fn of(mut faults: Vec<Fault>) -> Option<Self> {
         faults.sort_by_key(|fault| fault.line.unwrap_or(usize::MAX));
         if faults.is_empty() { None } else { Some(Self(faults)) }
     }

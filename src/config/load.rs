@@ -33,7 +33,8 @@ pub fn parse(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded,
     let (root, faults) = yaml::parse(text)?;
     let reader = Reader::new(env, faults);
     let config = reader.root(root.as_ref(), read::config);
-    let (faults, warnings) = reader.finish();
+    let (faults, mut warnings) = reader.finish();
+    warnings.sort_by_key(|warning| warning.line);
     match Faults::of(faults) {
         Some(faults) => Err(faults),
         None => Ok(Loaded { config, warnings }),

@@ -75,7 +75,7 @@ impl Kind for Text {
     }
 
     fn read(&self, value: &Value<'_>) -> Option<String> {
-        text(value, |text| text.to_owned())
+        text(value, false)
     }
 
     fn placeholder(&self) -> String {
@@ -87,8 +87,8 @@ impl Kind for Text {
     }
 }
 
-/// Text of a value; `show` says how a number in its place may be printed.
-fn text(value: &Value<'_>, show: impl Fn(&str) -> String) -> Option<String> {
+/// Text of a value; a number in its place is told unless it is a `secret`.
+fn text(value: &Value<'_>, secret: bool) -> Option<String> {
     let scalar = scalar(value, "text")?;
     let found = match scalar.text.as_ref() {
         text if !scalar.plain => return Some(text.to_owned()),
@@ -96,7 +96,7 @@ fn text(value: &Value<'_>, show: impl Fn(&str) -> String) -> Option<String> {
         text if ["true", "false"].contains(&text.to_lowercase().as_str()) => "truth value",
         text => return Some(text.to_owned()),
     };
-    let shown = show(&scalar.text);
+    let shown = if secret { "***" } else { scalar.text.as_ref() };
     value.fault(format!("the {found} {shown} is not text"), format!("put it in quotes: \"{shown}\""));
     None
 }
@@ -183,7 +183,7 @@ impl Kind for SecretText {
     }
 
     fn read(&self, value: &Value<'_>) -> Option<Secret> {
-        let text = text(value, |_| "***".to_owned())?;
+        let text = text(value, true)?;
         if text.is_empty() {
             value.fault("is empty", "write the secret, best as `${NAME}` with the value in the environment");
             return None;
@@ -207,7 +207,7 @@ impl Kind for MaybeSecret {
     }
 
     fn read(&self, value: &Value<'_>) -> Option<Option<Secret>> {
-        let text = text(value, |_| "***".to_owned())?;
+        let text = text(value, true)?;
         Some((!text.is_empty()).then(|| Secret::new(text)))
     }
 
@@ -342,7 +342,7 @@ impl<T: Copy + PartialEq> Kind for Choice<T> {
         let text = scalar.text.trim();
         let found = self.0.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, choice)| *choice);
         if found.is_none() {
-            let words: Vec<_> = self.0.iter().map(|(word, _)| *word).collect();
+            let words: Vec<_> = self.0.iter().map(|(word, _)| *word).filter(|word| !word.is_empty()).collect();
             let remedy = match suggest::nearest(text, &words) {
                 Some(word) => format!("did you mean `{word}`?"),
                 None => format!("use one of {}", suggest::list(&words)),

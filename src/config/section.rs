@@ -188,7 +188,7 @@ impl<'a> Section<'a> {
         }
         if let Some(value) = self.value(key).filter(|value| !value.node.is_null()) {
             kind.read(&value);
-            self.warn(key, format!("has no effect; {instead}"));
+            self.warn(key, format!("has no effect: {instead}"));
         }
     }
 
@@ -202,9 +202,9 @@ impl<'a> Section<'a> {
         (self.reader.env)(name)
     }
 
-    /// Is the key in the file, with or without a value?
+    /// Is the key in the file, with something behind it?
     pub fn has(&self, key: &str) -> bool {
-        self.entry(key).is_some()
+        self.entry(key).is_some_and(|(_, node)| !node.is_null())
     }
 
     /// Are these keys free of faults? What compares several keys asks first.

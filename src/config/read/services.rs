@@ -19,13 +19,15 @@ pub(super) fn kafka(s: &mut Section<'_>) -> Kafka {
         vec![],
         "librdkafka's properties, such as security.protocol, sasl.mechanism, sasl.username, sasl.password",
     );
+    let is_fixed = |property: &str| FIXED.iter().find(|fixed| fixed.property == property);
     for (property, value) in &properties {
-        if let Some(fixed) = FIXED.iter().find(|fixed| fixed.refuses(property, value)) {
+        if let Some(fixed) = is_fixed(property).filter(|fixed| fixed.refuses(value)) {
             let problem = format!("`{property}` is not free: {}", fixed.why);
             s.fault_inside("properties", Inner::Key(property), problem, fixed.remedy);
         }
     }
-    Kafka { bootstrap_servers: servers, properties: properties.into_iter().collect() }
+    let free = properties.into_iter().filter(|(property, _)| is_fixed(property).is_none());
+    Kafka { bootstrap_servers: servers, properties: free.collect() }
 }
 
 /// A property that is ours.
@@ -46,8 +48,8 @@ impl Fixed {
         Self { property, value: None, why, remedy }
     }
 
-    fn refuses(&self, property: &str, value: &str) -> bool {
-        self.property == property && self.value.is_none_or(|ours| !ours.eq_ignore_ascii_case(value.trim()))
+    fn refuses(&self, value: &str) -> bool {
+        self.value.is_none_or(|ours| !ours.eq_ignore_ascii_case(value.trim()))
     }
 }
 

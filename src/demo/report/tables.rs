@@ -146,7 +146,7 @@ impl Style {
         let mut table = self.table(&["on", "total", "share", "for", "why"], &[1, 2]);
         for ((resource, why), sums) in ranked(facts, key).iter().take(10) {
             let products =
-                ranked(facts, |row| (key(row)? == (resource.clone(), why.clone())).then(|| &row.product_type));
+                ranked(facts, |row| (key(row)? == (resource.clone(), why.clone())).then_some(&row.product_type));
             let first = products.first().map_or("", |(product, _)| product.as_str());
             let more = if products.len() > 1 { format!(" and {} more", products.len() - 1) } else { String::new() };
             let (total, share) = (money(sums.total()), percent(sums.total(), self.total));

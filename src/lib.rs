@@ -8,5 +8,7 @@ pub mod domain;
 pub mod ecosystem;
 pub mod embedded;
 pub mod journal;
+pub mod project;
 pub mod shutdown;
+pub mod store;
 pub mod telemetry;

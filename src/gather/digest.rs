@@ -36,8 +36,8 @@ pub fn of_inventory(facts: &[Fact<'_>], day: Day, rules: &str) -> String {
 }
 
 /// Digest of a day's usage and of the resources whose usage could not be had: "unknown" is not "none".
-pub fn of_usage(values: &[MetricValue], failed: &[String]) -> String {
-    let missing = failed.iter().map(|resource_id| {
+pub fn of_usage<'a>(values: &[MetricValue], failed: impl IntoIterator<Item = &'a String>) -> String {
+    let missing = failed.into_iter().map(|resource_id| {
         let mut bytes = Bytes::default();
         bytes.text("failed").text(resource_id);
         bytes.0

@@ -9,21 +9,18 @@
 //! * Failing metrics never take usage away from an unchanged day that had it. A changed day waits for them,
 //!   cycle by cycle, until the retry limit; then it is sealed without, and says so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::domain::{BillingLine, Day, GatheredDay, Reason, RuleBook};
+use crate::domain::{Day, GatheredDay, Reason};
 use crate::ecosystem::UsageNeed;
 
 use super::digest;
 
-/// After a day's end, metrics stores still take in late samples: usage fetched earlier may grow, so it is
-/// fetched once more after this. The same margin as the provider's own for a bill to be complete.
+/// After a day's end, metrics stores still take in late samples, so usage fetched earlier than this is fetched
+/// again. Three days: an exporter that broke on a Friday night is mended and has caught up.
 pub const SETTLES_AFTER: TimeDelta = TimeDelta::hours(72);
-
-/// How the ids of billed "resources" begin that the provider did not name; nothing can be measured on them.
-const UNRESOLVED: &str = "unresolved:";
 
 /// What a cycle gathered of a day, before usage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,21 +63,6 @@ pub enum Verdict {
     Hold(GatheredDay),
     /// Publish the next revision; the memory has its number.
     Seal { reason: Reason, memory: GatheredDay },
-}
-
-/// Each billed resource with the metrics that the rules of its product types ask for.
-pub fn needs(lines: &[BillingLine], rules: &RuleBook) -> Vec<UsageNeed> {
-    let mut metrics: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for line in lines.iter().filter(|line| !line.resource_id.starts_with(UNRESOLVED)) {
-        let product = rules.products.get(&line.product_type).unwrap_or(&rules.otherwise);
-        metrics.entry(&line.resource_id).or_default().extend(product.metrics.iter().map(String::as_str));
-    }
-    let asked = metrics.into_iter().filter(|(_, metrics)| !metrics.is_empty());
-    let need = |(resource_id, metrics): (&str, BTreeSet<&str>)| UsageNeed {
-        resource_id: resource_id.to_owned(),
-        metrics: metrics.into_iter().map(str::to_owned).collect(),
-    };
-    asked.map(need).collect()
 }
 
 /// Decides before usage. `incomplete` says why the inventory cannot be trusted, if it cannot.
@@ -179,9 +161,15 @@ fn sealed(remembered: Option<&GatheredDay>, content: &Content, usage: &Usage, no
 }
 
 /// The memory of a day that is held: of its last revision, with the reason.
-fn held(remembered: Option<&GatheredDay>, content: &Content, why: &str) -> GatheredDay {
-    let nothing = GatheredDay {
-        day: content.day,
+pub fn held(remembered: Option<&GatheredDay>, content: &Content, why: &str) -> GatheredDay {
+    let last = remembered.cloned().unwrap_or_else(|| never_sealed(content.day));
+    GatheredDay { held: Some(why.to_owned()), ..last }
+}
+
+/// The memory of a day without any revision.
+pub fn never_sealed(day: Day) -> GatheredDay {
+    GatheredDay {
+        day,
         revision: 0,
         bill_digest: String::new(),
         inventory_digest: String::new(),
@@ -192,8 +180,7 @@ fn held(remembered: Option<&GatheredDay>, content: &Content, why: &str) -> Gathe
         held: None,
         billing_lines: 0,
         metrics_failed: Vec::new(),
-    };
-    GatheredDay { held: Some(why.to_owned()), ..remembered.cloned().unwrap_or(nothing) }
+    }
 }
 
 /// The memory of a day that is held no longer, if it was.
@@ -214,10 +201,8 @@ fn failures(failed: &BTreeMap<String, String>) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::testing::{at, day, line};
+    use super::super::testing::{at, day};
     use super::*;
-    use crate::domain::CostType;
-    use crate::domain::rule::{Product, Resolver, Rule, Split, Tier};
 
     const LATE: &str = "2026-02-20T00:00:00Z";
     const EARLY: &str = "2026-02-11T06:00:00Z";
@@ -388,29 +373,6 @@ mod tests {
         let (_, sealed) = cycle(None, &content("b", "i"), &answer("u", &[]), 3, LATE);
         let (what, emptied) = cycle(sealed, &nothing, &answer("no", &[]), 3, LATE);
         assert_eq!((what, emptied.unwrap().billing_lines), ("bill", 0));
-    }
-
-    #[test]
-    fn needs_join_the_metrics_of_a_resource() {
-        let tier = Tier { split: Split::Unallocated, method: String::new(), detail: None, cost_type: CostType::Shared };
-        let product = |metrics: &[&str]| Product {
-            service: "kafka".into(),
-            resolver: Resolver::None,
-            metrics: metrics.iter().map(|m| (*m).to_owned()).collect(),
-            rule: Rule::FirstThatFits(vec![tier.clone()]),
-        };
-        let products = [("READ", product(&["out", "in"])), ("BASE", product(&["in"])), ("SUPPORT", product(&[]))];
-        let products = products.map(|(name, product)| (name.to_owned(), product)).into();
-        let rules = RuleBook { version: 1, products, otherwise: product(&[]), owner_types: vec![] };
-        let lines = [
-            line("lkc-1", "BASE", "1"),
-            line("lkc-1", "READ", "1"),
-            line("lkc-2", "SUPPORT", "1"),
-            line("lkc-2", "UNHEARD_OF", "1"),
-            line("unresolved:KAFKA/BASE", "BASE", "1"),
-        ];
-        let metrics = vec!["in".to_owned(), "out".to_owned()];
-        assert_eq!(needs(&lines, &rules), [UsageNeed { resource_id: "lkc-1".into(), metrics }]);
     }
 
     proptest! {

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod domain;
 pub mod ecosystem;
 pub mod embedded;
+pub mod gather;
 pub mod journal;
 pub mod project;
 pub mod shutdown;

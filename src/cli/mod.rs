@@ -1,3 +1,4 @@
 //! The command line: builds the parts, starts the roles, ends them.
 
 pub mod args;
+pub mod config;

@@ -1,10 +1,32 @@
 //! What an operator decided.
 //!
 //! In: a YAML file (Chitragupta's, with a few keys of our own) and the environment. Out: a [`Config`]
-//! that needs no further checking, or every fault at once. Absent: Kafka, Postgres, vendors; nothing is contacted.
+//! that needs no further checking, or every fault at once. Absent: Kafka, Postgres, vendors; nothing is
+//! contacted.
+//!
+//! `yaml` turns text into a tree with lines, `read` describes each section once with the words of
+//! `section`, `kind`, `scalar` and `address`, and that one description both reads files and writes the
+//! JSON Schema.
 
+mod address;
+mod dotenv;
+mod fault;
+mod kind;
+mod load;
 mod model;
+mod read;
+mod scalar;
 mod secret;
+mod section;
+mod show;
+mod substitute;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod yaml;
 
+pub use fault::{Fault, Faults, Warning};
+pub use load::{Loaded, load, parse, schema};
 pub use model::*;
 pub use secret::Secret;
+pub use show::show;

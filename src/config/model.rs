@@ -70,7 +70,7 @@ pub struct Api {
 pub struct Kafka {
     /// `host:port,…`; `None`: the embedded one.
     pub bootstrap_servers: Option<String>,
-    /// librdkafka's own properties; none of those Tributary fixes.
+    /// librdkafka's own properties, without those that Tributary fixes.
     pub properties: BTreeMap<String, String>,
 }
 
@@ -285,6 +285,6 @@ impl fmt::Debug for Kafka {
 
 /// A client property's value as it may be printed: `***` where the name speaks of a credential.
 pub fn shown<'a>(property: &str, value: &'a str) -> &'a str {
-    const TELLING: [&str; 6] = ["password", "secret", "token", "pem", "jaas", "oauthbearer.config"];
+    const TELLING: [&str; 7] = ["pass", "secret", "token", "pem", "jaas", "private", "oauthbearer.config"];
     if TELLING.iter().any(|word| property.contains(word)) { "***" } else { value }
 }

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::Day;
 
+mod api;
 mod bill;
 mod estate;
 mod inventory;

@@ -39,6 +39,8 @@ pub struct GatheredDay {
     /// Why the day is held back, if it is.
     pub held: Option<String>,
     pub billing_lines: u32,
+    /// Resources whose usage is missing from the sealed revision, sorted: later usage may add to it, never take away.
+    pub metrics_failed: Vec<String>,
 }
 
 /// A resource or identity ever seen, with its lifetimes, oldest first.

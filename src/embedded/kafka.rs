@@ -236,7 +236,8 @@ fn cluster_id() -> String {
 }
 
 fn find_java() -> Result<PathBuf, EmbeddedError> {
-    let home = std::env::var_os("JAVA_HOME").map(|home| Path::new(&home).join("bin/java"));
+    let home =
+        std::env::var_os("JAVA_HOME").filter(|home| !home.is_empty()).map(|home| Path::new(&home).join("bin/java"));
     home.into_iter().chain(super::in_path("java")).find(|java| java.is_file()).ok_or(EmbeddedError::NoJava)
 }
 

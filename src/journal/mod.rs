@@ -7,13 +7,16 @@ pub mod batch;
 pub mod codec;
 pub mod consumer;
 pub mod error;
+pub mod plan;
 pub mod producer;
+pub mod provision;
 #[cfg(test)]
 mod samples;
 pub mod scan;
 pub mod schema;
 pub mod settings;
 pub mod topic;
+pub mod topology;
 
 pub use batch::{Batch, RecordRef};
 pub use codec::{Codec, DecodeError, EncodeError, Record};

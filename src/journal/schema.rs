@@ -97,6 +97,11 @@ pub fn versions() -> Vec<SchemaVersion> {
     FILES.iter().filter_map(|file| Some(SchemaVersion { file: *file, id: id_of(file)? })).collect()
 }
 
+/// Every record's folder name, in the data's order.
+pub fn records() -> impl Iterator<Item = &'static str> {
+    FILES.iter().filter(|file| file.version == 1).map(|file| file.record)
+}
+
 /// The version that is written of a record.
 pub fn newest(record: &str) -> Option<SchemaFile> {
     FILES.iter().filter(|file| file.record == record).max_by_key(|file| file.version).copied()

@@ -1,0 +1,263 @@
+//! `plugin_settings` of a Confluent Cloud organisation.
+
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+
+use super::super::address::HttpUrl;
+use super::super::kind::{Anything, List, Names, object};
+use super::super::scalar::{Choice, Free, Int, MaybeSecret, Name, SecretText, Text, quoted};
+use super::super::section::{Inner, Section};
+use super::super::{CcloudApi, ConfluentCloud, FlinkRegion, Granularity, Metrics, MetricsAuth, Param, Secret, suggest};
+use super::emitter::{self, GRANULARITIES};
+use super::topic_attribution::topic_attribution;
+
+pub(super) fn settings(s: &mut Section<'_>) -> ConfluentCloud {
+    refuse_code(s, "allocator_overrides", "for the CKU ratios write `allocator_params`");
+    refuse_code(s, "identity_resolution_overrides", "the built-in resolution is always used");
+    let hours = Names(Int(1..=u32::MAX));
+    s.ignored("granularity_durations", hours, "every Confluent Cloud line is allocated by day");
+    let granularity = "only limits the `aggregation` of emitters; rows are by day whatever it says";
+    let granularity = s.default("chargeback_granularity", GRANULARITIES, Granularity::Daily, granularity);
+    if granularity != Granularity::Daily {
+        s.warn("chargeback_granularity", "has no effect on the rows, which are by day; it only limits emitters");
+    }
+    let params = s.default("allocator_params", Names(Free), vec![], "kafka_cku_usage_ratio and kafka_cku_shared_ratio");
+    let params: BTreeMap<_, _> = params.into_iter().collect();
+    let ratios = ratios(s, &params);
+    let api = s.required("ccloud_api", object(api), "the Cloud API key, with `key` and `secret`");
+    let metrics = s.optional("metrics", object(metrics), "a Prometheus with the metrics of Confluent Cloud");
+    let topics = s.section(
+        "topic_attribution",
+        topic_attribution,
+        "cluster costs down to topics; without effect in this version",
+    );
+    if topics.enabled && metrics.is_none() && s.sound(&["metrics", "topic_attribution"]) {
+        let remedy = "add a `metrics` section, or set `enabled: false`";
+        s.fault("topic_attribution", "is enabled, but there is no `metrics` section to measure topics with", remedy);
+    }
+    if topics.enabled {
+        s.warn("topic_attribution", "has no effect in this version; costs are not broken down to topics yet");
+    }
+    emitter::compare(s, "topic_attribution", &topics.emitters, granularity);
+    let emitters = s.default("emitters", List(object(emitter::of_chargebacks)), vec![], "where rows are written to");
+    emitter::compare(s, "emitters", &emitters, granularity);
+    if !emitters.is_empty() {
+        s.warn("emitters", "have no effect in this version; read the tables or use `tributary export`");
+    }
+    ConfluentCloud {
+        api,
+        days_per_query: s.section("billing_api", billing, "how bills are asked for"),
+        metrics,
+        flink: flink(s),
+        cku_usage_ratio: ratios.usage,
+        cku_shared_ratio: ratios.shared,
+        allocator_params: params,
+        topic_attribution: topics,
+        min_refresh_gap_seconds: s.default(
+            "min_refresh_gap_seconds",
+            Int(0..=u64::MAX),
+            1800,
+            "least time between two gathers",
+        ),
+        metrics_step_seconds: s.default("metrics_step_seconds", Int(1..=u32::MAX), 3600, "step of range queries"),
+        emitters,
+    }
+}
+
+/// Python code by name: it cannot run here, and money must not silently be split in another way.
+fn refuse_code(s: &mut Section<'_>, key: &'static str, instead: &str) {
+    let doc = "Python code by name; not accepted, rules as data come in a later version";
+    for (name, ()) in s.default(key, Names(Anything), vec![], doc) {
+        let problem = "names Python code, which cannot run here; overrides as data come in a later version";
+        s.fault_inside(key, Inner::Key(&name), problem, format!("remove it; {instead}"));
+    }
+}
+
+fn billing(s: &mut Section<'_>) -> u32 {
+    s.default("days_per_query", Int(1..=30), 15, "days of one billing request")
+}
+
+fn api(s: &mut Section<'_>) -> CcloudApi {
+    CcloudApi {
+        key: s.required("key", Name, "Cloud API key"),
+        secret: s.required("secret", SecretText, "its secret, best as `${NAME}`"),
+        base_url: s.default("base_url", HttpUrl, "https://api.confluent.cloud".into(), "address of the management API"),
+    }
+}
+
+fn flink(s: &mut Section<'_>) -> Vec<FlinkRegion> {
+    let read = s.optional("flink", List(object(region)), "API keys for Flink, one per region").unwrap_or_default();
+    let mut regions: Vec<FlinkRegion> = Vec::new();
+    for region in read {
+        if let Some(at) = regions.iter().position(|earlier| earlier.region_id == region.region_id) {
+            s.warn("flink", format!("region {} is there twice; the later entry holds", quoted(&region.region_id)));
+            regions.remove(at);
+        }
+        regions.push(region);
+    }
+    regions
+}
+
+fn region(s: &mut Section<'_>) -> FlinkRegion {
+    FlinkRegion {
+        region_id: s.required("region_id", Name, "region, such as us-east-2").trim().to_lowercase(),
+        key: s.required("key", Name, "Flink API key of the region"),
+        secret: s.required("secret", SecretText, "its secret, best as `${NAME}`"),
+        base_url: s.optional("base_url", HttpUrl, "default: https://flink.<region>.<cloud>.confluent.cloud"),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Auth {
+    None,
+    Basic,
+    Bearer,
+}
+
+fn metrics(s: &mut Section<'_>) -> Metrics {
+    s.default("type", Choice(&[("prometheus", ())]), (), "only `prometheus`");
+    let url = s.required("url", HttpUrl, "base address of a server with the Prometheus query API; may have a path");
+    let auth = Choice(&[("none", Auth::None), ("basic", Auth::Basic), ("bearer", Auth::Bearer)]);
+    let auth = s.default("auth_type", auth, Auth::None, "`none`, `basic` with user name and password, or `bearer`");
+    let username = s.optional("username", Text, "for `basic`").filter(|name| !name.is_empty());
+    let password = s.optional("password", MaybeSecret, "for `basic`").flatten();
+    let token = s.optional("bearer_token", MaybeSecret, "for `bearer`").flatten();
+    let given = Credentials { username, password, token };
+    Metrics { url, auth: given.choose(s, auth) }
+}
+
+/// What is given to prove who we are; empty texts are not given.
+struct Credentials {
+    username: Option<String>,
+    password: Option<Secret>,
+    token: Option<Secret>,
+}
+
+impl Credentials {
+    fn choose(self, s: &Section<'_>, auth: Auth) -> MetricsAuth {
+        if !s.sound(&["auth_type", "username", "password", "bearer_token"]) {
+            return MetricsAuth::None;
+        }
+        let (has_user, has_password, has_token) =
+            (self.username.is_some(), self.password.is_some(), self.token.is_some());
+        match (auth, self) {
+            (Auth::Basic, Self { username: Some(username), password: Some(password), token }) => {
+                if token.is_some() {
+                    s.warn("bearer_token", "has no effect with `auth_type: basic`");
+                }
+                MetricsAuth::Basic { username, password }
+            }
+            (Auth::Basic, _) => {
+                for key in missing([("username", has_user), ("password", has_password)]) {
+                    s.fault(key, "is missing for `auth_type: basic`", format!("add `{key}`, or set `auth_type: none`"));
+                }
+                MetricsAuth::None
+            }
+            (Auth::Bearer, Self { token: Some(token), .. }) => {
+                for key in missing([("username", !has_user), ("password", !has_password)]) {
+                    s.warn(key, "has no effect with `auth_type: bearer`");
+                }
+                MetricsAuth::Bearer { token }
+            }
+            (Auth::Bearer, _) => {
+                let remedy = "add `bearer_token`, or set `auth_type: none`";
+                s.fault("bearer_token", "is missing for `auth_type: bearer`", remedy);
+                MetricsAuth::None
+            }
+            (Auth::None, _) => {
+                let given = [("username", !has_user), ("password", !has_password), ("bearer_token", !has_token)];
+                for key in missing(given) {
+                    let remedy = "set `auth_type: basic` or `bearer`, or remove it";
+                    s.fault(key, "is given, but `auth_type` is `none`", remedy);
+                }
+                MetricsAuth::None
+            }
+        }
+    }
+}
+
+fn missing<const N: usize>(keys: [(&'static str, bool); N]) -> impl Iterator<Item = &'static str> {
+    keys.into_iter().filter(|(_, there)| !there).map(|(key, _)| key)
+}
+
+/// How a CKU line is divided, as decimal texts.
+struct Ratios {
+    usage: String,
+    shared: String,
+}
+
+const USAGE: &str = "kafka_cku_usage_ratio";
+const SHARED: &str = "kafka_cku_shared_ratio";
+
+fn ratios(s: &Section<'_>, params: &BTreeMap<String, Param>) -> Ratios {
+    let mut sound = true;
+    for (name, param) in params {
+        let known = [USAGE, SHARED].contains(&name.as_str());
+        if let Err((problem, remedy)) = check_param(name, param, known) {
+            s.fault_inside("allocator_params", Inner::Key(name), problem, remedy);
+            sound = false;
+        } else if !known {
+            let hint = suggest::nearest(name, &[USAGE, SHARED])
+                .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+            s.warn("allocator_params", format!("`{name}` has no effect: no allocation rule reads it{hint}"));
+        }
+    }
+    let given = |name: &str, default: &str| match params.get(name) {
+        Some(Param::Number(text)) => text.clone(),
+        _ => default.to_owned(),
+    };
+    let ratios = Ratios { usage: given(USAGE, "0.7"), shared: given(SHARED, "0.3") };
+    if sound && !ratios.complete() {
+        ratios.explain(s, params);
+    }
+    ratios
+}
+
+fn check_param(name: &str, param: &Param, known: bool) -> Result<(), (String, String)> {
+    let example = format!("write a number, without quotes and not from a variable: `{name}: 0.7`");
+    match param {
+        Param::Number(_) if !known => Ok(()),
+        Param::Number(text) => {
+            let fits = decimal(text).is_some_and(|ratio| (Decimal::ZERO..=Decimal::ONE).contains(&ratio));
+            if fits { Ok(()) } else { Err((format!("{text} is not a ratio between 0 and 1"), example)) }
+        }
+        Param::Flag(flag) if name.ends_with("_ratio") => {
+            Err((format!("{flag} is a truth value, not a number"), example))
+        }
+        Param::Text(text) if name.ends_with("_ratio") => {
+            Err((format!("{} is text, not a number", quoted(text)), example))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// At most 14 decimals, the precision of our amounts.
+fn decimal(text: &str) -> Option<Decimal> {
+    Decimal::from_str_exact(text).ok().filter(|number| number.normalize().scale() <= 14)
+}
+
+impl Ratios {
+    /// Do the two add up to 1, within 0.0001?
+    fn complete(&self) -> bool {
+        let sum = decimal(&self.usage).zip(decimal(&self.shared)).map(|(usage, shared)| usage + shared);
+        sum.is_some_and(|sum| (sum - Decimal::ONE).abs() <= Decimal::new(1, 4))
+    }
+
+    fn explain(&self, s: &Section<'_>, params: &BTreeMap<String, Param>) {
+        let (Some(usage), Some(shared)) = (decimal(&self.usage), decimal(&self.shared)) else { return };
+        let default = |name: &str| if params.contains_key(name) { "" } else { " (its default)" };
+        let problem = format!(
+            "{USAGE} {usage}{} and {SHARED} {shared}{} add up to {}, not 1",
+            default(USAGE),
+            default(SHARED),
+            usage + shared
+        );
+        let rest = (Decimal::ONE - usage).normalize();
+        s.fault(
+            "allocator_params",
+            problem,
+            format!("write both, for example `{USAGE}: {usage}` and `{SHARED}: {rest}`"),
+        );
+    }
+}

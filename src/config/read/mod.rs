@@ -1,0 +1,118 @@
+//! The whole file: its top level, and what the sections have to do with each other.
+//!
+//! Each function here both reads a section and describes it, see `section`.
+
+mod ccloud;
+mod emitter;
+mod preview;
+mod services;
+mod tenant;
+mod topic_attribution;
+
+use std::collections::BTreeMap;
+
+use super::address::FilePath;
+use super::kind::{Anything, List, Names, object};
+use super::scalar::{Choice, Flag, Int, Text, Word};
+use super::section::Section;
+use super::{Api, Config, Features, Level, Logging};
+
+/// The top level.
+pub(super) fn config(s: &mut Section<'_>) -> Config {
+    s.ignored(
+        "plugins_path",
+        Anything,
+        "ecosystems are built in; another program can be a gatherer by writing the fact topics",
+    );
+    s.section("preview", preview::process, "Chitragupta's FOCUS export; not in this version");
+    if s.has("preview") {
+        s.warn("preview", "has no effect in this version; FOCUS exports are not built yet");
+    }
+    Config {
+        logging: s.section("logging", logging, "what is logged"),
+        features: s.section("features", features, "how the process works through its tenants"),
+        api: api_section(s),
+        kafka: s.section(
+            "kafka",
+            services::kafka,
+            "the Kafka cluster of the log; without it an embedded one is started",
+        ),
+        database: s.section(
+            "database",
+            services::database,
+            "the PostgreSQL of the tables; without it an embedded one is started",
+        ),
+        schema_registry: s.optional(
+            "schema_registry",
+            object(services::schema_registry),
+            "a Confluent-compatible schema registry; without it schema ids come from the program",
+        ),
+        topics: s.section("topics", services::topics, "how the topics are named and created"),
+        instance: instance(s),
+        data_dir: s.optional_or_env(
+            "data_dir",
+            "TRIBUTARY_DATA_DIR",
+            FilePath,
+            "folder of the embedded Kafka and PostgreSQL; TRIBUTARY_DATA_DIR overrides it",
+        ),
+        tenants: tenant::tenants(s),
+    }
+}
+
+fn instance(s: &mut Section<'_>) -> String {
+    let doc = "name of this process, for transactional ids and static group membership; \
+               different for each process of one cluster; default: the host's name";
+    let host = s.variable("HOSTNAME").unwrap_or_default();
+    let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).take(200).collect();
+    let default = if host.is_empty() { "tributary".to_owned() } else { host };
+    s.optional("instance", Word { min: 1, max: 200 }, doc).unwrap_or(default)
+}
+
+const LEVELS: Choice<Level> = Choice(&[
+    ("INFO", Level::Info),
+    ("CRITICAL", Level::Error),
+    ("ERROR", Level::Error),
+    ("WARNING", Level::Warning),
+    ("DEBUG", Level::Debug),
+    ("", Level::Info),
+]);
+
+fn logging(s: &mut Section<'_>) -> Logging {
+    s.ignored("format", Text, "log lines are text on a terminal and JSON otherwise");
+    let level =
+        s.default("level", LEVELS, Level::Info, "least severe line that is logged; CRITICAL is the same as ERROR");
+    let modules = s.default("per_module_levels", Names(LEVELS), vec![], "level by module, such as `tributary::gather`");
+    for (module, _) in &modules {
+        if module.contains('.') {
+            let message =
+                format!("`{module}` is a Python module; the modules here are `tributary::gather` and the like");
+            s.warn("per_module_levels", message);
+        }
+    }
+    Logging { level, per_module_levels: modules.into_iter().collect::<BTreeMap<_, _>>() }
+}
+
+fn features(s: &mut Section<'_>) -> Features {
+    Features {
+        enable_periodic_refresh: s.default("enable_periodic_refresh", Flag, true, "false: one cycle, then stop"),
+        refresh_interval: s.default("refresh_interval", Int(1..=u64::MAX), 1800, "pause after a cycle, seconds"),
+        max_parallel_tenants: s.default("max_parallel_tenants", Int(1..=64), 4, "tenants gathered at the same time"),
+    }
+}
+
+fn api_section(s: &mut Section<'_>) -> Api {
+    if s.has("api") {
+        s.warn("api", "has no effect in this version; the HTTP API comes later");
+    }
+    s.section("api", api, "the HTTP API; checked and kept, without effect in this version")
+}
+
+fn api(s: &mut Section<'_>) -> Api {
+    Api {
+        host: s.default("host", Text, "0.0.0.0".into(), "address to listen on"),
+        port: s.default("port", Int(1..=65535), 8080, "port to listen on"),
+        enable_cors: s.default("enable_cors", Flag, false, "answer requests of pages from other origins"),
+        cors_origins: s.default("cors_origins", List(Text), vec![], "origins that are answered"),
+        request_timeout_seconds: s.default("request_timeout_seconds", Int(1..=300), 30, "limit of one request"),
+    }
+}

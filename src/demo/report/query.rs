@@ -1,0 +1,62 @@
+//! Reads the rows to report from the views of the read model.
+
+use sqlx::{PgPool, Row as _};
+
+use super::{Facts, Row};
+use crate::domain::{Amount, Day};
+
+const ROWS: &str = "
+WITH who AS (SELECT DISTINCT ON (identity_id) identity_id, display_name, identity_type
+             FROM identities WHERE tenant_id = $1 ORDER BY identity_id, day DESC),
+     what AS (SELECT DISTINCT ON (resource_id) resource_id, display_name, resource_type
+              FROM resources WHERE tenant_id = $1 ORDER BY resource_id, day DESC)
+SELECT c.day, c.target, c.identity_id, who.display_name AS identity_name, who.identity_type, c.cost_type,
+       c.resource_id, what.display_name AS resource_name, what.resource_type, env.display_name AS environment,
+       c.product_type, c.allocation_detail AS detail, c.amount::text AS amount
+FROM chargebacks c
+LEFT JOIN who ON who.identity_id = c.identity_id AND c.target = 'identity'
+LEFT JOIN what ON what.resource_id = c.resource_id
+LEFT JOIN what env ON env.resource_id = c.env_id
+WHERE c.tenant_id = $1
+ORDER BY c.day";
+
+const BILL: &str = "
+SELECT coalesce(sum(amount), 0)::text AS amount, count(*) AS lines, coalesce(max(currency), 'USD') AS currency
+FROM billing WHERE tenant_id = $1";
+
+/// Reads a tenant's rows and bill from the views of the read model.
+///
+/// # Errors
+/// If the database does not answer or its views are not the expected ones.
+pub async fn read(pool: &PgPool, tenant_id: &str) -> Result<Facts, sqlx::Error> {
+    let mut rows = Vec::new();
+    for row in sqlx::query(ROWS).bind(tenant_id).fetch_all(pool).await? {
+        rows.push(Row {
+            day: Day::from(row.try_get::<chrono::NaiveDate, _>("day")?),
+            target: row.try_get("target")?,
+            identity_id: row.try_get("identity_id")?,
+            identity_name: row.try_get("identity_name")?,
+            identity_type: row.try_get("identity_type")?,
+            cost_type: row.try_get("cost_type")?,
+            resource_id: row.try_get("resource_id")?,
+            resource_name: row.try_get("resource_name")?,
+            resource_type: row.try_get("resource_type")?,
+            environment: row.try_get("environment")?,
+            product_type: row.try_get("product_type")?,
+            detail: row.try_get("detail")?,
+            amount: amount(row.try_get("amount")?)?,
+        });
+    }
+    let bill = sqlx::query(BILL).bind(tenant_id).fetch_one(pool).await?;
+    let lines: i64 = bill.try_get("lines")?;
+    Ok(Facts {
+        rows,
+        billed: amount(bill.try_get("amount")?)?,
+        billing_lines: lines.unsigned_abs(),
+        currency: bill.try_get("currency")?,
+    })
+}
+
+fn amount(text: &str) -> Result<Amount, sqlx::Error> {
+    Amount::parse(text).map_err(|e| sqlx::Error::Decode(e.into()))
+}

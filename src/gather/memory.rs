@@ -1,0 +1,176 @@
+//! What gather remembers between cycles.
+//!
+//! In: topic `gather-state` once, from its beginning; then the changes of each committed transaction. Out: the
+//! newest state of every day, entity and listing. Absent: decisions; memory follows the log, it never leads it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::{Day, EntityKind, GatherState, GatheredDay, GatheredEntity, GatheredListing};
+use crate::journal::{Codec, Connection, Topic, scan};
+
+use super::GatherError;
+use super::inventory::{Entities, Listings};
+
+/// The memory of one tenant.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Memory {
+    /// Every day that was ever sealed or held.
+    pub days: BTreeMap<Day, GatheredDay>,
+    pub entities: Entities,
+    pub listings: Listings,
+    /// Ids of provider rows that are in quarantine already.
+    pub bad_rows: BTreeSet<String>,
+}
+
+/// One thing to remember, or to forget.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    Day(GatheredDay),
+    Entity(GatheredEntity),
+    Forget(EntityKind, String),
+    Listing(GatheredListing),
+    BadRow(String),
+}
+
+impl Memory {
+    /// The memories of all tenants. Blocks until the topic's end.
+    ///
+    /// # Errors
+    /// [`GatherError`] if the topic cannot be read, or holds a record that is not ours: without its memory a
+    /// tenant would count its revisions from 1 again, and nobody would listen.
+    pub fn load(connection: &Connection, codec: &Codec) -> Result<BTreeMap<String, Self>, GatherError> {
+        let mut newest: BTreeMap<Vec<u8>, GatherState> = BTreeMap::new();
+        let mut unreadable = None;
+        scan(connection, Topic::GatherState, None, |record| {
+            let key = record.key.unwrap_or_default();
+            match record.payload.map(|payload| codec.decode(payload)) {
+                None => drop(newest.remove(key)),
+                Some(Ok(state)) => drop(newest.insert(key.to_vec(), state)),
+                Some(Err(source)) if unreadable.is_none() => {
+                    let (partition, offset) = (record.partition, record.offset);
+                    unreadable = Some(GatherError::Unreadable { partition, offset, source });
+                }
+                Some(Err(_)) => {}
+            }
+        })?;
+        match unreadable {
+            Some(error) => Err(error),
+            None => Ok(by_tenant(newest.into_values())),
+        }
+    }
+
+    /// Takes over what a committed transaction wrote.
+    pub fn apply(&mut self, change: Change) {
+        match change {
+            Change::Day(day) => drop(self.days.insert(day.day, day)),
+            Change::Entity(entity) => drop(self.entities.insert((entity.kind, entity.id.clone()), entity)),
+            Change::Forget(kind, id) => drop(self.entities.remove(&(kind, id))),
+            Change::Listing(listing) => drop(self.listings.insert(listing.name.clone(), listing)),
+            Change::BadRow(id) => drop(self.bad_rows.insert(id)),
+        }
+    }
+
+    /// The sealed days with their newest revisions, in order.
+    pub fn sealed_days(&self) -> Vec<(Day, u32)> {
+        let sealed = self.days.values().filter(|day| day.revision > 0);
+        sealed.map(|day| (day.day, day.revision)).collect()
+    }
+
+    /// The days that wait to be sealed.
+    pub fn held_days(&self) -> impl Iterator<Item = Day> {
+        self.days.values().filter(|day| day.held.is_some()).map(|day| day.day)
+    }
+}
+
+impl Change {
+    /// The key in topic `gather-state`.
+    pub fn key(&self, tenant: &str) -> String {
+        let entity = |kind: EntityKind, id: &str| match kind {
+            EntityKind::Resource => format!("{tenant}/resource/{id}"),
+            EntityKind::Identity => format!("{tenant}/identity/{id}"),
+        };
+        match self {
+            Self::Day(day) => format!("{tenant}/day/{}", day.day),
+            Self::Entity(of) => entity(of.kind, &of.id),
+            Self::Forget(kind, id) => entity(*kind, id),
+            Self::Listing(listing) => format!("{tenant}/listing/{}", listing.name),
+            Self::BadRow(id) => format!("{tenant}/bad/{id}"),
+        }
+    }
+
+    /// The record in topic `gather-state`; `None` is a tombstone.
+    pub fn record(&self, tenant: &str) -> Option<GatherState> {
+        let empty = GatherState { tenant: tenant.to_owned(), ..GatherState::default() };
+        match self.clone() {
+            Self::Day(day) => Some(GatherState { day: Some(day), ..empty }),
+            Self::Entity(entity) => Some(GatherState { entity: Some(entity), ..empty }),
+            Self::Listing(listing) => Some(GatherState { listing: Some(listing), ..empty }),
+            Self::BadRow(id) => Some(GatherState { bad_row: Some(id), ..empty }),
+            Self::Forget(..) => None,
+        }
+    }
+}
+
+fn by_tenant(states: impl Iterator<Item = GatherState>) -> BTreeMap<String, Memory> {
+    let mut memories: BTreeMap<String, Memory> = BTreeMap::new();
+    for state in states {
+        let memory = memories.entry(state.tenant).or_default();
+        let parts = [
+            state.day.map(Change::Day),
+            state.entity.map(Change::Entity),
+            state.listing.map(Change::Listing),
+            state.bad_row.map(Change::BadRow),
+        ];
+        parts.into_iter().flatten().for_each(|change| memory.apply(change));
+    }
+    memories
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{at, day, key, lifetime, resource};
+    use super::*;
+
+    fn listing() -> GatheredListing {
+        GatheredListing { name: "user".into(), empty_in_a_row: 1, last_complete_at: at("2026-03-01T00:00:00Z") }
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_remembered() {
+        let alive = [lifetime(None, None)];
+        let changes = [
+            Change::Entity(resource("lkc-1", alive)),
+            Change::Entity(key("lkc-1", "sa-1", "lkc-1", alive)),
+            Change::Listing(listing()),
+            Change::BadRow("ab".into()),
+        ];
+        let mut applied = Memory::default();
+        changes.iter().cloned().for_each(|change| applied.apply(change));
+        let read = by_tenant(changes.iter().filter_map(|change| change.record("t")));
+        assert_eq!(read, BTreeMap::from([("t".to_owned(), applied)]));
+        let keys: Vec<_> = changes.iter().map(|change| change.key("t")).collect();
+        assert_eq!(keys, ["t/resource/lkc-1", "t/identity/lkc-1", "t/listing/user", "t/bad/ab"]);
+    }
+
+    #[test]
+    fn forgetting_is_a_tombstone_under_the_same_key() {
+        let forget = Change::Forget(EntityKind::Resource, "lkc-1".into());
+        let known = Change::Entity(resource("lkc-1", [lifetime(None, None)]));
+        assert_eq!((forget.key("t"), forget.record("t")), (known.key("t"), None));
+        let mut memory = Memory::default();
+        memory.apply(known);
+        memory.apply(forget);
+        assert_eq!(memory, Memory::default());
+    }
+
+    #[test]
+    fn a_held_day_is_not_a_sealed_one() {
+        let mut memory = Memory::default();
+        let mut of_day = crate::gather::plan::never_sealed(day("2026-02-10"));
+        of_day.held = Some("HTTP 500".into());
+        memory.apply(Change::Day(of_day.clone()));
+        assert_eq!((memory.sealed_days(), memory.held_days().count()), (vec![], 1));
+        memory.apply(Change::Day(GatheredDay { revision: 2, held: None, ..of_day }));
+        assert_eq!((memory.sealed_days(), memory.held_days().count()), (vec![(day("2026-02-10"), 2)], 0));
+    }
+}

@@ -1,0 +1,412 @@
+//! What to do with a day.
+//!
+//! In: what is remembered of the day, what was gathered, then its usage. Out: skip, hold, ask for usage, seal;
+//! and what to remember. Absent: records, topics, sources.
+//!
+//! * A day is sealed again if and only if what allocation can see of it changed.
+//! * Usage is asked for only when the answer can matter: the day is new, its bill, inventory or rules changed,
+//!   or its usage is not settled.
+//! * Failing metrics never take usage away from an unchanged day that had it. A changed day waits for them,
+//!   cycle by cycle, until the retry limit; then it is sealed without, and says so.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::domain::{Day, GatheredDay, Reason};
+use crate::ecosystem::UsageNeed;
+
+use super::digest;
+
+/// After a day's end, metrics stores still take in late samples, so usage fetched earlier than this is fetched
+/// again. Three days: an exporter that broke on a Friday night is mended and has caught up.
+pub const SETTLES_AFTER: TimeDelta = TimeDelta::hours(72);
+
+/// What a cycle gathered of a day, before usage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    pub day: Day,
+    pub bill_digest: String,
+    /// Of inventory and rules.
+    pub inventory_digest: String,
+    pub billing_lines: u32,
+    /// Does the provider have any row for the day, good or bad?
+    pub billed: bool,
+    /// The usage that the day's rules ask for.
+    pub needs: Vec<UsageNeed>,
+}
+
+/// What the metrics source answered for a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage {
+    pub digest: String,
+    /// Resources whose usage could not be had, sorted, with the first reason.
+    pub failed: BTreeMap<String, String>,
+}
+
+/// First decision, before usage.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Nothing to publish. With a memory to keep, if that changed.
+    Skip(Option<GatheredDay>),
+    /// Not to be sealed in this cycle; the memory says why.
+    Hold(GatheredDay),
+    AskUsage,
+}
+
+/// Second decision, with usage.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// As [`Step::Skip`].
+    Skip(Option<GatheredDay>),
+    /// As [`Step::Hold`].
+    Hold(GatheredDay),
+    /// Publish the next revision; the memory has its number.
+    Seal { reason: Reason, memory: GatheredDay },
+}
+
+/// Decides before usage. `incomplete` says why the inventory cannot be trusted, if it cannot.
+pub fn before_usage(remembered: Option<&GatheredDay>, content: &Content, incomplete: Option<&str>) -> Step {
+    let sealed = remembered.filter(|day| day.revision > 0);
+    if sealed.is_none() && !content.billed {
+        return Step::Skip(released(remembered));
+    }
+    if let Some(why) = incomplete {
+        // Whether the inventory changed cannot be told now; a later cycle will see.
+        let settled = sealed.is_some_and(|day| day.bill_digest == content.bill_digest && day.held.is_none());
+        return if settled { Step::Skip(None) } else { Step::Hold(held(remembered, content, why)) };
+    }
+    match sealed.map(|day| change(day, content)) {
+        Some(None) if sealed.is_some_and(|day| day.usage_settled) => Step::Skip(released(remembered)),
+        _ => Step::AskUsage,
+    }
+}
+
+/// Decides with usage. `limit`: cycles that may fail before a day is sealed without.
+pub fn after_usage(
+    remembered: Option<&GatheredDay>,
+    content: &Content,
+    usage: &Usage,
+    limit: u32,
+    now: DateTime<Utc>,
+) -> Verdict {
+    let next = sealed(remembered, content, usage, now);
+    let reason = match remembered.filter(|day| day.revision > 0) {
+        None => Reason::New,
+        Some(day) => match change(day, content) {
+            Some(reason) => reason,
+            None => return unchanged(day, usage, next),
+        },
+    };
+    let attempts = attempts(remembered, content).saturating_add(1);
+    if usage.failed.is_empty() || attempts >= limit.max(1) {
+        return Verdict::Seal { reason, memory: next };
+    }
+    let why = format!("attempt {attempts} of {limit}: {}", failures(&usage.failed));
+    let memory = held(remembered, content, &why);
+    Verdict::Hold(GatheredDay { usage_attempts: attempts, attempt_digest: content.digest(), ..memory })
+}
+
+impl Content {
+    /// Names what attempts are counted for: the day as it is but for its usage.
+    pub fn digest(&self) -> String {
+        digest::combined(&[&self.bill_digest, &self.inventory_digest])
+    }
+}
+
+/// Only usage can differ: it is taken over unless it lacks something that the sealed one had.
+fn unchanged(day: &GatheredDay, usage: &Usage, next: GatheredDay) -> Verdict {
+    let loses = usage.failed.keys().any(|resource_id| !day.metrics_failed.contains(resource_id));
+    if loses {
+        return Verdict::Skip(released(Some(day)));
+    }
+    if usage.digest != day.usage_digest {
+        return Verdict::Seal { reason: Reason::Usage, memory: next };
+    }
+    let memory = GatheredDay { revision: day.revision, ..next };
+    Verdict::Skip((memory != *day).then_some(memory))
+}
+
+/// What differs from the sealed revision, usage aside.
+fn change(day: &GatheredDay, content: &Content) -> Option<Reason> {
+    if day.bill_digest != content.bill_digest {
+        return Some(Reason::Bill);
+    }
+    (day.inventory_digest != content.inventory_digest).then_some(Reason::Inventory)
+}
+
+/// Failed attempts so far for exactly this content.
+fn attempts(remembered: Option<&GatheredDay>, content: &Content) -> u32 {
+    let same = remembered.filter(|day| day.attempt_digest == content.digest());
+    same.map_or(0, |day| day.usage_attempts)
+}
+
+/// The memory of the next revision.
+fn sealed(remembered: Option<&GatheredDay>, content: &Content, usage: &Usage, now: DateTime<Utc>) -> GatheredDay {
+    let complete = usage.failed.is_empty();
+    let late = content.needs.is_empty() || now >= content.day.end() + SETTLES_AFTER;
+    GatheredDay {
+        day: content.day,
+        revision: remembered.map_or(0, |day| day.revision) + 1,
+        bill_digest: content.bill_digest.clone(),
+        inventory_digest: content.inventory_digest.clone(),
+        usage_digest: usage.digest.clone(),
+        usage_settled: complete && late,
+        usage_attempts: 0,
+        attempt_digest: String::new(),
+        held: None,
+        billing_lines: content.billing_lines,
+        metrics_failed: usage.failed.keys().cloned().collect(),
+    }
+}
+
+/// The memory of a day that is held: of its last revision, with the reason.
+pub fn held(remembered: Option<&GatheredDay>, content: &Content, why: &str) -> GatheredDay {
+    let last = remembered.cloned().unwrap_or_else(|| never_sealed(content.day));
+    GatheredDay { held: Some(why.to_owned()), ..last }
+}
+
+/// The memory of a day without any revision.
+pub fn never_sealed(day: Day) -> GatheredDay {
+    GatheredDay {
+        day,
+        revision: 0,
+        bill_digest: String::new(),
+        inventory_digest: String::new(),
+        usage_digest: String::new(),
+        usage_settled: false,
+        usage_attempts: 0,
+        attempt_digest: String::new(),
+        held: None,
+        billing_lines: 0,
+        metrics_failed: Vec::new(),
+    }
+}
+
+/// The memory of a day that is held no longer, if it was.
+fn released(remembered: Option<&GatheredDay>) -> Option<GatheredDay> {
+    let held = remembered.filter(|day| day.held.is_some())?;
+    Some(GatheredDay { held: None, usage_attempts: 0, attempt_digest: String::new(), ..held.clone() })
+}
+
+fn failures(failed: &BTreeMap<String, String>) -> String {
+    let (id, why) = failed.first_key_value().map_or(("", ""), |(id, why)| (id.as_str(), why.as_str()));
+    match failed.len() {
+        1 => format!("usage of {id} could not be fetched: {why}"),
+        n => format!("usage of {n} resources could not be fetched, first {id}: {why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::testing::{at, day};
+    use super::*;
+
+    const LATE: &str = "2026-02-20T00:00:00Z";
+    const EARLY: &str = "2026-02-11T06:00:00Z";
+
+    fn content(bill: &str, inventory: &str) -> Content {
+        Content {
+            day: day("2026-02-10"),
+            bill_digest: bill.into(),
+            inventory_digest: inventory.into(),
+            billing_lines: 1,
+            billed: true,
+            needs: vec![UsageNeed { resource_id: "lkc-1".into(), metrics: vec!["bytes_in".into()] }],
+        }
+    }
+
+    fn answer(digest: &str, failed: &[&str]) -> Usage {
+        let failed = failed.iter().map(|id| ((*id).to_owned(), "HTTP 422".to_owned())).collect();
+        Usage { digest: digest.into(), failed }
+    }
+
+    /// One cycle for the day, as the worker does it; says what happened and what is remembered afterwards.
+    fn cycle(
+        remembered: Option<GatheredDay>,
+        content: &Content,
+        usage: &Usage,
+        limit: u32,
+        now: &str,
+    ) -> (&'static str, Option<GatheredDay>) {
+        let verdict = match before_usage(remembered.as_ref(), content, None) {
+            Step::Skip(memory) => return ("skip", memory.or(remembered)),
+            Step::Hold(memory) => return ("hold", Some(memory)),
+            Step::AskUsage => after_usage(remembered.as_ref(), content, usage, limit, at(now)),
+        };
+        match verdict {
+            Verdict::Skip(memory) => ("asked", memory.or(remembered)),
+            Verdict::Hold(memory) => ("hold", Some(memory)),
+            Verdict::Seal { reason, memory } => {
+                let what = match reason {
+                    Reason::New => "new",
+                    Reason::Bill => "bill",
+                    Reason::Inventory => "inventory",
+                    Reason::Usage => "usage",
+                };
+                (what, Some(memory))
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check(steps: &[(&str, &Content, &Usage, u32, &str)]) -> GatheredDay {
+        let mut memory = None;
+        for (i, (expected, content, usage, limit, now)) in steps.iter().enumerate() {
+            let (what, after) = cycle(memory, content, usage, *limit, now);
+            assert_eq!(what, *expected, "cycle {i}, then {after:?}");
+            memory = after;
+        }
+        memory.unwrap()
+    }
+
+    #[test]
+    fn a_day_is_sealed_once_and_again_only_when_it_changes() {
+        let (first, bill, both) = (content("b1", "i1"), content("b2", "i1"), content("b2", "i2"));
+        let usage = answer("u1", &[]);
+        let memory = check(&[
+            ("new", &first, &usage, 3, LATE),
+            ("skip", &first, &usage, 3, LATE),
+            ("bill", &bill, &usage, 3, LATE),
+            ("inventory", &both, &usage, 3, LATE),
+            ("skip", &both, &usage, 3, LATE),
+        ]);
+        assert_eq!((memory.revision, memory.usage_settled), (3, true));
+    }
+
+    #[test]
+    fn usage_is_asked_again_until_it_is_settled() {
+        let content = content("b", "i");
+        check(&[
+            ("new", &content, &answer("u1", &[]), 3, EARLY),
+            ("asked", &content, &answer("u1", &[]), 3, EARLY),
+            ("usage", &content, &answer("u2", &[]), 3, EARLY),
+            ("asked", &content, &answer("u2", &[]), 3, LATE),
+            ("skip", &content, &answer("u3", &[]), 3, LATE),
+        ]);
+    }
+
+    #[test]
+    fn an_outage_holds_the_day_until_the_limit_then_flags_it() {
+        let content = content("b", "i");
+        let down = answer("none", &["lkc-1"]);
+        let memory = check(&[
+            ("hold", &content, &down, 3, LATE),
+            ("hold", &content, &down, 3, LATE),
+            ("new", &content, &down, 3, LATE),
+            ("asked", &content, &down, 3, LATE),
+        ]);
+        assert_eq!((memory.metrics_failed.as_slice(), memory.usage_settled), (&["lkc-1".to_owned()][..], false));
+        let memory = cycle(Some(memory), &content, &answer("u", &[]), 3, LATE);
+        assert_eq!(memory.0, "usage");
+        assert!(memory.1.unwrap().usage_settled);
+    }
+
+    #[test]
+    fn other_content_is_other_attempts() {
+        let down = answer("none", &["lkc-1"]);
+        check(&[
+            ("hold", &content("b1", "i"), &down, 2, LATE),
+            ("hold", &content("b2", "i"), &down, 2, LATE),
+            ("new", &content("b2", "i"), &down, 2, LATE),
+        ]);
+    }
+
+    #[test]
+    fn with_a_limit_of_one_the_first_failing_cycle_seals() {
+        for limit in [0, 1] {
+            check(&[("new", &content("b", "i"), &answer("none", &["lkc-1"]), limit, LATE)]);
+        }
+    }
+
+    #[test]
+    fn failing_metrics_never_replace_complete_ones() {
+        let content = content("b", "i");
+        let memory = check(&[
+            ("new", &content, &answer("u", &[]), 1, EARLY),
+            ("asked", &content, &answer("none", &["lkc-1"]), 1, LATE),
+        ]);
+        assert_eq!((memory.revision, memory.metrics_failed.len()), (1, 0));
+    }
+
+    #[test]
+    fn usage_that_comes_back_in_part_is_taken_over() {
+        let content = content("b", "i");
+        check(&[
+            ("new", &content, &answer("none", &["lkc-1", "lkc-2"]), 1, LATE),
+            ("usage", &content, &answer("half", &["lkc-2"]), 1, LATE),
+            ("asked", &content, &answer("other half", &["lkc-1"]), 1, LATE),
+            ("usage", &content, &answer("all", &[]), 1, LATE),
+            ("skip", &content, &answer("all", &[]), 1, LATE),
+        ]);
+    }
+
+    #[test]
+    fn an_incomplete_inventory_holds_what_is_new_or_billed_anew() {
+        let (old, new) = (content("b1", "i"), content("b2", "i"));
+        let why = Some("inventory incomplete: ksqldb: HTTP 500");
+        let Step::Hold(first) = before_usage(None, &old, why) else { panic!("a new day") };
+        assert_eq!((first.revision, first.held.as_deref()), (0, why));
+        let (_, sealed) = cycle(Some(first), &old, &answer("u", &[]), 3, LATE);
+        let sealed = sealed.unwrap();
+        assert_eq!((sealed.revision, &sealed.held), (1, &None));
+        assert_eq!(before_usage(Some(&sealed), &old, why), Step::Skip(None));
+        let Step::Hold(again) = before_usage(Some(&sealed), &new, why) else { panic!("another bill") };
+        assert_eq!((again.revision, again.bill_digest.as_str()), (1, "b1"));
+    }
+
+    #[test]
+    fn a_held_change_that_goes_away_again_is_released() {
+        let (_, sealed) = cycle(None, &content("b1", "i"), &answer("u", &[]), 3, LATE);
+        let (what, held) = cycle(sealed, &content("b2", "i"), &answer("none", &["lkc-1"]), 3, LATE);
+        assert_eq!(what, "hold");
+        let (what, released) = cycle(held, &content("b1", "i"), &answer("u", &[]), 3, LATE);
+        assert_eq!((what, released.unwrap().held), ("skip", None));
+    }
+
+    #[test]
+    fn a_day_that_was_never_billed_is_never_sealed_but_a_bill_taken_back_is() {
+        let nothing = Content { billed: false, billing_lines: 0, needs: vec![], ..content("empty", "i") };
+        assert_eq!(before_usage(None, &nothing, None), Step::Skip(None));
+        let (_, sealed) = cycle(None, &content("b", "i"), &answer("u", &[]), 3, LATE);
+        let (what, emptied) = cycle(sealed, &nothing, &answer("no", &[]), 3, LATE);
+        assert_eq!((what, emptied.unwrap().billing_lines), ("bill", 0));
+    }
+
+    proptest! {
+        /// Whatever happens: revisions rise by one, a revision differs from the one before, and complete
+        /// usage never turns into incomplete usage of the same content.
+        #[test]
+        fn a_new_revision_says_something_new(
+            steps in proptest::collection::vec((0u8..3, 0u8..2, 0u8..3, 0u8..4), 1..30),
+            limit in 0u32..4,
+        ) {
+            let mut memory: Option<GatheredDay> = None;
+            for (bill, inventory, values, failing) in steps {
+                let content = content(&format!("b{bill}"), &format!("i{inventory}"));
+                let failed: Vec<&str> =
+                    ["lkc-1", "lkc-2"].into_iter().enumerate().filter(|(i, _)| failing >> i & 1 == 1).map(|(_, id)| id).collect();
+                let usage = answer(&format!("u{values}{failed:?}"), &failed);
+                let before = memory.clone();
+                let (what, after) = cycle(memory, &content, &usage, limit, LATE);
+                let seen = |day: &GatheredDay| (day.bill_digest.clone(), day.inventory_digest.clone(), day.usage_digest.clone());
+                let sealed = before.as_ref().filter(|day| day.revision > 0);
+                if ["new", "bill", "inventory", "usage"].contains(&what) {
+                    let after = after.as_ref().unwrap();
+                    prop_assert_eq!(after.revision, before.as_ref().map_or(0, |day| day.revision) + 1);
+                    prop_assert!(sealed.is_none_or(|before| seen(before) != seen(after)));
+                    if what == "usage" {
+                        let before = &sealed.unwrap().metrics_failed;
+                        prop_assert!(after.metrics_failed.iter().all(|id| before.contains(id)));
+                    }
+                } else {
+                    prop_assert_eq!(after.as_ref().map_or(0, |day| day.revision), before.as_ref().map_or(0, |day| day.revision));
+                    prop_assert_eq!(sealed.map(seen), after.as_ref().filter(|day| day.revision > 0).map(seen));
+                }
+                memory = after;
+            }
+        }
+    }
+}

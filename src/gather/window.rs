@@ -1,0 +1,92 @@
+//! Which days a cycle looks at.
+//!
+//! In: the moment, the tenant's day counts, the days held back. Out: days and the periods to ask bills for.
+//! Absent: clocks, bills.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::domain::Day;
+
+/// The whole UTC days of a cycle, `[start, end)`, and how far back a held day stays due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    pub start: Day,
+    /// Excluded: the provider's bill for this day may still change too much.
+    pub end: Day,
+    /// The first day within retention, never later than `start`.
+    pub oldest: Day,
+}
+
+impl Window {
+    /// `[now - lookback, now - cutoff)`, both ends cut down to midnight UTC; empty where they meet or cross.
+    pub fn at(now: DateTime<Utc>, lookback_days: u32, cutoff_days: u32, retention_days: u32) -> Self {
+        let ago = |days: u32| {
+            Day::of(now.checked_sub_signed(TimeDelta::days(i64::from(days))).unwrap_or(DateTime::UNIX_EPOCH))
+        };
+        let start = ago(lookback_days);
+        Self { start, end: ago(cutoff_days).max(start), oldest: ago(retention_days).min(start) }
+    }
+
+    /// Is a day whose bill we once saw, and could not seal, still to be sealed?
+    ///
+    /// It is due for as long as it is within retention, also when the window has moved past it: nobody else
+    /// will ever seal it.
+    pub fn keeps_due(&self, held: Day) -> bool {
+        held >= self.oldest && held < self.end
+    }
+
+    /// The periods `[from, to)` to ask bills for: the window, and what of `held` lies before it. In order,
+    /// without overlap, neighbours joined.
+    pub fn periods(&self, held: impl IntoIterator<Item = Day>) -> Vec<(Day, Day)> {
+        let mut days: Vec<Day> = held.into_iter().filter(|day| self.keeps_due(*day)).collect();
+        days.extend(self.start.until(self.end));
+        days.sort_unstable();
+        days.dedup();
+        let mut periods: Vec<(Day, Day)> = Vec::new();
+        for day in days {
+            match periods.last_mut() {
+                Some((_, to)) if *to == day => *to = day.plus(1),
+                _ => periods.push((day, day.plus(1))),
+            }
+        }
+        periods
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> Day {
+        text.parse().unwrap()
+    }
+
+    fn window() -> Window {
+        Window::at("2026-03-05T06:30:00Z".parse().unwrap(), 10, 1, 70)
+    }
+
+    #[test]
+    fn both_ends_are_cut_down_to_midnight() {
+        let expected = Window { start: day("2026-02-23"), end: day("2026-03-04"), oldest: day("2025-12-25") };
+        assert_eq!(window(), expected);
+    }
+
+    #[test]
+    fn a_cutoff_beyond_the_lookback_leaves_nothing() {
+        let window = Window::at("2026-03-05T06:30:00Z".parse().unwrap(), 3, 5, 70);
+        assert_eq!(window.periods([]), []);
+    }
+
+    #[test]
+    fn held_days_stay_due_until_retention_ends() {
+        let held = ["2025-12-24", "2026-01-03", "2026-02-21", "2026-02-22", "2026-02-25", "2026-03-04"].map(day);
+        let expected = [("2026-01-03", "2026-01-04"), ("2026-02-21", "2026-03-04")];
+        assert_eq!(window().periods(held), expected.map(|(from, to)| (day(from), day(to))));
+    }
+
+    #[test]
+    fn absurd_counts_do_not_break_the_calendar() {
+        let window = Window::at("2026-03-05T06:30:00Z".parse().unwrap(), u32::MAX, 0, 0);
+        assert_eq!(window.start, day("1970-01-01"));
+    }
+}

@@ -1,0 +1,290 @@
+//! One cycle of one tenant: ask, decide, commit, remember.
+//!
+//! In: a source, the rules, a clock. Out: committed transactions and a [`CycleReport`]. Absent: decisions (the
+//! pure modules'), schedules, retries of requests (the source's).
+//!
+//! A crash between any two awaits is harmless:
+//! * Before a commit nothing is visible; the next cycle asks again and decides the same.
+//! * Transactions are self-contained. The first has the inventory, the listing counters and the bad rows with
+//!   the memory that they were set aside: deletions noticed once are not noticed again at a later moment. Then
+//!   each sealed day comes with its own memory: a revision and its number are known together or not at all.
+//! * Memory is changed after the commit. A cycle takes its [`Gatherer`] by value and gives it back only if it
+//!   ended well, so a memory that may lag behind the log (a failed commit, a dropped future) is out of reach:
+//!   [`Gatherer::open`] is the only way on. It first fences the old producer, which settles what was in flight,
+//!   and then reads the log.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use futures_util::{StreamExt, stream};
+
+use crate::clock::Clock;
+use crate::domain::{Day, GatheredDay, RuleBook};
+use crate::ecosystem::{Bill, Inventory, Source, UsageOf};
+use crate::journal::{Codec, Connection};
+
+use super::day::{self, Cycle, Due};
+use super::inventory::{self, Deletion};
+use super::memory::{Change, Memory};
+use super::plan::{self, Step, Verdict};
+use super::publish::{Publisher, Transaction};
+use super::report::{CycleReport, Phase, Progress};
+use super::window::Window;
+use super::{GatherError, TenantSettings, quarantine};
+
+/// Days whose usage is in memory at the same time.
+const DAYS_AT_ONCE: usize = 4;
+
+/// A tenant's memory and its way into the log.
+#[derive(Debug)]
+pub struct Gatherer {
+    settings: TenantSettings,
+    memory: Memory,
+    publisher: Arc<Mutex<Publisher>>,
+}
+
+/// A period `[from, to)` that bills are asked for.
+type Period = (Day, Day);
+
+impl Gatherer {
+    /// Takes the tenants over from whoever gathered them before, and reads what is remembered. Blocks.
+    ///
+    /// # Errors
+    /// [`GatherError`] if the log does not answer or holds what cannot be read.
+    pub fn open(
+        connection: &Connection,
+        codec: &Arc<Codec>,
+        tenants: Vec<TenantSettings>,
+    ) -> Result<Vec<Self>, GatherError> {
+        let open = |settings: &TenantSettings| Publisher::open(connection, &settings.tenant_id, Arc::clone(codec));
+        // Before memory is read: afterwards nobody else can add to it.
+        let publishers: Vec<Publisher> = tenants.iter().map(open).collect::<Result<_, _>>()?;
+        let mut memories = Memory::load(connection, codec)?;
+        let gatherers = tenants.into_iter().zip(publishers).map(|(settings, publisher)| Self {
+            memory: memories.remove(&settings.tenant_id).unwrap_or_default(),
+            settings,
+            publisher: Arc::new(Mutex::new(publisher)),
+        });
+        Ok(gatherers.collect())
+    }
+
+    /// The tenant's configured id.
+    pub fn tenant(&self) -> &str {
+        &self.settings.tenant_id
+    }
+
+    /// Gathers the tenant once. What the source does not answer is in the report, not an error.
+    ///
+    /// # Errors
+    /// [`GatherError`] if the log failed; the gatherer is gone then, [`Gatherer::open`] makes a new one.
+    pub async fn cycle(
+        mut self,
+        source: &Source,
+        rules: &RuleBook,
+        clock: &Clock,
+        progress: impl Fn(Progress),
+    ) -> Result<(Self, CycleReport), GatherError> {
+        let (now, of, tenant) = (clock.now(), &self.settings, self.settings.tenant_id.clone());
+        let window = Window::at(now, of.lookback_days, of.cutoff_days, of.retention_days);
+        let mut report = CycleReport::new(&tenant, window);
+        let periods = window.periods(self.memory.held_days());
+        let (seen, (bill, unbilled)) = tokio::join!(source.inventory(), bill_of(source, &periods, &progress));
+        self.remember(&seen, &bill, window, now, &mut report).await?;
+        let cycle = Cycle {
+            tenant: &tenant,
+            ecosystem: source.ecosystem(),
+            now,
+            rules,
+            rules_json: serde_json::to_string(rules).expect("a rule book is plain data"),
+            incomplete: inventory::incomplete(&seen.listings),
+        };
+        unbilled.iter().for_each(|(_, why)| report.fail(why));
+        cycle.incomplete.iter().for_each(|why| report.fail(why));
+        let billed = |day: &Day| !unbilled.iter().any(|((from, to), _)| from <= day && day < to);
+        let days = periods.iter().flat_map(|(from, to)| from.until(*to)).filter(billed).collect();
+        let due = self.look_at(days, bill, &cycle, &mut report).await?;
+        self.fetch_and_seal(due, source, &cycle, &progress, &mut report).await?;
+        report.all_days = self.memory.sealed_days();
+        Ok((self, report))
+    }
+
+    /// Commits what exists and what was set aside.
+    async fn remember(
+        &mut self,
+        seen: &Inventory,
+        bill: &Bill,
+        window: Window,
+        now: DateTime<Utc>,
+        report: &mut CycleReport,
+    ) -> Result<(), GatherError> {
+        let threshold = self.settings.zero_gather_deletion_threshold;
+        let deletion = Deletion { now, horizon: window.oldest.start(), threshold };
+        let news = inventory::observe(&self.memory.entities, &self.memory.listings, seen, deletion);
+        let quarantined = quarantine::entries(&self.settings.tenant_id, bill, &self.memory.bad_rows, now);
+        report.quarantined = quarantined.len();
+        let entities = news.entities.into_iter().map(Change::Entity);
+        let forgotten = news.forgotten.into_iter().map(|(kind, id)| Change::Forget(kind, id));
+        let listings = news.listings.into_iter().map(Change::Listing);
+        let bad_rows = quarantined.iter().map(|entry| Change::BadRow(entry.id.clone()));
+        let changes = entities.chain(forgotten).chain(listings).chain(bad_rows).collect();
+        self.commit(Transaction { revision: None, quarantined, changes }).await
+    }
+
+    /// Decides about each day before usage; gives back those whose usage is wanted.
+    async fn look_at(
+        &mut self,
+        days: Vec<Day>,
+        mut bill: Bill,
+        cycle: &Cycle<'_>,
+        report: &mut CycleReport,
+    ) -> Result<Vec<Due>, GatherError> {
+        let (mut wanted, mut changes) = (Vec::new(), Vec::new());
+        for day in days {
+            let row = bill.days.remove(&day);
+            let remembered = self.memory.days.get(&day);
+            if row.is_none() && remembered.is_none() {
+                continue;
+            }
+            let content = day::content(&self.memory.entities, day, row.as_ref(), cycle);
+            match plan::before_usage(remembered, &content, cycle.incomplete.as_deref()) {
+                Step::Skip(memory) => {
+                    report.unchanged += usize::from(remembered.is_some_and(|day| day.revision > 0));
+                    changes.extend(memory.map(Change::Day));
+                }
+                Step::Hold(memory) => {
+                    report.held.push((day, memory.held.clone().unwrap_or_default()));
+                    changes.extend((remembered != Some(&memory)).then_some(Change::Day(memory)));
+                }
+                Step::AskUsage => wanted.push(Due { content, bill: row.unwrap_or_default() }),
+            }
+            // Hashing a large inventory takes a while; others want the thread too.
+            tokio::task::yield_now().await;
+        }
+        self.commit(Transaction::of(changes)).await?;
+        Ok(wanted)
+    }
+
+    /// Fetches usage, a few days at once, and seals in day order.
+    async fn fetch_and_seal(
+        &mut self,
+        due: Vec<Due>,
+        source: &Source,
+        cycle: &Cycle<'_>,
+        progress: &impl Fn(Progress),
+        report: &mut CycleReport,
+    ) -> Result<(), GatherError> {
+        let total = due.len();
+        let fetches = due.into_iter().map(|due| async move {
+            let answers = match due.content.needs.as_slice() {
+                [] => Vec::new(),
+                needs => source.usage(due.content.day, needs).await,
+            };
+            (due, answers)
+        });
+        let mut fetched = stream::iter(fetches).buffered(DAYS_AT_ONCE);
+        let mut done = 0;
+        while let Some((due, answers)) = fetched.next().await {
+            self.seal(due, answers, cycle, report).await?;
+            done += 1;
+            progress(Progress { phase: Phase::Days, done, total });
+        }
+        Ok(())
+    }
+
+    /// Decides about a day with its usage, and commits what follows.
+    async fn seal(
+        &mut self,
+        due: Due,
+        answers: Vec<UsageOf>,
+        cycle: &Cycle<'_>,
+        report: &mut CycleReport,
+    ) -> Result<(), GatherError> {
+        let (content, answer) = (due.content.clone(), day::answer(answers));
+        answer.denied.iter().for_each(|why| report.fail(why));
+        let remembered = self.memory.days.get(&content.day);
+        let limit = self.settings.allocation_retry_limit;
+        match plan::after_usage(remembered, &content, &answer.usage, limit, cycle.now) {
+            Verdict::Skip(memory) => {
+                report.unchanged += 1;
+                self.commit(Transaction::of(memory.map(Change::Day))).await
+            }
+            Verdict::Hold(memory) => self.hold(memory, report).await,
+            Verdict::Seal { reason, memory } => {
+                let sealed = (memory.day, memory.revision);
+                let revision = Some(day::revision(&self.memory.entities, due, answer, reason, &memory, cycle));
+                match self.commit(Transaction { revision, ..Transaction::of([Change::Day(memory)]) }).await {
+                    Err(GatherError::Encode(error)) => {
+                        let why = format!("the day cannot be written: {}", chain(&error));
+                        self.hold(plan::held(self.memory.days.get(&content.day), &content, &why), report).await
+                    }
+                    done => done.map(|()| report.sealed.push(sealed)),
+                }
+            }
+        }
+    }
+
+    async fn hold(&mut self, memory: GatheredDay, report: &mut CycleReport) -> Result<(), GatherError> {
+        report.held.push((memory.day, memory.held.clone().unwrap_or_default()));
+        self.commit(Transaction::of([Change::Day(memory)])).await
+    }
+
+    /// Commits, then remembers.
+    async fn commit(&mut self, transaction: Transaction) -> Result<(), GatherError> {
+        if transaction.is_empty() {
+            return Ok(());
+        }
+        let publisher = Arc::clone(&self.publisher);
+        let publish = move || {
+            // Poisoned or not: a publisher that failed is not used again.
+            let mut publisher = publisher.lock().unwrap_or_else(PoisonError::into_inner);
+            publisher.publish(&transaction).map(|()| transaction.changes)
+        };
+        let changes = tokio::task::spawn_blocking(publish).await.map_err(|_| GatherError::Stopping)??;
+        changes.into_iter().for_each(|change| self.memory.apply(change));
+        Ok(())
+    }
+}
+
+/// The bills of all periods as one, and the periods whose bill could not be had, with the reasons.
+async fn bill_of(source: &Source, periods: &[Period], progress: &impl Fn(Progress)) -> (Bill, Vec<(Period, String)>) {
+    let (mut bill, mut failed, total) = (Bill::default(), Vec::new(), periods.len());
+    for (done, (from, to)) in periods.iter().enumerate() {
+        progress(Progress { phase: Phase::Bill, done, total });
+        match source.bill(*from, *to).await {
+            Ok(part) => {
+                bill.undated.extend(part.undated);
+                for (day, part) in part.days {
+                    let whole = bill.days.entry(day).or_default();
+                    whole.bad.extend(part.bad);
+                    // Of a day outside the period this may be a part only; it is not looked at.
+                    whole.lines.extend(part.lines.into_iter().filter(|_| *from <= day && day < *to));
+                }
+            }
+            Err(why) => failed.push(((*from, *to), format!("bill of {from} to {to}: {why}"))),
+        }
+    }
+    progress(Progress { phase: Phase::Bill, done: total, total });
+    (bill, failed)
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Compiles only if a cycle can be spawned.
+    #[allow(dead_code, reason = "a check by the compiler")]
+    fn a_cycle_can_be_spawned(
+        gatherer: Gatherer,
+        source: &'static Source,
+        rules: &'static RuleBook,
+        clock: &'static Clock,
+    ) {
+        drop(tokio::spawn(gatherer.cycle(source, rules, clock, |_| ())));
+    }
+}

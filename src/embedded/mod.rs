@@ -5,6 +5,7 @@
 //! Absent: any knowledge of topics, tables or configuration files, and any restart of a child that died: that is seen
 //! through [`Services::died`] and decided by the caller.
 
+mod addresses;
 mod data_dir;
 mod kafka;
 mod ports;
@@ -14,6 +15,7 @@ mod process;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
+pub use addresses::Addresses;
 use data_dir::{DataDir, Environment};
 use kafka::Kafka;
 use postgres::Postgres;
@@ -206,7 +208,17 @@ pub async fn start(settings: Settings, progress: Progress<'_>) -> Result<Service
         if settings.postgres { Postgres::start(&data, &environment, progress).await.map(Some) } else { Ok(None) }
     };
     let (kafka, postgres) = tokio::try_join!(kafka, postgres)?;
-    Ok(Services { kafka, postgres, data: Some(data) })
+    let services = Services { kafka, postgres, data: Some(data) };
+    let told = Addresses { kafka: services.kafka_bootstrap(), database_url: services.database_url() };
+    told.write(&folder).map_err(|source| EmbeddedError::DataDir { folder, source })?;
+    Ok(services)
+}
+
+/// Where the services are that another process runs on this data folder (`None`: the usual one), as it last told.
+///
+/// Worth asking only after [`EmbeddedError::InUse`].
+pub fn running(data_dir: Option<&Path>) -> Option<Addresses> {
+    Addresses::read(&Environment::of_this_process().data_folder(data_dir)?)
 }
 
 impl Services {
@@ -284,6 +296,9 @@ impl Services {
             }
         };
         tokio::join!(kafka, postgres);
+        if let Some(data) = &data {
+            Addresses::forget(data.path());
+        }
         drop(data);
     }
 }

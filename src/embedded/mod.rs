@@ -13,6 +13,7 @@ mod process;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::time::Instant;
 
 use data_dir::{DataDir, Environment};
 use kafka::Kafka;
@@ -205,7 +206,9 @@ pub async fn start(settings: Settings, progress: Progress<'_>) -> Result<Service
     let postgres = async {
         if settings.postgres { Postgres::start(&data, &environment, progress).await.map(Some) } else { Ok(None) }
     };
+    let begun = Instant::now();
     let (kafka, postgres) = tokio::try_join!(kafka, postgres)?;
+    progress(&format!("services are up after {:.1} s", begun.elapsed().as_secs_f64()));
     Ok(Services { kafka, postgres, data: Some(data) })
 }
 

@@ -11,4 +11,4 @@ pub mod secret;
 pub mod source;
 
 pub use secret::Secret;
-pub use source::{BadRow, Bill, DayBill, Inventory, Listing, SourceError, UsageNeed, UsageOf};
+pub use source::{BadRow, Bill, DayBill, Inventory, Listing, Source, SourceError, UsageNeed, UsageOf};

@@ -4,6 +4,7 @@
 //! Absent: Kafka as our log, Postgres, state between calls. Gather sees a [`Source`], allocate a
 //! [`RuleBook`](crate::domain::RuleBook); neither knows a vendor.
 
+pub mod confluent_cloud;
 pub mod source;
 
 pub use source::{BadRow, Bill, DayBill, Inventory, Listing, SourceError, UsageNeed, UsageOf};

@@ -1,0 +1,3 @@
+//! Confluent Cloud.
+
+pub mod rules;

@@ -13,6 +13,7 @@ mod inventory;
 mod json;
 mod resources;
 mod row;
+pub mod rules;
 #[cfg(test)]
 mod tests;
 mod usage;

@@ -200,9 +200,8 @@ pub async fn start(settings: Settings, progress: Progress<'_>) -> Result<Service
     let environment = Environment::of_this_process();
     let folder = environment.data_folder(settings.data_dir.as_deref()).ok_or(EmbeddedError::NoFolder)?;
     let data = DataDir::open(&folder, environment.root)?;
-    let kafka = async {
-        if settings.kafka { Kafka::start(&data, &environment, progress).await.map(Some) } else { Ok(None) }
-    };
+    let kafka =
+        async { if settings.kafka { Kafka::start(&data, &environment, progress).await.map(Some) } else { Ok(None) } };
     let postgres = async {
         if settings.postgres { Postgres::start(&data, &environment, progress).await.map(Some) } else { Ok(None) }
     };

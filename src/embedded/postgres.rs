@@ -238,8 +238,7 @@ fn choose_binaries(mut found: Vec<(u32, PathBuf)>, written_by: Option<u32>) -> R
     let newest = found.first().ok_or(EmbeddedError::NoPostgres { oldest: OLDEST })?;
     let Some(written_by) = written_by else { return Ok(newest.1.clone()) };
     let same = found.iter().find(|(major, _)| *major == written_by);
-    same.map(|(_, folder)| folder.clone())
-        .ok_or(EmbeddedError::OtherPostgres { data: written_by, found: newest.0 })
+    same.map(|(_, folder)| folder.clone()).ok_or(EmbeddedError::OtherPostgres { data: written_by, found: newest.0 })
 }
 
 fn places(asked: Option<OsString>) -> Vec<PathBuf> {
@@ -248,7 +247,8 @@ fn places(asked: Option<OsString>) -> Vec<PathBuf> {
     }
     let packaged = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let packaged = packaged.map(|version| version.path().join("bin"));
-    let in_path = super::in_path("postgres").filter_map(|binary| Some(binary.canonicalize().ok()?.parent()?.to_owned()));
+    let in_path =
+        super::in_path("postgres").filter_map(|binary| Some(binary.canonicalize().ok()?.parent()?.to_owned()));
     packaged.chain(in_path).collect()
 }
 

@@ -153,8 +153,7 @@ impl Drop for Process {
 /// Waits until no process of an earlier run holds `path`, then holds it.
 async fn claim(name: &'static str, path: &Path) -> Result<File, EmbeddedError> {
     let failed = |source| EmbeddedError::NotStarted { service: name, log: path.to_owned(), source };
-    let mut file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
     let started = tokio::time::Instant::now();
     loop {
         match file.try_lock() {
@@ -184,7 +183,10 @@ fn open_log(path: &Path) -> io::Result<File> {
 }
 
 /// Has the kernel send `signal` to the child when the starting thread is gone.
-#[allow(unsafe_code, reason = "the death signal must be set between fork and exec; both calls there are bare system calls")]
+#[allow(
+    unsafe_code,
+    reason = "the death signal must be set between fork and exec; both calls there are bare system calls"
+)]
 fn end_with_parent(command: &mut Command, signal: Signal) {
     let parent = Pid::this();
     let ask_kernel = move || {

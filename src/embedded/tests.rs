@@ -59,7 +59,8 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
 async fn both_start_stop_and_keep_their_data_and_addresses() {
     let folder = tempfile::tempdir().unwrap();
     let told = Mutex::new(Vec::new());
-    let first = start(Settings::both_in(folder.path()), &|step| told.lock().unwrap().push(step.to_owned())).await.unwrap();
+    let first =
+        start(Settings::both_in(folder.path()), &|step| told.lock().unwrap().push(step.to_owned())).await.unwrap();
     assert_eq!(told.lock().unwrap().iter().filter(|step| step.contains("first start")).count(), 2);
     let addresses = (first.kafka_bootstrap(), first.database_url());
     let name = cluster(&first);

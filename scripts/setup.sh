@@ -116,18 +116,19 @@ fi
 
 # --- Kafka's jars -------------------------------------------------------------------------------------------------
 
+unfinished=
+trap '[ -z "$unfinished" ] || rm -rf "$unfinished"' EXIT
+
 fetch_jars() {
-  local cache target unfinished
+  local cache target
   cache=$(cache_folder)
   target=$cache/kafka-$kafka
   mkdir -p "$cache"
   unfinished=$(mktemp -d "$cache/.kafka-$kafka.XXXXXX")
-  # Renamed only when whole: one cut short is never taken for a finished one.
-  trap 'rm -rf "$unfinished"' EXIT
   say "fetching Apache Kafka $kafka with Maven into $target"
-  mvn -q -B -f packaging/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory="$unfinished" </dev/null
+  mvn -q -B -Dstyle.color=never -f packaging/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory="$unfinished" </dev/null
   chmod 755 "$unfinished"
-  # Two set-ups at once: the other one was first, with the same jars.
+  # Renamed only when whole: one cut short is never taken for a finished one. Two set-ups at once: the other one was first, with the same jars.
   mv -T "$unfinished" "$target" 2>/dev/null || jars_in "$cache"
 }
 

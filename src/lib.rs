@@ -1,5 +1,6 @@
 //! Tributary: Kafka-native cost allocation. ARCHITECTURE.md is the map of this crate.
 
+pub mod allocate;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -10,9 +10,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
-use super::lane::{Fact, KINDS, Kind, Lane};
+use super::lane::{Fact, KINDS, Kind, Lane, Taken};
 use super::{Allocation, OpenDay, Refusal, RuleBooks, allocate};
 use crate::clock::Clock;
 use crate::domain::quarantine::{Quarantined, Stage, Status};
@@ -24,10 +25,11 @@ use crate::journal::{
 
 /// The consumer group.
 pub const GROUP: &str = "allocate";
-const TOPICS: [Topic; KINDS] =
-    [Topic::Billing, Topic::Resources, Topic::Identities, Topic::Metrics, Topic::Days];
+const TOPICS: [Topic; KINDS] = [Topic::Billing, Topic::Resources, Topic::Identities, Topic::Metrics, Topic::Days];
 /// Rows after which a transaction is closed although more days are ready.
 const ROWS_PER_TRANSACTION: usize = 200_000;
+/// Memory of open days, bytes, above which topics are paused that are ahead of the others.
+const OPEN_BYTES: usize = 96 << 20;
 
 /// Why the stage ended.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +56,16 @@ pub fn run(
     let runtime = tokio::runtime::Handle::current();
     let producer = TransactionalProducer::new(connection, GROUP)?;
     let mut consumer = Consumer::start(connection, GROUP, &TOPICS)?;
-    let mut worker = Worker { connection, codec, clock, producer, lanes: BTreeMap::new(), ready: Ready::default(), books: RuleBooks::default() };
+    let mut worker = Worker {
+        connection,
+        codec,
+        clock,
+        producer,
+        lanes: BTreeMap::new(),
+        ready: Ready::default(),
+        books: RuleBooks::default(),
+        paused: Vec::new(),
+    };
     loop {
         let event = runtime.block_on(async {
             tokio::select! {
@@ -87,6 +98,7 @@ struct Worker<'c> {
     lanes: BTreeMap<i32, Lane>,
     ready: Ready,
     books: RuleBooks,
+    paused: Vec<(Topic, i32)>,
 }
 
 /// What waits for the next transaction.
@@ -101,7 +113,6 @@ struct Ready {
 #[derive(Debug)]
 struct Decided {
     partition: i32,
-    key: TenantDay,
     outcome: DayAllocated,
     allocation: Option<Allocation>,
 }
@@ -113,7 +124,10 @@ impl Worker<'_> {
             *numbers.entry(*number).or_default() += 1;
         }
         if let Some((number, _)) = numbers.iter().find(|(_, topics)| **topics != KINDS) {
-            tracing::error!(partition = number, "the fact topics differ in their partition counts; run `tributary topology apply`");
+            tracing::error!(
+                partition = number,
+                "the fact topics differ in their partition counts; run `tributary topology apply`"
+            );
         }
         let numbers: Vec<i32> = numbers.into_keys().collect();
         let mut done: BTreeMap<i32, HashMap<TenantDay, u32>> = BTreeMap::new();
@@ -138,6 +152,7 @@ impl Worker<'_> {
         for (_, number) in partitions {
             self.lanes.remove(number);
         }
+        self.paused.retain(|(_, number)| self.lanes.contains_key(number));
         // Nothing of them was committed: their next owner reads the facts again.
         self.ready = Ready::default();
         if !self.lanes.is_empty() {
@@ -161,6 +176,28 @@ impl Worker<'_> {
         if !self.ready.days.is_empty() || !self.ready.bad.is_empty() {
             self.commit(consumer, committed)?;
         }
+        self.bound_memory(consumer)
+    }
+
+    /// Pauses what the oldest open days need nothing more from while open days take too much memory.
+    ///
+    /// What they need is never paused, so they become whole and their memory comes back.
+    fn bound_memory(&mut self, consumer: &Consumer) -> Result<(), AllocateError> {
+        let over = self.lanes.values().map(Lane::bytes).sum::<usize>() > OPEN_BYTES;
+        let ahead = |(number, lane): (&i32, &Lane)| {
+            let topics = TOPICS.into_iter().zip(lane.ahead()).filter(|(topic, ahead)| *ahead && *topic != Topic::Days);
+            topics.map(|(topic, _)| (topic, *number)).collect::<Vec<_>>()
+        };
+        let wanted: Vec<(Topic, i32)> = if over { self.lanes.iter().flat_map(ahead).collect() } else { Vec::new() };
+        let again: Vec<_> = self.paused.iter().filter(|place| !wanted.contains(place)).copied().collect();
+        let newly: Vec<_> = wanted.iter().filter(|place| !self.paused.contains(place)).copied().collect();
+        if !again.is_empty() {
+            consumer.resume(&again)?;
+        }
+        if !newly.is_empty() {
+            consumer.pause(&newly)?;
+        }
+        self.paused = wanted;
         Ok(())
     }
 
@@ -171,58 +208,41 @@ impl Worker<'_> {
         let Some(payload) = record.payload else { return lane.passed(kind, record.offset) };
         match decode(&self.codec, kind, payload) {
             Ok(fact) => {
-                if let Some((key, day)) = lane.take(kind, record.offset, fact) {
-                    self.decide(record.partition, key, day);
-                }
+                let taken = lane.take(kind, record.offset, fact);
+                self.decide(record.partition, taken);
             }
             Err(error) => {
-                lane.passed(kind, record.offset);
-                self.ready.bad.push(set_aside(&record, &error, &self.clock));
+                let bad = set_aside(&record, &error, &self.clock);
+                let key = bad.tenant.clone().zip(bad.day).map(|(tenant, day)| TenantDay { tenant, day });
+                let taken = lane.spoil(kind, record.offset, key, &bad.source);
+                self.ready.bad.push(bad);
+                self.decide(record.partition, taken);
             }
         }
     }
 
-    fn decide(&mut self, partition: i32, key: TenantDay, day: OpenDay) {
-        let Some(seal) = day.sealed().cloned() else { return };
-        let mut outcome = DayAllocated {
-            tenant: seal.tenant,
-            day: seal.day,
-            revision: seal.revision,
-            ecosystem: seal.ecosystem,
-            outcome: Outcome::Allocated,
-            reason: None,
-            billing_lines: seal.billing_lines,
-            rows: 0,
-            amount: Amount::ZERO,
-            facts_digest: seal.digest,
-            rows_digest: String::new(),
-            allocated_at: self.clock.now(),
+    fn decide(&mut self, partition: i32, taken: Taken) {
+        let now = self.clock.now();
+        let decided = match taken {
+            Taken::Nothing => return,
+            Taken::Whole(day) => decide(day, &mut self.books, now),
+            Taken::Unsealed(key, revision) => unsealed(&key, revision, now),
         };
-        let allocation = match allocate(day, &mut self.books) {
+        let Some((outcome, decided)) = decided else { return };
+        match decided {
             Ok(allocation) => {
-                outcome.rows = allocation.rows();
-                outcome.amount = allocation.amount();
-                outcome.rows_digest = allocation.digest();
                 self.ready.rows += allocation.rows() as usize;
-                Some(allocation)
+                self.ready.days.push(Decided { partition, outcome, allocation: Some(allocation) });
             }
-            Err(refusal) => {
-                tracing::error!(%key, revision = outcome.revision, %refusal, "a day was refused");
-                self.ready.bad.push(refused(&key, &outcome, &refusal, &self.clock));
-                outcome.outcome = Outcome::Refused;
-                outcome.reason = Some(refusal.to_string());
-                None
+            Err(refused) => {
+                self.ready.bad.push(refused);
+                self.ready.days.push(Decided { partition, outcome, allocation: None });
             }
-        };
-        self.ready.days.push(Decided { partition, key, outcome, allocation });
+        }
     }
 
     /// Makes everything that is ready visible, together with the positions behind it.
-    fn commit(
-        &mut self,
-        consumer: &Consumer,
-        committed: &impl Fn(&[DayAllocated]),
-    ) -> Result<(), AllocateError> {
+    fn commit(&mut self, consumer: &Consumer, committed: &impl Fn(&[DayAllocated])) -> Result<(), AllocateError> {
         loop {
             match self.write(consumer) {
                 Ok(()) => break,
@@ -243,12 +263,7 @@ impl Worker<'_> {
         }
         let ready = std::mem::take(&mut self.ready);
         let mut outcomes = Vec::with_capacity(ready.days.len());
-        for day in ready.days {
-            if let Some(lane) = self.lanes.get_mut(&day.partition) {
-                lane.done(day.key, day.outcome.revision);
-            }
-            outcomes.push(day.outcome);
-        }
+        outcomes.extend(ready.days.into_iter().map(|day| day.outcome));
         committed(&outcomes);
         Ok(())
     }
@@ -257,8 +272,8 @@ impl Worker<'_> {
         let Self { codec, producer, ready, lanes, .. } = self;
         let mut bytes = Vec::with_capacity(512);
         producer.begin()?;
-        for Decided { partition, key, outcome, allocation } in &ready.days {
-            let key = key.to_string();
+        for Decided { partition, outcome, allocation } in &ready.days {
+            let key = TenantDay::new(&outcome.tenant, outcome.day).to_string();
             for row in allocation.iter().flat_map(|allocation| allocation.iter()) {
                 bytes.clear();
                 codec.encode(&row, &mut bytes)?;
@@ -336,8 +351,72 @@ fn set_aside(record: &RecordRef<'_>, error: &DecodeError, clock: &Clock) -> Quar
     }
 }
 
+/// A day's outcome, and its rows or its quarantine entry.
+type Outcomes = Option<(DayAllocated, Result<Allocation, Quarantined>)>;
+
+/// Allocates a whole day, or refuses it. `None`: it has no seal, which a whole day always has.
+fn decide(day: OpenDay, books: &mut RuleBooks, now: DateTime<Utc>) -> Outcomes {
+    let seal = day.sealed()?;
+    let mut outcome = DayAllocated {
+        tenant: seal.tenant.clone(),
+        day: seal.day,
+        revision: seal.revision,
+        ecosystem: seal.ecosystem.clone(),
+        outcome: Outcome::Allocated,
+        reason: None,
+        billing_lines: seal.billing_lines,
+        rows: 0,
+        amount: Amount::ZERO,
+        facts_digest: seal.digest.clone(),
+        rows_digest: String::new(),
+        allocated_at: now,
+    };
+    match allocate(day, books) {
+        Ok(allocation) => {
+            outcome.rows = allocation.rows();
+            outcome.amount = allocation.amount();
+            outcome.rows_digest = allocation.digest().to_owned();
+            Some((outcome, Ok(allocation)))
+        }
+        Err(refusal) => Some(refuse(outcome, &refusal, now)),
+    }
+}
+
+/// The outcome of a day whose seal cannot be read.
+fn unsealed(key: &TenantDay, revision: u32, now: DateTime<Utc>) -> Outcomes {
+    let outcome = DayAllocated {
+        tenant: key.tenant.clone(),
+        day: key.day,
+        revision,
+        ecosystem: String::new(),
+        outcome: Outcome::Refused,
+        reason: None,
+        billing_lines: 0,
+        rows: 0,
+        amount: Amount::ZERO,
+        facts_digest: String::new(),
+        rows_digest: String::new(),
+        allocated_at: now,
+    };
+    Some(refuse(outcome, &Refusal::Unreadable("its seal".to_owned()), now))
+}
+
+fn refuse(
+    mut outcome: DayAllocated,
+    refusal: &Refusal,
+    now: DateTime<Utc>,
+) -> (DayAllocated, Result<Allocation, Quarantined>) {
+    let DayAllocated { tenant, day, revision, .. } = &outcome;
+    tracing::error!(tenant, %day, revision, %refusal, "a day was refused");
+    let entry = refused(&outcome, refusal, now);
+    outcome.outcome = Outcome::Refused;
+    outcome.reason = Some(refusal.to_string());
+    (outcome, Err(entry))
+}
+
 /// The quarantine entry of a day that breaks a law.
-fn refused(key: &TenantDay, outcome: &DayAllocated, refusal: &Refusal, clock: &Clock) -> Quarantined {
+fn refused(outcome: &DayAllocated, refusal: &Refusal, now: DateTime<Utc>) -> Quarantined {
+    let key = TenantDay::new(&outcome.tenant, outcome.day);
     let source = format!("day {key}, revision {}", outcome.revision);
     Quarantined {
         id: id_of(source.as_bytes(), outcome.facts_digest.as_bytes()),
@@ -352,7 +431,7 @@ fn refused(key: &TenantDay, outcome: &DayAllocated, refusal: &Refusal, clock: &C
         payload: outcome.facts_digest.clone().into_bytes(),
         reason: refusal.to_string(),
         status: Status::Open,
-        at: clock.now(),
+        at: now,
     }
 }
 

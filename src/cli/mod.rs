@@ -2,3 +2,6 @@
 
 pub mod args;
 pub mod config;
+pub mod progress;
+pub mod sources;
+pub mod stack;

@@ -1,19 +1,28 @@
 //! From a tenant's configuration to the values its stages work with.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use crate::config::{ConfluentCloud, Ecosystem, Metrics, MetricsAuth, Tenant};
+use crate::config::{self, Ecosystem, MetricsAuth, Tenant};
 use crate::domain::RuleBook;
-use crate::ecosystem::{Source, confluent_cloud, prometheus};
+use crate::ecosystem::confluent_cloud::{self, ConfluentCloud, rules};
+use crate::ecosystem::http::{Auth, Http};
+use crate::ecosystem::{Secret, Source, prometheus};
 use crate::gather::TenantSettings;
 
 /// The source of a tenant's costs and the rules to split them by.
 ///
 /// # Errors
 /// If an address in the configuration cannot be used.
-pub fn of(tenant: &Tenant) -> Result<(Source, RuleBook)> {
-    let _ = tenant;
-    anyhow::bail!("not wired")
+pub fn of(tenant: &Tenant, http: &Http) -> Result<(Source, RuleBook)> {
+    match &tenant.ecosystem {
+        Ecosystem::ConfluentCloud(cloud) => {
+            let settings = confluent_cloud(cloud, tenant.metrics_prefetch_workers as usize);
+            let source = ConfluentCloud::new(http, settings);
+            let source = source.with_context(|| format!("tenants.{} cannot be gathered", tenant.name))?;
+            let book = rules::rule_book(&cloud.cku_usage_ratio, &cloud.cku_shared_ratio);
+            Ok((Source::ConfluentCloud(source), book))
+        }
+    }
 }
 
 /// What gather needs to know about a tenant.
@@ -26,4 +35,38 @@ pub fn settings(tenant: &Tenant) -> TenantSettings {
         allocation_retry_limit: tenant.allocation_retry_limit,
         zero_gather_deletion_threshold: tenant.zero_gather_deletion_threshold,
     }
+}
+
+fn confluent_cloud(cloud: &config::ConfluentCloud, metrics_workers: usize) -> confluent_cloud::Settings {
+    let region = |region: &config::FlinkRegion| confluent_cloud::FlinkRegion {
+        region_id: region.region_id.clone(),
+        key: region.key.clone(),
+        secret: secret(&region.secret),
+        base_url: region.base_url.clone(),
+    };
+    confluent_cloud::Settings {
+        key: cloud.api.key.clone(),
+        secret: secret(&cloud.api.secret),
+        base_url: cloud.api.base_url.clone(),
+        days_per_query: cloud.days_per_query,
+        metrics: cloud.metrics.as_ref().map(metrics),
+        renamed_metrics: cloud.topic_attribution.metric_name_overrides.clone(),
+        metrics_workers,
+        flink: cloud.flink.iter().map(region).collect(),
+    }
+}
+
+fn metrics(metrics: &config::Metrics) -> prometheus::Settings {
+    let auth = match &metrics.auth {
+        MetricsAuth::None => Auth::None,
+        MetricsAuth::Basic { username, password } => {
+            Auth::Basic { username: username.clone(), password: secret(password) }
+        }
+        MetricsAuth::Bearer { token } => Auth::Bearer { token: secret(token) },
+    };
+    prometheus::Settings { url: metrics.url.clone(), auth }
+}
+
+fn secret(secret: &config::Secret) -> Secret {
+    Secret::new(secret.expose())
 }

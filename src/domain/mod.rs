@@ -20,6 +20,7 @@ pub mod inventory;
 pub mod quarantine;
 pub mod rule;
 pub mod seal;
+pub mod split;
 pub mod usage;
 
 pub use amount::{Amount, AmountError};

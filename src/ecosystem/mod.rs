@@ -4,6 +4,11 @@
 //! Absent: Kafka as our log, Postgres, state between calls. Gather sees a [`Source`], allocate a
 //! [`RuleBook`](crate::domain::RuleBook); neither knows a vendor.
 
+pub mod confluent_cloud;
+pub mod http;
+pub mod prometheus;
+pub mod secret;
 pub mod source;
 
-pub use source::{BadRow, Bill, DayBill, Inventory, Listing, SourceError, UsageNeed, UsageOf};
+pub use secret::Secret;
+pub use source::{BadRow, Bill, DayBill, Inventory, Listing, Source, SourceError, UsageNeed, UsageOf};

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::confluent_cloud::{self, ConfluentCloud};
 use crate::domain::{BillingLine, Day, Identity, MetricValue, Resource};
 
 /// A provider's bill over a period.
@@ -81,4 +82,46 @@ pub enum SourceError {
     /// The request or its answer makes no sense: wrong address, not the API that was expected.
     #[error("{0}")]
     Unusable(String),
+}
+
+/// A source of cost, of any kind.
+#[derive(Debug, Clone)]
+pub enum Source {
+    ConfluentCloud(ConfluentCloud),
+}
+
+impl Source {
+    /// Name of the kind, as in facts and rows.
+    pub fn ecosystem(&self) -> &'static str {
+        match self {
+            Self::ConfluentCloud(_) => confluent_cloud::ECOSYSTEM,
+        }
+    }
+
+    /// The bill of `[from, until)`.
+    ///
+    /// # Errors
+    /// [`SourceError`] if any part of it could not be had: a bill is whole or an error.
+    pub async fn bill(&self, from: Day, until: Day) -> Result<Bill, SourceError> {
+        match self {
+            Self::ConfluentCloud(cloud) => cloud.bill(from, until).await,
+        }
+    }
+
+    /// Everything that exists now.
+    ///
+    /// # Errors
+    /// [`SourceError`] if nothing could be listed; of single families a failure is in [`Inventory::listings`].
+    pub async fn inventory(&self) -> Result<Inventory, SourceError> {
+        match self {
+            Self::ConfluentCloud(cloud) => cloud.inventory().await,
+        }
+    }
+
+    /// The usage of a day: an answer to each need, in their order.
+    pub async fn usage(&self, day: Day, needs: &[UsageNeed]) -> Vec<UsageOf> {
+        match self {
+            Self::ConfluentCloud(cloud) => cloud.usage(day, needs).await,
+        }
+    }
 }

@@ -14,6 +14,7 @@ mod process;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::time::Instant;
 
 pub use addresses::Addresses;
 use data_dir::{DataDir, Environment};
@@ -207,7 +208,9 @@ pub async fn start(settings: Settings, progress: Progress<'_>) -> Result<Service
     let postgres = async {
         if settings.postgres { Postgres::start(&data, &environment, progress).await.map(Some) } else { Ok(None) }
     };
+    let begun = Instant::now();
     let (kafka, postgres) = tokio::try_join!(kafka, postgres)?;
+    progress(&format!("services are up after {:.1} s", begun.elapsed().as_secs_f64()));
     let services = Services { kafka, postgres, data: Some(data) };
     let told = Addresses { kafka: services.kafka_bootstrap(), database_url: services.database_url() };
     told.write(&folder).map_err(|source| EmbeddedError::DataDir { folder, source })?;

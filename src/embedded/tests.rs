@@ -4,7 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -18,7 +18,7 @@ use super::*;
 const VICTIM: &str = "TRIBUTARY_TEST_VICTIM_FOLDER";
 
 async fn both(folder: &Path) -> Services {
-    start(Settings::both_in(folder), &|_| ()).await.unwrap()
+    start(Settings::both_in(folder), &|step| println!("{step}")).await.unwrap()
 }
 
 /// The name of the broker's cluster, made up when its storage was.

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use crate::domain::{EntityKind, GatheredEntity, GatheredListing, Identity, Lifetime, Resource};
-use crate::ecosystem::{Inventory, Listing};
+use crate::ecosystem::{Inventory, Listing, SourceError};
 
 /// All entities ever seen, as far as any due day may still need them.
 pub type Entities = BTreeMap<(EntityKind, String), GatheredEntity>;
@@ -44,11 +44,16 @@ pub struct Deletion {
     pub threshold: i32,
 }
 
-/// Why the inventory is incomplete, or `None`: the failed listings with their reasons.
-pub fn incomplete(listings: &[Listing]) -> Option<String> {
-    let failed = listings.iter().filter_map(|l| l.outcome.as_ref().err().map(|why| format!("{}: {why}", l.name)));
-    let failed: Vec<String> = failed.collect();
-    (!failed.is_empty()).then(|| format!("inventory incomplete: {}", failed.join("; ")))
+/// What was listed, and why it is incomplete, if it is: the failed listings with their reasons.
+pub fn judge(listed: Result<Inventory, SourceError>) -> (Inventory, Option<String>) {
+    let seen = match listed {
+        Ok(seen) => seen,
+        Err(why) => return (Inventory::default(), Some(format!("inventory incomplete: {why}"))),
+    };
+    let failure = |listing: &Listing| listing.outcome.as_ref().err().map(|why| format!("{}: {why}", listing.name));
+    let failed: Vec<String> = seen.listings.iter().filter_map(failure).collect();
+    let incomplete = (!failed.is_empty()).then(|| format!("inventory incomplete: {}", failed.join("; ")));
+    (seen, incomplete)
 }
 
 /// What the new listing changes.
@@ -198,7 +203,6 @@ fn of_identity(identity: &Identity) -> GatheredEntity {
 mod tests {
     use super::super::testing::{account, at, entities, key, lifetime, listed, resource};
     use super::*;
-    use crate::ecosystem::SourceError;
 
     const NOW: &str = "2026-03-05T06:30:00Z";
 
@@ -241,7 +245,15 @@ mod tests {
         let listings = vec![family("one", &["kafka_cluster"], true), family("two", &["kafka_cluster"], false)];
         let seen = Inventory { resources: vec![listed("b", None)], identities: vec![], listings };
         assert!(observe(&before, &Listings::new(), &seen, deletion(1)).entities.iter().all(|e| e.id == "b"));
-        assert_eq!(incomplete(&seen.listings).as_deref(), Some("inventory incomplete: two: HTTP 500"));
+        assert_eq!(judge(Ok(seen)).1.as_deref(), Some("inventory incomplete: two: HTTP 500"));
+    }
+
+    #[test]
+    fn without_any_listing_nothing_changes_and_everything_is_incomplete() {
+        let (seen, incomplete) = judge(Err(SourceError::Denied("HTTP 401".into())));
+        assert_eq!(incomplete.as_deref(), Some("inventory incomplete: HTTP 401"));
+        let before = entities([resource("a", [lifetime(None, None)])]);
+        assert_eq!(observe(&before, &Listings::new(), &seen, deletion(1)), Changes::default());
     }
 
     #[test]

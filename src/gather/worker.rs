@@ -89,6 +89,7 @@ impl Gatherer {
         let mut report = CycleReport::new(&tenant, window);
         let periods = window.periods(self.memory.held_days());
         let (seen, (bill, unbilled)) = tokio::join!(source.inventory(), bill_of(source, &periods, &progress));
+        let (seen, incomplete) = inventory::judge(seen);
         self.remember(&seen, &bill, window, now, &mut report).await?;
         let cycle = Cycle {
             tenant: &tenant,
@@ -96,7 +97,7 @@ impl Gatherer {
             now,
             rules,
             rules_json: serde_json::to_string(rules).expect("a rule book is plain data"),
-            incomplete: inventory::incomplete(&seen.listings),
+            incomplete,
         };
         unbilled.iter().for_each(|(_, why)| report.fail(why));
         cycle.incomplete.iter().for_each(|why| report.fail(why));
@@ -252,13 +253,8 @@ async fn bill_of(source: &Source, periods: &[Period], progress: &impl Fn(Progres
         progress(Progress { phase: Phase::Bill, done, total });
         match source.bill(*from, *to).await {
             Ok(part) => {
+                bill.days.extend(part.days);
                 bill.undated.extend(part.undated);
-                for (day, part) in part.days {
-                    let whole = bill.days.entry(day).or_default();
-                    whole.bad.extend(part.bad);
-                    // Of a day outside the period this may be a part only; it is not looked at.
-                    whole.lines.extend(part.lines.into_iter().filter(|_| *from <= day && day < *to));
-                }
             }
             Err(why) => failed.push(((*from, *to), format!("bill of {from} to {to}: {why}"))),
         }

@@ -2,7 +2,7 @@
 //!
 //! In: domain records, bytes from anybody's producer. Out: the same. A datum is read by the schema it was
 //! written with, which its id names; a field that the writer lacked gets its serde default. Texts are borrowed
-//! from the bytes. Absent: Kafka; IO, except for [`Codec::learn`], which asks the registry.
+//! from the bytes. Absent: Kafka; IO, except for [`Codec::from_registry`] and [`Codec::learn`], which ask the registry.
 
 use std::io::BufRead;
 use std::sync::Arc;
@@ -20,7 +20,9 @@ use crate::domain::{
     Quarantined, Resource, TopicAttributionRow,
 };
 
+use super::registry::{Registry, RegistryError};
 use super::schema;
+use super::topic::Topic;
 
 const MAGIC: u8 = 0;
 const HEADER: usize = 5;
@@ -94,6 +96,7 @@ pub struct Codec {
     writers: AHashMap<&'static str, Writer>,
     readers: AHashMap<u32, Reader>,
     learned: DashMap<u32, Arc<Reader>>,
+    registry: Option<Registry>,
 }
 
 struct Writer {
@@ -113,14 +116,46 @@ impl Codec {
     /// # Panics
     /// Never in a program whose tests passed: they parse every embedded schema.
     pub fn builtin() -> Self {
-        let mut codec = Self { writers: AHashMap::new(), readers: AHashMap::new(), learned: DashMap::new() };
+        let mut codec =
+            Self { writers: AHashMap::new(), readers: AHashMap::new(), learned: DashMap::new(), registry: None };
         for version in schema::versions() {
             codec.add(version.file, version.id);
         }
         codec
     }
 
-    fn add(&mut self, file: schema::SchemaFile, id: u32) {
+    /// With the registry's ids: every version of every schema is registered under `<topic>-value`, where
+    /// `name` tells the full name of a topic. What was written with the program's own ids stays readable.
+    ///
+    /// # Errors
+    /// [`RegistryError`] if the registry does not answer, or refuses a schema.
+    pub async fn from_registry(registry: Registry, name: impl Fn(Topic) -> String) -> Result<Self, RegistryError> {
+        let mut codec = Self::builtin();
+        for topic in Topic::all() {
+            let subject = format!("{}-value", name(*topic));
+            registry.ask_backward(&subject).await?;
+            for file in schema::FILES.iter().filter(|file| file.record == topic.schema()) {
+                let id = registry.register(&subject, file.text).await?;
+                codec.add(*file, id);
+            }
+        }
+        codec.registry = Some(registry);
+        Ok(codec)
+    }
+
+    /// Asks the registry for a schema id that [`Codec::decode`] does not know; the next `decode` does.
+    ///
+    /// # Errors
+    /// [`RegistryError`] if there is no registry, it does not answer, or has no usable schema of that id.
+    pub async fn learn(&self, id: u32) -> Result<(), RegistryError> {
+        let registry = self.registry.as_ref().ok_or(RegistryError::NoRegistry(id))?;
+        let text = registry.schema(id).await?;
+        let reader = Reader::foreign(&text).map_err(|why| RegistryError::Unusable { id, why })?;
+        self.learned.insert(id, Arc::new(reader));
+        Ok(())
+    }
+
+    fn add(&mut self, file: schema::SchemaFile<'static>, id: u32) {
         let schema: Schema = file.text.parse().expect("every embedded schema is parsed by a test");
         let schema = Arc::new(schema);
         self.writers.insert(file.record, Writer { header: header(id), schema: Arc::clone(&schema) });
@@ -157,6 +192,17 @@ impl Codec {
 }
 
 impl Reader {
+    /// A schema that somebody else registered. As Avro has it, the unqualified name says which record it is.
+    fn foreign(text: &str) -> Result<Self, String> {
+        let schema: Schema = text.parse().map_err(|error: serde_avro_fast::schema::SchemaError| error.to_string())?;
+        let name = schema::record_name(text).ok_or("it is no record")?;
+        let ours = schema::records().find(|record| {
+            let newest = schema::newest(record).and_then(|file| schema::record_name(file.text));
+            newest.as_deref() == Some(name.as_str())
+        });
+        Ok(Self { record: ours.map_or(name, str::to_owned), schema: Arc::new(schema) })
+    }
+
     fn read<'a, T: Record + Deserialize<'a>>(&self, id: u32, datum: &'a [u8]) -> Result<T, DecodeError> {
         if self.record != T::SCHEMA {
             return Err(DecodeError::WrongSchema { id, expected: T::SCHEMA, found: self.record.clone() });
@@ -195,5 +241,7 @@ impl std::fmt::Debug for Codec {
     }
 }
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod tests;

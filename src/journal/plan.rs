@@ -12,6 +12,8 @@ use super::topology::Wanted;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Existing {
     pub partitions: u32,
+    /// How many of them cannot be used now.
+    pub leaderless: u32,
     pub replication_factor: u16,
     /// Every setting that holds for it, wherever it comes from.
     pub config: BTreeMap<String, String>,
@@ -140,6 +142,7 @@ mod tests {
     fn after(wanted: &[Wanted]) -> BTreeMap<String, Existing> {
         let existing = |w: &Wanted| Existing {
             partitions: w.partitions,
+            leaderless: 0,
             replication_factor: w.replication_factor,
             config: w.config.clone(),
             own: w.config.clone(),

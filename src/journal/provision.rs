@@ -98,7 +98,7 @@ impl Cluster {
         Ok(topics)
     }
 
-    /// Every topic with its number of partitions, as far as they have a leader.
+    /// Every topic, without its settings.
     async fn metadata(&self) -> Result<BTreeMap<String, Existing>, ProvisionError> {
         let admin = Arc::clone(&self.admin);
         let asked = tokio::task::spawn_blocking(move || read_metadata(&admin)).await;
@@ -126,10 +126,12 @@ impl Cluster {
             }
             Step::Narrower { .. } | Step::OtherReplication { .. } | Step::Undeclared { .. } => return Ok(()),
         };
-        match answer.map_err(|cause| self.failed(cause))? {
-            // Another process was faster with the same topic.
-            None | Some(RDKafkaErrorCode::TopicAlreadyExists) => Ok(()),
-            Some(code) => Err(refused(step, code)),
+        match (answer.map_err(|cause| self.failed(cause))?, step) {
+            (None, _) => Ok(()),
+            // Another process was faster with the same step; `wait_for` sees whether it did enough.
+            (Some(RDKafkaErrorCode::TopicAlreadyExists), Step::Create(_)) => Ok(()),
+            (Some(RDKafkaErrorCode::InvalidPartitions), Step::Widen { .. }) => Ok(()),
+            (Some(code), _) => Err(refused(step, code)),
         }
     }
 
@@ -137,7 +139,9 @@ impl Cluster {
         let deadline = Instant::now() + SETTLING;
         loop {
             let there = self.metadata().await?;
-            let led = |topic: &Wanted| there.get(&topic.name).is_some_and(|t| t.partitions >= topic.partitions);
+            let led = |topic: &Wanted| {
+                there.get(&topic.name).is_some_and(|t| t.partitions >= topic.partitions && t.leaderless == 0)
+            };
             let missing: Vec<_> = wanted.iter().filter(|topic| !led(topic)).map(|topic| topic.name.clone()).collect();
             if missing.is_empty() {
                 return Ok(());
@@ -168,10 +172,12 @@ fn new_topic(wanted: &Wanted) -> NewTopic<'_> {
 fn read_metadata(admin: &AdminClient<DefaultClientContext>) -> KafkaResult<BTreeMap<String, Existing>> {
     let metadata = admin.inner().fetch_metadata(None, PATIENCE)?;
     let existing = |topic: &rdkafka::metadata::MetadataTopic| {
-        let led = topic.partitions().iter().filter(|partition| partition.leader() >= 0).count();
-        let replicas = topic.partitions().first().map_or(0, |partition| partition.replicas().len());
+        let partitions = topic.partitions();
+        let leaderless = partitions.iter().filter(|partition| partition.leader() < 0).count();
+        let replicas = partitions.first().map_or(0, |partition| partition.replicas().len());
         Existing {
-            partitions: u32::try_from(led).unwrap_or(u32::MAX),
+            partitions: u32::try_from(partitions.len()).unwrap_or(u32::MAX),
+            leaderless: u32::try_from(leaderless).unwrap_or(u32::MAX),
             replication_factor: u16::try_from(replicas).unwrap_or(u16::MAX),
             ..Existing::default()
         }

@@ -221,6 +221,7 @@ pub fn gather_state_parts() -> [GatherState; 3] {
         attempt_digest: "a".into(),
         held: Some("usage of lkc-abc".into()),
         billing_lines: 5,
+        metrics_failed: vec!["lkc-abc".into()],
     };
     let listing =
         GatheredListing { name: "flink".into(), empty_in_a_row: 1, last_complete_at: at("2026-03-02T00:00:00Z") };

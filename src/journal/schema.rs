@@ -10,19 +10,19 @@ pub const NAMESPACE: &str = "io.tributary";
 
 /// A schema file of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SchemaFile {
+pub struct SchemaFile<'a> {
     /// Folder name, for example `billing-line`.
-    pub record: &'static str,
+    pub record: &'a str,
     /// From 1, without gaps.
     pub version: u32,
     /// The Avro schema as JSON.
-    pub text: &'static str,
+    pub text: &'a str,
 }
 
 /// A schema file together with its entry in `schemas/released.toml`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SchemaVersion {
-    pub file: SchemaFile,
+    pub file: SchemaFile<'static>,
     /// Its id on the wire where no registry gives one.
     pub id: u32,
 }
@@ -55,7 +55,7 @@ macro_rules! embedded {
 }
 
 /// Every schema file, records in the data's order, versions ascending.
-pub const FILES: &[SchemaFile] = embedded![
+pub const FILES: &[SchemaFile<'static>] = embedded![
     "billing-line" v 1,
     "resource" v 1,
     "identity" v 1,
@@ -70,7 +70,7 @@ pub const FILES: &[SchemaFile] = embedded![
 
 const RELEASED: &str = include_str!("../../schemas/released.toml");
 
-impl SchemaFile {
+impl SchemaFile<'_> {
     /// BLAKE3 of its bytes, hex.
     pub fn digest(&self) -> String {
         blake3::hash(self.text.as_bytes()).to_hex().to_string()
@@ -103,8 +103,18 @@ pub fn records() -> impl Iterator<Item = &'static str> {
 }
 
 /// The version that is written of a record.
-pub fn newest(record: &str) -> Option<SchemaFile> {
+pub fn newest(record: &str) -> Option<SchemaFile<'static>> {
     FILES.iter().filter(|file| file.record == record).max_by_key(|file| file.version).copied()
+}
+
+/// The unqualified name of the record that a schema describes; `None` if it describes no record.
+pub fn record_name(text: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    let named: Named = serde_json::from_str(text).ok()?;
+    named.name.rsplit('.').next().map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -112,9 +122,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digests() {
-        for f in FILES {
-            println!("{} {}", f.record, f.digest());
+    fn every_file_in_schemas_is_embedded() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/schemas");
+        let mut there = Vec::new();
+        for record in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir())
+        {
+            there.extend(std::fs::read_dir(&record).unwrap().map(|entry| entry.unwrap().path()));
         }
+        there.sort();
+        let name = |file: &SchemaFile| format!("{folder}/{}/v{}.avsc", file.record, file.version).into();
+        let mut embedded: Vec<std::path::PathBuf> = FILES.iter().map(name).collect();
+        embedded.sort();
+        assert_eq!(there, embedded, "add the file to schema::FILES");
+        assert_eq!(versions().len(), FILES.len());
     }
 }

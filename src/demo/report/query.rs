@@ -17,20 +17,20 @@ FROM chargebacks c
 LEFT JOIN who ON who.identity_id = c.identity_id AND c.target = 'identity'
 LEFT JOIN what ON what.resource_id = c.resource_id
 LEFT JOIN what env ON env.resource_id = c.env_id
-WHERE c.tenant_id = $1
+WHERE c.tenant_id = $1 AND c.day >= $2 AND c.day < $3
 ORDER BY c.day";
 
 const BILL: &str = "
 SELECT coalesce(sum(amount), 0)::text AS amount, count(*) AS lines, coalesce(max(currency), 'USD') AS currency
-FROM billing WHERE tenant_id = $1";
+FROM billing WHERE tenant_id = $1 AND day >= $2 AND day < $3";
 
-/// Reads a tenant's rows and bill from the views of the read model.
+/// Reads a tenant's rows and bill of the days `[from, to)` from the views of the read model.
 ///
 /// # Errors
 /// If the database does not answer or its views are not the expected ones.
-pub async fn read(pool: &PgPool, tenant_id: &str) -> Result<Facts, sqlx::Error> {
+pub async fn read(pool: &PgPool, tenant_id: &str, from: Day, to: Day) -> Result<Facts, sqlx::Error> {
     let mut rows = Vec::new();
-    for row in sqlx::query(ROWS).bind(tenant_id).fetch_all(pool).await? {
+    for row in sqlx::query(ROWS).bind(tenant_id).bind(from.date()).bind(to.date()).fetch_all(pool).await? {
         rows.push(Row {
             day: Day::from(row.try_get::<chrono::NaiveDate, _>("day")?),
             target: row.try_get("target")?,
@@ -47,7 +47,7 @@ pub async fn read(pool: &PgPool, tenant_id: &str) -> Result<Facts, sqlx::Error> 
             amount: amount(row.try_get("amount")?)?,
         });
     }
-    let bill = sqlx::query(BILL).bind(tenant_id).fetch_one(pool).await?;
+    let bill = sqlx::query(BILL).bind(tenant_id).bind(from.date()).bind(to.date()).fetch_one(pool).await?;
     let lines: i64 = bill.try_get("lines")?;
     Ok(Facts {
         rows,

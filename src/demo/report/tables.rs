@@ -180,9 +180,13 @@ pub fn further(f: &Further<'_>) -> String {
         lines.push(format!("  psql '{url}' -c 'SELECT * FROM chargebacks ORDER BY amount DESC LIMIT 10'"));
     }
     if let Some(servers) = f.bootstrap_servers {
-        lines.push(format!(
-            "  kcat -b {servers} -t {topic_prefix}chargebacks -X isolation.level=read_committed -f '%k\\n'"
-        ));
+        let wanted = "-X isolation.level=read_committed -f '%k %S bytes\\n'";
+        lines.push(format!("  kcat -b {servers} -t {topic_prefix}chargebacks {wanted}"));
+    }
+    if f.database_url.is_none() && f.bootstrap_servers.is_none() {
+        lines.push(
+            "  tributary demo --stay    keeps Kafka, Postgres and the made-up APIs up for psql and kcat".to_owned(),
+        );
     }
     lines.join("\n") + "\n"
 }
@@ -233,6 +237,22 @@ mod tests {
         assert!(
             text.contains("Billed    1720.35400000000001 USD on 3 billing lines: equal to the last digit"),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn commands_name_what_is_there_to_be_asked() {
+        let gone = Further {
+            config: "demo.yaml",
+            tenant: "acme",
+            database_url: None,
+            bootstrap_servers: None,
+            topic_prefix: "t.",
+        };
+        assert!(further(&gone).contains("--stay") && !further(&gone).contains("psql '"));
+        let up = Further { database_url: Some("postgres://x/y"), bootstrap_servers: Some("127.0.0.1:9"), ..gone };
+        assert!(
+            further(&up).contains("psql 'postgres://x/y'") && further(&up).contains("-b 127.0.0.1:9 -t t.chargebacks")
         );
     }
 

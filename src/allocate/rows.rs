@@ -1,0 +1,180 @@
+//! The rows of an allocated day.
+//!
+//! In: rows as numbers. Out: rows as [`ChargebackRow`]s that borrow their texts, totals, a digest.
+//! Absent: where they are written.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::book::Book;
+use super::facts::Facts;
+use super::open_day::Line;
+use super::refusal::Refusal;
+use super::symbols::{Sym, Texts};
+use crate::domain::{Amount, ChargebackRow, DaySealed, Target};
+
+/// One target's part of one line. 48 bytes: a day may have a million.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Row {
+    pub amount: Amount,
+    pub share: f64,
+    /// NaN where the share does not rest on usage.
+    pub usage: f64,
+    pub line: u32,
+    pub identity: Sym,
+    pub label: u16,
+    pub tier: u16,
+    pub target: Target,
+}
+
+impl Row {
+    /// A row that gives everything to one target.
+    pub fn new(line: u32, identity: Sym, amount: Amount, label: u16, tier: u16) -> Self {
+        Self { amount, share: 1.0, usage: f64::NAN, line, identity, label, tier, target: Target::Identity }
+    }
+
+    fn usage(&self) -> Option<f64> {
+        (!self.usage.is_nan()).then_some(self.usage)
+    }
+}
+
+/// An allocated day: its rows add up to its lines, line by line.
+#[derive(Debug)]
+pub struct Allocation {
+    seal: DaySealed,
+    texts: Texts,
+    lines: Vec<Line>,
+    book: Arc<Book>,
+    rows: Vec<Row>,
+    amount: Amount,
+    digest: String,
+}
+
+impl Allocation {
+    /// Adds up the day.
+    ///
+    /// # Errors
+    /// [`Refusal::OutOfRange`] if the sum does not fit.
+    pub fn new(facts: Facts, seal: DaySealed, book: Arc<Book>, rows: Vec<Row>) -> Result<Self, Refusal> {
+        let Facts { texts, lines, .. } = facts;
+        let amount: Amount = lines.iter().map(|line| line.amount).sum();
+        if !amount.in_range() {
+            return Err(Refusal::OutOfRange(amount));
+        }
+        let mut allocation = Self { seal, texts, lines, book, rows, amount, digest: String::new() };
+        allocation.digest = allocation.hash();
+        Ok(allocation)
+    }
+
+    /// The record that closed the day.
+    pub fn seal(&self) -> &DaySealed {
+        &self.seal
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> u32 {
+        self.rows.len() as u32
+    }
+
+    /// How many lines there were, zero lines included.
+    pub fn lines(&self) -> u32 {
+        self.lines.len() as u32
+    }
+
+    /// The sum of the lines, which is the sum of the rows, whatever their currencies.
+    pub fn amount(&self) -> Amount {
+        self.amount
+    }
+
+    /// The sum of the lines by currency.
+    pub fn totals(&self) -> BTreeMap<&str, Amount> {
+        let mut totals = BTreeMap::new();
+        for line in &self.lines {
+            *totals.entry(self.texts.text(line.currency)).or_default() += line.amount;
+        }
+        totals
+    }
+
+    /// Hex digest of what the rows say, revision and times left out: the same facts give the same digest.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The rows, lines by key, parts in the order of the rule, targets by id.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = ChargebackRow<'_>> {
+        let count = self.rows();
+        self.rows.iter().enumerate().map(move |(ordinal, row)| self.row(ordinal as u32, count, row))
+    }
+
+    fn row(&self, ordinal: u32, count: u32, row: &Row) -> ChargebackRow<'_> {
+        let line = &self.lines[row.line as usize];
+        let label = &self.book.labels[usize::from(row.label)];
+        let text = |sym: Sym| self.texts.text(sym);
+        ChargebackRow {
+            tenant: &self.seal.tenant,
+            day: self.seal.day,
+            revision: self.seal.revision,
+            ordinal,
+            count,
+            ecosystem: text(line.ecosystem),
+            env_id: text(line.env),
+            resource_id: text(line.resource),
+            product_category: text(line.category),
+            product_type: text(line.product),
+            identity_id: text(row.identity),
+            target: row.target,
+            cost_type: label.cost_type,
+            allocation_method: &label.method,
+            allocation_detail: label.detail.as_deref(),
+            amount: row.amount,
+            currency: text(line.currency),
+            tier: u32::from(row.tier),
+            share: row.share,
+            usage: row.usage(),
+        }
+    }
+
+    /// Each line's texts once, each change of label once, then what differs from row to row.
+    fn hash(&self) -> String {
+        const FLUSH: usize = 1 << 16;
+        let mut hasher = blake3::Hasher::new();
+        let mut bytes = Vec::with_capacity(FLUSH + 4096);
+        let mut before: Option<&Row> = None;
+        for row in &self.rows {
+            if before.is_none_or(|before| before.line != row.line) {
+                let line = &self.lines[row.line as usize];
+                bytes.push(b'L');
+                for sym in [line.ecosystem, line.env, line.resource, line.category, line.product, line.currency] {
+                    put_text(&mut bytes, self.texts.text(sym));
+                }
+            }
+            if before.is_none_or(|before| before.line != row.line || before.label != row.label) {
+                let label = &self.book.labels[usize::from(row.label)];
+                bytes.push(b'W');
+                put_text(&mut bytes, &label.method);
+                bytes.push(u8::from(label.detail.is_some()));
+                put_text(&mut bytes, label.detail.as_deref().unwrap_or_default());
+                put_text(&mut bytes, label.cost_type.as_str());
+            }
+            bytes.extend([b'R', row.target as u8]);
+            put_text(&mut bytes, self.texts.text(row.identity));
+            bytes.extend(row.amount.units().to_le_bytes());
+            bytes.extend(row.tier.to_le_bytes());
+            bytes.extend(row.share.to_le_bytes());
+            bytes.extend(row.usage().map_or([0xff; 8], f64::to_le_bytes));
+            before = Some(row);
+            if bytes.len() >= FLUSH {
+                hasher.update(&bytes);
+                bytes.clear();
+            }
+        }
+        hasher.update(&bytes);
+        hasher.finalize().to_hex().to_string()
+    }
+}
+
+/// With its length in front, so that no two lists of texts look the same.
+fn put_text(bytes: &mut Vec<u8>, text: &str) {
+    bytes.extend((text.len() as u64).to_le_bytes());
+    bytes.extend(text.as_bytes());
+}

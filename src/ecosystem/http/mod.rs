@@ -1,0 +1,396 @@
+//! The one HTTP client: polite, patient, and clear about what went wrong.
+//!
+//! In: a base address, credentials, read-only requests. Out: parsed JSON, "not there", or a
+//! [`SourceError`] that says what to do. Repeats what may pass, waits as the host asks, and limits
+//! requests per host over the whole process. Absent: what the JSON means; secrets and query strings
+//! in any message.
+
+pub mod host;
+pub mod retry;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION};
+use reqwest::{RequestBuilder, StatusCode, Url};
+use serde::de::DeserializeOwned;
+
+use self::host::{Host, Hosts};
+use self::retry::{Failure, Patience, Retry, advised_wait};
+use super::{Secret, SourceError};
+use crate::clock::Clock;
+
+/// What holds for every request of the process.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Requests at a time at one host.
+    pub concurrent_per_host: usize,
+    /// Least time between two starts at one host.
+    pub spacing: Duration,
+    /// From the start of an attempt to the end of its answer.
+    pub timeout: Duration,
+    pub patience: Patience,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            concurrent_per_host: 10,
+            spacing: Duration::from_millis(5),
+            timeout: Duration::from_secs(30),
+            patience: Patience::default(),
+        }
+    }
+}
+
+/// The client; one for the whole process, cheap to clone. Its doors share the limits per host.
+#[derive(Debug, Clone)]
+pub struct Http {
+    client: reqwest::Client,
+    hosts: Arc<Hosts>,
+    patience: Patience,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    answered: AtomicU64,
+    not_there: AtomicU64,
+    repeated: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// How requests have ended since the process began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Outcomes {
+    pub answered: u64,
+    /// Answered 404.
+    pub not_there: u64,
+    /// Attempts that failed and were repeated.
+    pub repeated: u64,
+    /// Requests given up.
+    pub failed: u64,
+}
+
+/// How to prove who we are.
+#[derive(Debug, Clone)]
+pub enum Auth {
+    None,
+    Basic { username: String, password: Secret },
+    Bearer { token: Secret },
+}
+
+/// The words for errors at a door, so that they name the settings to change.
+#[derive(Debug, Clone)]
+pub struct Words {
+    /// Who is asked: `Confluent Cloud`.
+    pub name: String,
+    /// The setting with the address.
+    pub url_setting: String,
+    /// The settings with the credentials, and the rights they need, as a sentence without full stop.
+    pub credentials: String,
+}
+
+/// One API at one address with one set of credentials.
+#[derive(Debug, Clone)]
+pub struct Door {
+    http: Http,
+    host: Arc<Host>,
+    base: Url,
+    auth: Auth,
+    words: Arc<Words>,
+}
+
+/// Answers longer than this make no sense here.
+const LONGEST_BODY: usize = 256 << 20;
+/// How much of an error's body is shown.
+const EXCERPT_CHARS: usize = 200;
+
+/// What became of one attempt.
+enum Answer<T> {
+    Found(T),
+    NotThere,
+    Failed(Failure, SourceError),
+}
+
+impl Http {
+    /// Builds the client.
+    ///
+    /// # Errors
+    /// [`SourceError::Unavailable`] if TLS cannot be set up, for example without root certificates.
+    pub fn new(limits: Limits) -> Result<Self, SourceError> {
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("tributary/", env!("CARGO_PKG_VERSION")))
+            .timeout(limits.timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|e| SourceError::Unavailable(format!("cannot set up an HTTP client: {}", root_cause(&e))))?;
+        let hosts = Arc::new(Hosts::new(limits.concurrent_per_host, limits.spacing));
+        Ok(Self { client, hosts, patience: limits.patience, counts: Arc::default() })
+    }
+
+    /// Opens a door: nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`SourceError::Unusable`] if the address is no `http` or `https` URL.
+    pub fn door(&self, base: &str, auth: &Auth, words: Words) -> Result<Door, SourceError> {
+        let base = base_url(base, &words)?;
+        let port = base.port_or_known_default().unwrap_or_default();
+        let host = self.hosts.host(&format!("{}:{port}", base.host_str().unwrap_or_default()));
+        Ok(Door { http: self.clone(), host, base, auth: auth.clone(), words: Arc::new(words) })
+    }
+
+    /// The counters so far.
+    pub fn outcomes(&self) -> Outcomes {
+        let read = |n: &AtomicU64| n.load(Ordering::Relaxed);
+        let c = &self.counts;
+        Outcomes {
+            answered: read(&c.answered),
+            not_there: read(&c.not_there),
+            repeated: read(&c.repeated),
+            failed: read(&c.failed),
+        }
+    }
+}
+
+fn base_url(text: &str, words: &Words) -> Result<Url, SourceError> {
+    let wrong =
+        |why: &str| SourceError::Unusable(format!("`{}` {why}: give an address like https://host", words.url_setting));
+    // A base without a path ends in `/` after parsing; paths are appended to the bare form.
+    let mut url = Url::parse(text.trim()).map_err(|e| wrong(&format!("is no URL ({e})")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(wrong("is neither an http nor an https URL"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("contains credentials, which have settings of their own"));
+    }
+    url.set_query(None);
+    url.set_fragment(None);
+    Ok(url)
+}
+
+impl Door {
+    /// Reads `path` below the base address; `None` if it is not there (404).
+    ///
+    /// # Errors
+    /// By what the caller does next, see [`SourceError`].
+    pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<Option<T>, SourceError> {
+        let url = self.url(path);
+        self.ask(&url, || self.http.client.get(url.clone()).query(query)).await
+    }
+
+    /// Asks a question that is too long for a URL; it must change nothing, since it may be repeated.
+    ///
+    /// # Errors
+    /// As [`Door::get`].
+    pub async fn ask_by_form<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        form: &[(&str, &str)],
+    ) -> Result<Option<T>, SourceError> {
+        let url = self.url(path);
+        self.ask(&url, || self.http.client.post(url.clone()).form(form)).await
+    }
+
+    /// The full address of a path, for messages: without query, without credentials.
+    pub fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        let joined = format!("{}{path}", self.base.path().trim_end_matches('/'));
+        url.set_path(&joined);
+        url
+    }
+
+    /// The words of this door.
+    pub fn words(&self) -> &Words {
+        &self.words
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        url: &Url,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<Option<T>, SourceError> {
+        let (patience, counts) = (&self.http.patience, &self.http.counts);
+        let mut began = None;
+        for attempt in 1.. {
+            let elapsed = began.map_or(Duration::ZERO, |b: Instant| b.elapsed());
+            let turn = self.host.turn(patience.deadline.saturating_sub(elapsed)).await;
+            let turn = turn.map_err(|rest| self.silenced(url, rest))?;
+            let began = *began.get_or_insert_with(Instant::now);
+            let answer = self.attempt(url, request()).await;
+            drop(turn);
+            let (failure, error) = match answer {
+                Answer::Found(value) => {
+                    counts.answered.fetch_add(1, Ordering::Relaxed);
+                    return Ok(Some(value));
+                }
+                Answer::NotThere => {
+                    counts.not_there.fetch_add(1, Ordering::Relaxed);
+                    return Ok(None);
+                }
+                Answer::Failed(failure, error) => (failure, error),
+            };
+            match patience.next_step(attempt, failure, began.elapsed(), rand::random()) {
+                Retry::GiveUp => {
+                    counts.failed.fetch_add(1, Ordering::Relaxed);
+                    return Err(gave_up(error, attempt));
+                }
+                Retry::After(wait) => {
+                    counts.repeated.fetch_add(1, Ordering::Relaxed);
+                    tracing::debug!(%error, attempt, wait_ms = wait.as_millis() as u64, "asking again after a wait");
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+        Err(SourceError::Unavailable(format!("{} at {url} was not asked", self.words.name)))
+    }
+
+    async fn attempt<T: DeserializeOwned>(&self, url: &Url, request: RequestBuilder) -> Answer<T> {
+        let request = match &self.auth {
+            Auth::None => request,
+            Auth::Basic { username, password } => request.basic_auth(username, Some(password.expose())),
+            Auth::Bearer { token } => request.bearer_auth(token.expose()),
+        };
+        let mut response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => return self.no_answer(url, &error),
+        };
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        match read_body(&mut response).await {
+            Ok(Some(body)) => self.judge(url, status, &headers, &body),
+            Ok(None) => self.unusable(url, "an answer of more than 256 MiB"),
+            Err(error) => self.no_answer(url, &error),
+        }
+    }
+
+    fn judge<T: DeserializeOwned>(&self, url: &Url, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Answer<T> {
+        let name = &self.words.name;
+        match status.as_u16() {
+            200..=299 => self.parse(url, headers, body),
+            404 => Answer::NotThere,
+            300..=399 => {
+                let to = headers.get(LOCATION).and_then(|l| l.to_str().ok()).unwrap_or("elsewhere");
+                let to = to.split('?').next().unwrap_or_default();
+                self.unusable(url, &format!("a redirect ({status}) to {to}, which is not followed"))
+            }
+            401 | 403 => {
+                let verb = if status == StatusCode::UNAUTHORIZED { "refused the credentials" } else { "denied access" };
+                let text = format!("{name} at {url} {verb} ({status}): check {}", self.words.credentials);
+                Answer::Failed(Failure::Final, SourceError::Denied(format!("{text}{}", self.excerpt(body))))
+            }
+            408 | 425 | 429 | 500 | 502 | 503 | 504 => {
+                let advised = advised_wait(headers, Clock::system().now());
+                if let (StatusCode::TOO_MANY_REQUESTS, Some(wait)) = (status, advised) {
+                    self.host.hold(wait);
+                }
+                let text = format!("{name} at {url} answered {status}{}", self.excerpt(body));
+                Answer::Failed(Failure::Passing { advised }, SourceError::Unavailable(text))
+            }
+            500..=599 => {
+                let text = format!("{name} at {url} answered {status}{}", self.excerpt(body));
+                Answer::Failed(Failure::Final, SourceError::Unavailable(text))
+            }
+            _ => {
+                let text = format!("{name} at {url} answered {status}{}", self.excerpt(body));
+                Answer::Failed(Failure::Final, SourceError::Unusable(text))
+            }
+        }
+    }
+
+    fn parse<T: DeserializeOwned>(&self, url: &Url, headers: &HeaderMap, body: &[u8]) -> Answer<T> {
+        let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        if kind.starts_with("text/html") || body.trim_ascii_start().starts_with(b"<") {
+            return self.unusable(url, "HTML");
+        }
+        match serde_json::from_slice(body) {
+            Ok(value) => Answer::Found(value),
+            // A connection that broke in the middle, or a proxy that cut the answer short.
+            Err(error) if error.is_eof() => {
+                let text = format!("{} at {url} sent JSON that is cut off ({error})", self.words.name);
+                Answer::Failed(Failure::Passing { advised: None }, SourceError::Unavailable(text))
+            }
+            Err(error) if error.is_data() => self.unusable(url, &format!("JSON of another shape ({error})")),
+            Err(error) => self.unusable(url, &format!("something that is no JSON ({error})")),
+        }
+    }
+
+    fn unusable<T>(&self, url: &Url, what: &str) -> Answer<T> {
+        let Words { name, url_setting, .. } = &*self.words;
+        let text = format!("{name} at {url} answered with {what}; is `{url_setting}` right?");
+        Answer::Failed(Failure::Final, SourceError::Unusable(text))
+    }
+
+    fn no_answer<T>(&self, url: &Url, error: &reqwest::Error) -> Answer<T> {
+        let Words { name, url_setting, .. } = &*self.words;
+        let cause = root_cause(error);
+        if error.is_builder() {
+            let text = format!("a request to {name} at {url} cannot be made ({cause}); is `{url_setting}` right?");
+            return Answer::Failed(Failure::Final, SourceError::Unusable(text));
+        }
+        if error.is_timeout() {
+            let text = format!("{name} at {url} did not answer in time");
+            return Answer::Failed(Failure::Passing { advised: None }, SourceError::Unavailable(text));
+        }
+        if error.is_connect() {
+            let check = format!("check `{url_setting}`, the network and any proxy");
+            let text = format!("{name} at {url} cannot be reached ({cause}); {check}");
+            return Answer::Failed(Failure::Unreachable, SourceError::Unavailable(text));
+        }
+        let text = format!("the connection to {name} at {url} broke ({cause})");
+        Answer::Failed(Failure::Passing { advised: None }, SourceError::Unavailable(text))
+    }
+
+    fn silenced(&self, url: &Url, rest: Duration) -> SourceError {
+        self.http.counts.failed.fetch_add(1, Ordering::Relaxed);
+        let name = &self.words.name;
+        SourceError::Unavailable(format!("{name} at {url} asks for {} s without requests", rest.as_secs()))
+    }
+
+    /// The beginning of an error's body, in one line, without our credentials should it echo them.
+    fn excerpt(&self, body: &[u8]) -> String {
+        let text = String::from_utf8_lossy(&body[..body.len().min(4 * EXCERPT_CHARS)]).into_owned();
+        let text = match &self.auth {
+            Auth::Basic { password: secret, .. } | Auth::Bearer { token: secret } if !secret.expose().is_empty() => {
+                text.replace(secret.expose(), "***")
+            }
+            _ => text,
+        };
+        let words: Vec<&str> =
+            text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
+        let line: String = words.join(" ").chars().take(EXCERPT_CHARS).collect();
+        if line.is_empty() { line } else { format!(": {line}") }
+    }
+}
+
+async fn read_body(response: &mut reqwest::Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > LONGEST_BODY {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
+}
+
+fn gave_up(error: SourceError, attempts: u32) -> SourceError {
+    match error {
+        SourceError::Unavailable(text) if attempts > 1 => {
+            SourceError::Unavailable(format!("{text}; gave up after {attempts} attempts"))
+        }
+        error => error,
+    }
+}
+
+/// The innermost cause; the outer ones repeat the URL with its query.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests;

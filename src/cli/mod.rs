@@ -5,3 +5,5 @@ pub mod config;
 pub mod progress;
 pub mod sources;
 pub mod stack;
+pub mod schema;
+pub mod topology;

@@ -207,3 +207,6 @@ fn refused(step: impl ToString, code: RDKafkaErrorCode) -> ProvisionError {
     };
     ProvisionError::Refused { step: step.to_string(), code, remedy }
 }
+
+#[cfg(test)]
+mod tests;

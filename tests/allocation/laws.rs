@@ -1,0 +1,207 @@
+//! What holds for any day.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use tributary::allocate::{MetricRef, OpenDay, RuleBooks, allocate};
+use tributary::domain::{Amount, BillingLine, Identity, MetricValue, Resource};
+use tributary::ecosystem::confluent_cloud::rules::rule_book;
+
+use crate::case::{Facts, key, line, person, table, value};
+
+const PRODUCTS: [&str; 13] = [
+    "KAFKA_NUM_CKU",
+    "KAFKA_NETWORK_READ",
+    "KAFKA_NETWORK_WRITE",
+    "KAFKA_PARTITION",
+    "KAFKA_BASE",
+    "KAFKA_STORAGE",
+    "SCHEMA_REGISTRY",
+    "CONNECT_NUM_TASKS",
+    "KSQL_NUM_CSU",
+    "FLINK_NUM_CFU",
+    "SUPPORT",
+    "CLUSTER_LINKING_READ",
+    "PROMO_CREDIT",
+];
+const RESOURCES: [&str; 4] = ["r-1", "r-2", "r-3", "r-4"];
+const PEOPLE: [&str; 8] = ["sa-1", "sa-2", "sa-3", "u-1", "u-2", "pool-1", "K1", "K2"];
+const METRICS: [&str; 4] = ["bytes_in", "bytes_out", "flink_cfu_primary", "flink_cfu_fallback"];
+const STATEMENTS: [&str; 3] = ["s-1", "s-2", "s-3"];
+
+fn amounts() -> impl Strategy<Value = Amount> {
+    let units = -(10_i128.pow(19))..10_i128.pow(19);
+    (units, 0_u32..18).prop_map(|(units, shrink)| Amount::from_units(units / 10_i128.pow(shrink)))
+}
+
+fn lines() -> impl Strategy<Value = Vec<BillingLine>> {
+    let charged = prop::option::weighted(0.3, amounts());
+    prop::collection::vec(charged, PRODUCTS.len() * RESOURCES.len()).prop_map(|amounts| {
+        let keys = PRODUCTS.iter().flat_map(|product| RESOURCES.map(|resource| (product, resource)));
+        keys.zip(amounts).filter_map(|((product, resource), amount)| Some(line(product, resource, amount?))).collect()
+    })
+}
+
+fn people() -> impl Strategy<Value = Vec<Identity>> {
+    let facts =
+        (any::<bool>(), prop::option::of(prop::sample::select(&PEOPLE[..])), prop::sample::select(&RESOURCES[..]));
+    prop::collection::vec(facts, PEOPLE.len()).prop_map(|facts| {
+        let listed = PEOPLE.iter().zip(facts).filter(|(_, (listed, _, _))| *listed);
+        let identity = |(id, (_, owner, opens)): (&&str, (bool, Option<&str>, &str))| match id.starts_with('K') {
+            true => Identity {
+                owner_id: owner.map(str::to_owned),
+                resource_id: Some(opens.into()),
+                ..person(id, "api_key")
+            },
+            false => person(id, if id.starts_with('u') { "user" } else { "service_account" }),
+        };
+        listed.map(identity).collect()
+    })
+}
+
+fn resources() -> impl Strategy<Value = Vec<Resource>> {
+    let facts = (prop::option::of(prop::sample::select(&PEOPLE[..])), prop::sample::select(&RESOURCES[..]));
+    prop::collection::vec(prop::option::of(facts), STATEMENTS.len()).prop_map(|facts| {
+        let statements = STATEMENTS.iter().zip(facts);
+        let resource = |(id, fact): (&&str, Option<(Option<&str>, &str)>)| {
+            let (owner, pool) = fact?;
+            Some(Resource {
+                tenant: key().tenant,
+                day: key().day,
+                revision: 1,
+                ordinal: 0,
+                count: 0,
+                ecosystem: "confluent_cloud".into(),
+                resource_id: (*id).into(),
+                resource_type: "flink_statement".into(),
+                display_name: Some((*id).into()),
+                parent_id: None,
+                owner_id: owner.map(str::to_owned),
+                created_at: None,
+                deleted_at: None,
+                attributes: BTreeMap::from([("compute_pool_id".into(), pool.into())]),
+            })
+        };
+        statements.filter_map(resource).collect()
+    })
+}
+
+fn metrics() -> impl Strategy<Value = Vec<MetricValue>> {
+    let used = prop_oneof![Just(0.0), (1_u32..10).prop_map(f64::from), 0.0..1e12, Just(-1.0)];
+    prop::collection::vec(prop::option::weighted(0.4, used), RESOURCES.len() * METRICS.len() * PEOPLE.len()).prop_map(
+        |values| {
+            let groups = RESOURCES.iter().flat_map(|resource| METRICS.map(|metric| (resource, metric)));
+            let keys = groups.flat_map(|(resource, metric)| {
+                let subjects = if metric.starts_with("flink") { &STATEMENTS[..] } else { &PEOPLE[..] };
+                subjects.iter().map(move |subject| (resource, metric, subject))
+            });
+            keys.zip(values).filter_map(|((r, m, s), used)| Some(value(r, m, s, used?))).collect()
+        },
+    )
+}
+
+fn days() -> impl Strategy<Value = Facts> {
+    let failed = prop::sample::subsequence(&RESOURCES[..], 0..2);
+    (lines(), people(), resources(), metrics(), failed).prop_map(|(lines, identities, resources, metrics, failed)| {
+        let mut facts = Facts::new(&serde_json::to_string(&rule_book("0.7", "0.3")).unwrap());
+        facts.seal.metrics_failed = failed.into_iter().map(str::to_owned).collect();
+        facts = Facts { lines, identities, resources, metrics, ..facts };
+        facts.number();
+        facts
+    })
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Arrival {
+    Line(usize),
+    Resource(usize),
+    Identity(usize),
+    Metric(usize),
+    Seal,
+}
+
+fn arrivals(facts: &Facts) -> Vec<Arrival> {
+    let mut all: Vec<Arrival> = (0..facts.lines.len()).map(Arrival::Line).collect();
+    all.extend((0..facts.resources.len()).map(Arrival::Resource));
+    all.extend((0..facts.identities.len()).map(Arrival::Identity));
+    all.extend((0..facts.metrics.len()).map(Arrival::Metric));
+    all.push(Arrival::Seal);
+    all
+}
+
+fn take(day: &mut OpenDay, facts: &Facts, arrival: Arrival) {
+    match arrival {
+        Arrival::Line(i) => day.add_line(&facts.lines[i]),
+        Arrival::Resource(i) => day.add_resource(&facts.resources[i]),
+        Arrival::Identity(i) => day.add_identity(&facts.identities[i]),
+        Arrival::Metric(i) => day.add_metric(MetricRef::from(&facts.metrics[i])),
+        Arrival::Seal => day.seal(facts.seal.clone()),
+    }
+}
+
+/// A day, an order of its records' arrival, and which of them arrive again.
+fn shuffled() -> impl Strategy<Value = (Facts, Vec<Arrival>)> {
+    days().prop_flat_map(|facts| {
+        let once = arrivals(&facts);
+        let again = prop::sample::subsequence(once.clone(), 0..=once.len());
+        let order = again.prop_flat_map(move |again| Just([once.clone(), again].concat()).prop_shuffle());
+        (Just(facts), order)
+    })
+}
+
+proptest! {
+    #[test]
+    fn the_rows_of_a_line_add_up_to_it(facts in days()) {
+        let allocation = facts.allocate().unwrap();
+        let mut sums: BTreeMap<(String, String), Amount> = BTreeMap::new();
+        let mut keys = BTreeSet::new();
+        for (ordinal, row) in (0..).zip(allocation.iter()) {
+            prop_assert_eq!((row.ordinal, row.count), (ordinal, allocation.rows()));
+            prop_assert!(!row.amount.is_zero() && row.share > 0.0 && row.share <= 1.0);
+            *sums.entry((row.resource_id.into(), row.product_type.into())).or_default() += row.amount;
+            let key = format!("{:?}", (row.resource_id, row.product_type, row.identity_id, row.cost_type,
+                row.allocation_method, row.allocation_detail));
+            prop_assert!(keys.insert(key), "a row twice");
+        }
+        for line in &facts.lines {
+            let sum = sums.remove(&(line.resource_id.clone(), line.product_type.clone())).unwrap_or_default();
+            prop_assert_eq!(sum, line.amount);
+        }
+        prop_assert!(sums.is_empty());
+        prop_assert_eq!(allocation.amount(), allocation.iter().map(|row| row.amount).sum::<Amount>());
+        prop_assert_eq!(allocation.amount(), allocation.totals().into_values().sum::<Amount>());
+    }
+
+    #[test]
+    fn order_and_repetition_of_arrival_change_nothing((facts, order) in shuffled()) {
+        let mut day = OpenDay::new(key(), 1);
+        let (mut missing, mut complete) = (arrivals(&facts).len(), BTreeSet::new());
+        for arrival in order {
+            take(&mut day, &facts, arrival);
+            missing -= usize::from(complete.insert(format!("{arrival:?}")));
+            prop_assert_eq!(day.is_complete(), missing == 0);
+        }
+        let shuffled = allocate(day, &mut RuleBooks::default()).unwrap();
+        let plain = facts.allocate().unwrap();
+        prop_assert_eq!(table(&shuffled), table(&plain));
+        prop_assert_eq!(shuffled.digest(), plain.digest());
+    }
+}
+
+#[test]
+fn the_digest_leaves_revision_and_time_out_and_nothing_else() {
+    let mut facts = Facts::new(&serde_json::to_string(&rule_book("0.7", "0.3")).unwrap());
+    facts.lines = vec![line("KAFKA_BASE", "r-1", Amount::whole(2))];
+    facts.metrics = vec![value("r-1", "bytes_in", "sa-1", 1.0)];
+    facts.number();
+    let digest = |facts: &Facts| facts.allocate().unwrap().digest().to_owned();
+    let mut later = facts.clone();
+    later.seal.gathered_at = key().day.plus(9).end();
+    assert_eq!(digest(&facts), digest(&later));
+    let mut dearer = facts.clone();
+    dearer.lines[0].amount = Amount::whole(3);
+    let mut other = facts.clone();
+    other.metrics[0].subject = "sa-2".into();
+    assert_ne!(digest(&facts), digest(&dearer));
+    assert_ne!(digest(&facts), digest(&other));
+}

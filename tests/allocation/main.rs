@@ -1,0 +1,9 @@
+//! Allocation through its one door: facts in, rows out.
+//!
+//! `golden`: every way a cost can go, as cases a person can read. `laws`: what holds for any day.
+//! `refusals`: days that break a law.
+
+mod case;
+mod golden;
+mod laws;
+mod refusals;

@@ -34,6 +34,7 @@ cases! {
     cku_without_usage
     cku_over_the_tenant
     cku_with_nobody_known
+    cku_usage_failed
     network_by_its_own_direction
     network_tiny_line
     network_without_usage

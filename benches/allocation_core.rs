@@ -76,8 +76,9 @@ fn amount(cluster: u32, product: usize) -> Amount {
     Amount::from_units(i128::from(cluster + 1) * 1_234_567_890_123 + product as i128 * 7)
 }
 
-fn principal(cluster: u32, number: u32) -> String {
-    format!("sa-{:06x}", (cluster * 61 + number) % 20_000)
+/// Clusters share some of their principals.
+fn principal(cluster: u32, number: u32, principals: u32) -> String {
+    format!("sa-{:06x}", (cluster * 61 + number) % principals.max(20_000))
 }
 
 fn collect(size: &Size) -> OpenDay {
@@ -106,7 +107,7 @@ fn collect(size: &Size) -> OpenDay {
                     resource_id: &resource_id,
                     metric,
                     subject_type: Subject::Principal,
-                    subject: &principal(cluster, user),
+                    subject: &principal(cluster, user, size.principals),
                     value: usage(cluster, user, number),
                 });
                 ordinal += 1;

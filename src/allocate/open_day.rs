@@ -238,6 +238,10 @@ impl OpenDay {
             self.fault.get_or_insert(Refusal::Usage { resource, metric, subject });
             return;
         }
+        // Usage by nobody in particular says nothing about who pays.
+        if v.subject.is_empty() {
+            return;
+        }
         let group = self.group(&v);
         let subject = self.records.symbols.intern(v.subject);
         self.records.values.push(Value { group, subject, value: v.value });

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::Instant;
 
-use tributary::allocate::{MetricRef, OpenDay, RuleBooks, allocate};
+use tributary::allocate::{OpenDay, RuleBooks, allocate};
 use tributary::domain::split::{Splitter, Step, evenly};
-use tributary::domain::{Amount, BillingLine, Day, DaySealed, Reason, Subject, TenantDay};
+use tributary::domain::{Amount, BillingLine, Day, DaySealed, MetricValueRef, Reason, Subject, TenantDay};
 use tributary::ecosystem::confluent_cloud::rules::rule_book;
 
 const PRODUCTS: [&str; 6] =
@@ -97,7 +97,7 @@ fn collect(size: &Size) -> OpenDay {
         }
         for (number, metric) in METRICS.iter().enumerate() {
             for user in 0..size.principals {
-                open.add_metric(MetricRef {
+                open.add_metric(MetricValueRef {
                     tenant: &tenant,
                     day: today,
                     revision: 1,

@@ -146,17 +146,6 @@ impl OpenDay {
         }
     }
 
-    /// The day to put a record of `revision` into. A higher revision replaces what was collected of a lower one;
-    /// `None` if the record is of a lower one itself and not needed any more.
-    pub fn at<'a>(slot: &'a mut Option<Self>, key: &TenantDay, revision: u32) -> Option<&'a mut Self> {
-        match slot.as_ref().map(|day| day.revision) {
-            Some(held) if held > revision => return None,
-            Some(held) if held == revision => {}
-            _ => *slot = Some(Self::new(key.clone(), revision)),
-        }
-        slot.as_mut()
-    }
-
     /// Which revision is collected.
     pub fn revision(&self) -> u32 {
         self.revision

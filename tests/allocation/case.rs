@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use tributary::allocate::{Allocation, MetricRef, OpenDay, Refusal, RuleBooks, allocate};
+use tributary::allocate::{Allocation, OpenDay, Refusal, RuleBooks, allocate};
 use tributary::domain::{
-    Amount, BillingLine, Day, DaySealed, Identity, MetricValue, Reason, Resource, Subject, Target, TenantDay,
+    Amount, BillingLine, Day, DaySealed, Identity, MetricValue, MetricValueRef, Reason, Resource, Subject, Target,
+    TenantDay,
 };
 use tributary::ecosystem::confluent_cloud::rules::rule_book;
 
@@ -135,7 +136,7 @@ impl Facts {
         self.lines.iter().for_each(|line| day.add_line(line));
         self.resources.iter().for_each(|resource| day.add_resource(resource));
         self.identities.iter().for_each(|identity| day.add_identity(identity));
-        self.metrics.iter().for_each(|value| day.add_metric(MetricRef::from(value)));
+        self.metrics.iter().for_each(|value| day.add_metric(borrowed(value)));
         assert!(!day.is_complete());
         day.seal(self.seal.clone());
         day
@@ -288,5 +289,22 @@ pub fn value(resource: &str, metric: &str, subject: &str, value: f64) -> MetricV
         subject_type,
         subject: subject.into(),
         value,
+    }
+}
+
+/// As it is read from the log.
+pub fn borrowed(value: &MetricValue) -> MetricValueRef<'_> {
+    MetricValueRef {
+        tenant: &value.tenant,
+        day: value.day,
+        revision: value.revision,
+        ordinal: value.ordinal,
+        count: value.count,
+        ecosystem: &value.ecosystem,
+        resource_id: &value.resource_id,
+        metric: &value.metric,
+        subject_type: value.subject_type,
+        subject: &value.subject,
+        value: value.value,
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use tributary::allocate::{MetricRef, OpenDay, RuleBooks, allocate};
+use tributary::allocate::{OpenDay, RuleBooks, allocate};
 use tributary::domain::{Amount, BillingLine, Identity, MetricValue, Resource};
 use tributary::ecosystem::confluent_cloud::rules::rule_book;
 
-use crate::case::{Facts, key, line, person, table, value};
+use crate::case::{Facts, borrowed, key, line, person, table, value};
 
 const PRODUCTS: [&str; 13] = [
     "KAFKA_NUM_CKU",
@@ -134,7 +134,7 @@ fn take(day: &mut OpenDay, facts: &Facts, arrival: Arrival) {
         Arrival::Line(i) => day.add_line(&facts.lines[i]),
         Arrival::Resource(i) => day.add_resource(&facts.resources[i]),
         Arrival::Identity(i) => day.add_identity(&facts.identities[i]),
-        Arrival::Metric(i) => day.add_metric(MetricRef::from(&facts.metrics[i])),
+        Arrival::Metric(i) => day.add_metric(borrowed(&facts.metrics[i])),
         Arrival::Seal => day.seal(facts.seal.clone()),
     }
 }

@@ -100,17 +100,6 @@ fn a_day_that_is_not_whole() {
 }
 
 #[test]
-fn a_higher_revision_replaces_a_lower_one() {
-    let mut slot = None;
-    let mut second = facts().lines[0].clone();
-    second.revision = 2;
-    OpenDay::at(&mut slot, &key(), 1).unwrap().add_line(&facts().lines[0]);
-    OpenDay::at(&mut slot, &key(), 2).unwrap().add_line(&second);
-    assert!(OpenDay::at(&mut slot, &key(), 1).is_none());
-    assert_eq!(slot.unwrap().revision(), 2);
-}
-
-#[test]
 fn an_empty_day_is_allocated_to_no_rows() {
     let facts = Facts::new(&facts().seal.rules);
     let allocation = facts.allocate();

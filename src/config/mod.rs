@@ -5,7 +5,7 @@
 //! contacted.
 //!
 //! `yaml` turns text into a tree with lines, `read` describes each section once with the words of
-//! `section`, `kind`, `scalar` and `address`, and that one description both reads files and writes the
+//! `section`, `kind`, `scalar`, `text`, `number` and `address`, and that one description both reads files and writes the
 //! JSON Schema.
 
 mod address;
@@ -14,6 +14,7 @@ mod fault;
 mod kind;
 mod load;
 mod model;
+mod number;
 mod read;
 mod scalar;
 mod secret;
@@ -23,6 +24,7 @@ mod substitute;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod text;
 mod yaml;
 
 pub use fault::{Fault, Faults, Warning};

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::fault::{Fault, Warning};
+use super::fault::{Fault, WHOLE_FILE, Warning};
 use super::kind::Kind;
 use super::suggest;
 use super::yaml::{Content, Key, Node, join};
@@ -36,7 +36,7 @@ impl<'a> Reader<'a> {
             None => {}
             Some((Content::Map(entries), _)) => section.entries = Some(entries),
             Some((_, line)) => self.fault(Fault {
-                path: "(file)".into(),
+                path: WHOLE_FILE.into(),
                 line,
                 problem: "the file is not a section of keys and values".into(),
                 remedy: "write `tenants:` and the like at its left border".into(),
@@ -244,10 +244,11 @@ impl<'a> Section<'a> {
         self.reader.warn(Warning { path, line, message: message.into() });
     }
 
-    /// Faults every key nobody asked for.
+    /// Faults every key nobody asked for. At the top `x-…` is free: a place for anchors.
     pub fn finish(&self) {
         for (key, _) in self.entries.into_iter().flatten() {
-            if !self.known.contains(&key.text.as_str()) {
+            let anchors = self.path.is_empty() && key.text.starts_with("x-");
+            if !anchors && !self.known.contains(&key.text.as_str()) {
                 let path = join(&self.path, &key.text);
                 let (problem, remedy) = suggest::unknown("key", &key.text, &self.known);
                 self.reader.fault(Fault { path, line: key.line, problem, remedy });
@@ -287,7 +288,7 @@ impl<'a> Section<'a> {
         }
         let mut property = kind.schema();
         if nullable {
-            property = json!({"anyOf": [property, {"type": "null"}]});
+            property = or_null(property);
         }
         property["description"] = doc.into();
         if !default.is_null() {
@@ -295,6 +296,19 @@ impl<'a> Section<'a> {
         }
         self.properties.insert(key.into(), property);
     }
+}
+
+fn or_null(mut schema: Json) -> Json {
+    match &schema["type"] {
+        Json::String(name) => schema["type"] = json!([name, "null"]),
+        Json::Array(names) => schema["type"] = names.iter().cloned().chain([json!("null")]).collect(),
+        _ => {
+            if let Some(shapes) = schema["anyOf"].as_array_mut() {
+                shapes.push(json!({"type": "null"}));
+            }
+        }
+    }
+    schema
 }
 
 fn within(path: &str, outer: &str) -> bool {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
-use super::fault::Fault;
+use super::fault::{Fault, WHOLE_FILE};
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Stop {
     }
 
     fn into_fault(self) -> Fault {
-        Fault { path: "(file)".into(), line: self.line, problem: self.problem, remedy: self.remedy.into() }
+        Fault { path: WHOLE_FILE.into(), line: self.line, problem: self.problem, remedy: self.remedy.into() }
     }
 }
 
@@ -166,10 +166,11 @@ impl Builder<'_> {
         let mut entries: Vec<(Key, Node)> = Vec::new();
         while !matches!(self.parser.peek(), Some(Ok((Event::MappingEnd, _)))) {
             let key = self.key(path)?;
-            let path = join(path, &key.text);
+            let (outer, path) = (path, join(path, &key.text));
             let value = self.node(&path)?;
             match entries.iter().position(|(earlier, _)| earlier.text == key.text) {
                 Some(at) => self.faults.push(twice(path, &entries[at].0, &key)),
+                None if key.plain && value.is_null() && key.text.contains(':') => self.faults.push(glued(outer, &key)),
                 None => entries.push((key, value)),
             }
         }
@@ -203,6 +204,13 @@ impl Builder<'_> {
         }
         Ok(node.content.clone())
     }
+}
+
+/// `{password:secret}` is a key without a value; what stands behind its colon is not told.
+fn glued(outer: &str, key: &Key) -> Fault {
+    let name = key.text.split(':').next().unwrap_or_default();
+    let (path, problem) = (join(outer, name), "has no blank behind its colon".into());
+    Fault { path, line: key.line, problem, remedy: format!("write `{name}: …`") }
 }
 
 fn twice(path: String, first: &Key, second: &Key) -> Fault {
@@ -314,6 +322,13 @@ mod tests {
             faults[0].to_string(),
             "error: a.b (line 3): is written twice, first on line 1; keep one of them".replace("line 1", "line 2")
         );
+    }
+
+    #[test]
+    fn a_colon_without_a_blank_does_not_tell_what_follows() {
+        let (_, faults) = parse("m: {password:hush}").expect("a tree");
+        let told = "error: m.password (line 1): has no blank behind its colon; write `password: …`";
+        assert_eq!(faults[0].to_string(), told);
     }
 
     #[test]

@@ -133,11 +133,8 @@ struct Compiler {
 
 impl Compiler {
     fn product(&mut self, product: &Product) -> Result<Compiled, Refusal> {
-        let family = Family {
-            service: product.service.clone(),
-            resolver: product.resolver,
-            metrics: product.metrics.clone(),
-        };
+        let family =
+            Family { service: product.service.clone(), resolver: product.resolver, metrics: product.metrics.clone() };
         let family = place(&mut self.families, family);
         let (parts, ratios) = match &product.rule {
             Rule::FirstThatFits(tiers) => (vec![self.tiers(product, tiers)?], vec![1]),

@@ -163,7 +163,8 @@ impl Allocator<'_> {
             return Err(no_sum());
         }
         let parts = splitter.by_weight(row.amount, billed.step, weights.iter().map(|(_, weight)| *weight));
-        let unresolved = |id: &Sym| !resolution.unresolved.is_empty() && resolution.unresolved.binary_search(id).is_ok();
+        let unresolved =
+            |id: &Sym| !resolution.unresolved.is_empty() && resolution.unresolved.binary_search(id).is_ok();
         for ((identity, usage), amount) in weights.iter().zip(parts.map_err(|_| no_sum())?) {
             if !amount.is_zero() {
                 let label = if unresolved(identity) { doubtful } else { row.label };

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::refusal::{Kind, Refusal};
 use super::symbols::{Sym, Symbols};
-use crate::domain::{Amount, BillingLine, Day, DaySealed, Identity, Lifetime, MetricValue, Resource, Subject, TenantDay};
+use crate::domain::{
+    Amount, BillingLine, Day, DaySealed, Identity, Lifetime, MetricValue, Resource, Subject, TenantDay,
+};
 
 /// Records of one kind that a day may have.
 pub const LIMIT: u32 = 1 << 24;

@@ -33,11 +33,15 @@ impl fmt::Display for Kind {
 /// A law the day breaks. A later, correct revision of the day heals it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Refusal {
-    #[error("a {kind} record of {holds} stands under the key of {expected}: the gatherer must key records by their own tenant and day")]
+    #[error(
+        "a {kind} record of {holds} stands under the key of {expected}: the gatherer must key records by their own tenant and day"
+    )]
     Misplaced { kind: Kind, holds: String, expected: String },
     #[error("a {kind} record says it is number {ordinal} of {count}: ordinals run from 0 to count-1")]
     Ordinal { kind: Kind, ordinal: u32, count: u32 },
-    #[error("{kind} records disagree on how many there are, {one} or {other}: each record and the seal must say the same")]
+    #[error(
+        "{kind} records disagree on how many there are, {one} or {other}: each record and the seal must say the same"
+    )]
     Counts { kind: Kind, one: u32, other: u32 },
     #[error("{count} {kind} records are more than one day may have ({limit}): split the tenant")]
     TooMany { kind: Kind, count: u32, limit: u32 },
@@ -45,7 +49,9 @@ pub enum Refusal {
     Incomplete,
     #[error("two {kind} records have the key {key}: it must be unique in a revision")]
     Duplicate { kind: Kind, key: String },
-    #[error("usage {metric} of {subject} on {resource} is not a finite number: the gatherer must leave such samples out")]
+    #[error(
+        "usage {metric} of {subject} on {resource} is not a finite number: the gatherer must leave such samples out"
+    )]
     Usage { resource: String, metric: String, subject: String },
     #[error("the seal's rules cannot be read: {0}")]
     UnreadableRules(String),

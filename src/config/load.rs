@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::dotenv::{self, Dotenv};
 use super::fault::{Fault, Faults, Warning};
-use super::section::{Reader, describe};
+use super::reader::Reader;
+use super::section::describe;
 use super::{Config, read, yaml};
 
 /// A configuration and what in it has no effect.

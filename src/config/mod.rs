@@ -16,6 +16,7 @@ mod load;
 mod model;
 mod number;
 mod read;
+mod reader;
 mod scalar;
 mod secret;
 mod section;

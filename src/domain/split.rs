@@ -155,9 +155,8 @@ impl Splitter {
         let remainders = &self.remainders;
         self.ranking.clear();
         self.ranking.extend((0_u32..).zip(remainders).filter(|(_, r)| **r > 0).map(|(i, _)| i));
-        self.ranking.select_nth_unstable_by(last, |a, b| {
-            remainders[*b as usize].cmp(&remainders[*a as usize]).then(a.cmp(b))
-        });
+        self.ranking
+            .select_nth_unstable_by(last, |a, b| remainders[*b as usize].cmp(&remainders[*a as usize]).then(a.cmp(b)));
         for i in &self.ranking[..=last] {
             self.parts[*i as usize] += one;
         }

@@ -21,8 +21,10 @@ pub enum StoreError {
     #[error("Postgres at {address} is version {found}; version {oldest} or newer is needed")]
     TooOld { address: String, found: i32, oldest: i32 },
     /// The tables could not be brought up to date.
-    #[error("the tables could not be brought up to date; the database user needs the right to create tables, and a \
-             database of a newer version of this program cannot be used")]
+    #[error(
+        "the tables could not be brought up to date; the database user needs the right to create tables, and a \
+             database of a newer version of this program cannot be used"
+    )]
     Migrate(#[source] MigrateError),
     /// Somebody else moved the projection's positions: forget what is in hand and read them again.
     #[error("projection {0} was moved on by another process or by a rebuild")]

@@ -1,8 +1,8 @@
 //! What a fact looks like in its table, one implementation per sliced projection.
 
+use super::Projection;
 use super::copy::CopyRows;
 use super::dimensions::DimensionOf;
-use super::Projection;
 use crate::domain::{BillingLine, ChargebackRow, Day, Identity, Resource};
 
 /// Why a record that could be read cannot be a row.

@@ -4,6 +4,7 @@ mod ccloud;
 mod faults;
 mod reading;
 mod schema;
+mod tree;
 
 use std::fmt::Write;
 

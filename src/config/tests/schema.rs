@@ -50,3 +50,16 @@ fn the_schema_tells_defaults_ranges_and_what_is_required() {
     assert_eq!(tenant["properties"]["storage"]["deprecated"], true);
     assert!(lookback["description"].is_string());
 }
+
+#[test]
+fn the_schema_has_no_holes() {
+    fn holes(schema: &serde_json::Value) -> bool {
+        match schema {
+            serde_json::Value::Null => true,
+            serde_json::Value::Array(items) => items.iter().any(holes),
+            serde_json::Value::Object(entries) => entries.values().any(holes),
+            _ => false,
+        }
+    }
+    assert!(!holes(&schema()));
+}

@@ -190,7 +190,8 @@ mod tests {
         assert_eq!(book.validate(), Ok(()));
         assert_eq!(book.products.len(), 28);
         assert_eq!(book.product("PROMO_CREDIT").service, "unknown");
-        let asking = |service: &str| book.products.values().filter(|p| p.service == service).all(|p| p.metrics.len() == 2);
+        let asking =
+            |service: &str| book.products.values().filter(|p| p.service == service).all(|p| p.metrics.len() == 2);
         assert!(asking("kafka") && asking("flink"));
     }
 

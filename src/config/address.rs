@@ -9,8 +9,9 @@ use url::Url;
 
 use super::Secret;
 use super::kind::Kind;
-use super::scalar::{Name, SecretText, Text, quoted};
+use super::scalar::quoted;
 use super::section::Value;
+use super::text::{Name, SecretText, Text};
 
 /// Base address of an HTTP service, without a slash at the end and without credentials.
 pub(super) struct HttpUrl;

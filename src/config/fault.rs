@@ -1,6 +1,10 @@
 //! What is wrong with a configuration, and what in it has no effect.
 
 use std::fmt;
+use std::path::Path;
+
+/// The path of a fault of the text as a whole.
+pub(super) const WHOLE_FILE: &str = "(file)";
 
 /// One mistake: where, what, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +38,14 @@ impl Faults {
     pub(super) fn of(mut faults: Vec<Fault>) -> Option<Self> {
         faults.sort_by_key(|fault| fault.line.unwrap_or(usize::MAX));
         if faults.is_empty() { None } else { Some(Self(faults)) }
+    }
+
+    /// The same with the file's name where the whole file is meant.
+    pub(super) fn of_file(mut self, file: &Path) -> Self {
+        for fault in self.0.iter_mut().filter(|fault| fault.path == WHOLE_FILE) {
+            fault.path = file.display().to_string();
+        }
+        self
     }
 
     /// The mistakes one by one.

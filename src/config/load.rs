@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::dotenv::{self, Dotenv};
 use super::fault::{Fault, Faults, Warning};
-use super::section::{Reader, describe};
+use super::reader::Reader;
+use super::section::describe;
 use super::{Config, read, yaml};
 
 /// A configuration and what in it has no effect.
@@ -23,7 +24,7 @@ pub fn load(path: &Path, env_file: Option<&Path>) -> Result<Loaded, Faults> {
     let env_path = env_file.unwrap_or(&beside);
     let (dotenv, mut warnings) = dotenv_file(env_path, env_file.is_some())?;
     let env = |name: &str| process(name).or_else(|| dotenv.get(name).cloned()).or_else(|| host(name));
-    let mut loaded = parse(&text, &env)?;
+    let mut loaded = parse(&text, &env).map_err(|faults| faults.of_file(path))?;
     warnings.append(&mut loaded.warnings);
     Ok(Loaded { warnings, ..loaded })
 }
@@ -44,6 +45,7 @@ pub fn parse(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded,
 /// The JSON Schema (draft 2020-12) of a configuration file.
 pub fn schema() -> serde_json::Value {
     let (_, mut schema) = describe(read::config);
+    schema["patternProperties"] = serde_json::json!({"^x-": {"description": "free, for YAML anchors"}});
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
     schema["title"] = "Configuration of Tributary".into();
     schema
@@ -79,4 +81,39 @@ fn dotenv_file(path: &Path, named: bool) -> Result<(Variables, Vec<Warning>), Fa
 fn unreadable(path: &Path, error: &str) -> Faults {
     let (problem, remedy) = (format!("cannot be read: {error}"), "check the path and its permissions".into());
     Fault { path: path.display().to_string(), line: None, problem, remedy }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_come_from_the_process_first_then_from_the_file_named_or_beside() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).expect("written");
+            path
+        };
+        let yaml = write("t.yaml", "instance: ${TRIBUTARY_TEST_INSTANCE:-none}\ndata_dir: ${PATH}\n");
+        let read = |env_file: Option<&Path>| load(&yaml, env_file).expect("good");
+        assert_eq!(read(None).config.instance, "none");
+        write(".env", "TRIBUTARY_TEST_INSTANCE=beside\nPATH=dotenv\n");
+        let beside = read(None).config;
+        assert_eq!(beside.instance, "beside");
+        assert_ne!(beside.data_dir.as_deref(), Some(Path::new("dotenv")));
+        let named = write("other.env", "TRIBUTARY_TEST_INSTANCE=named\n");
+        assert_eq!(read(Some(&named)).config.instance, "named");
+        let absent = read(Some(&folder.path().join("absent.env")));
+        assert_eq!((absent.config.instance.as_str(), absent.warnings.len()), ("none", 1));
+    }
+
+    #[test]
+    fn a_syntax_fault_names_the_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("t.yaml");
+        std::fs::write(&path, "tenants: [\n").expect("written");
+        let faults = load(&path, None).expect_err("broken").to_string();
+        assert!(faults.starts_with(&format!("error: {} (line ", path.display())), "{faults}");
+    }
 }

@@ -5,7 +5,7 @@
 //! contacted.
 //!
 //! `yaml` turns text into a tree with lines, `read` describes each section once with the words of
-//! `section`, `kind`, `scalar` and `address`, and that one description both reads files and writes the
+//! `section`, `kind`, `scalar`, `text`, `number` and `address`, and that one description both reads files and writes the
 //! JSON Schema.
 
 mod address;
@@ -14,7 +14,9 @@ mod fault;
 mod kind;
 mod load;
 mod model;
+mod number;
 mod read;
+mod reader;
 mod scalar;
 mod secret;
 mod section;
@@ -23,6 +25,7 @@ mod substitute;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod text;
 mod yaml;
 
 pub use fault::{Fault, Faults, Warning};

@@ -284,7 +284,7 @@ impl fmt::Debug for Kafka {
 }
 
 /// A client property's value as it may be printed: `***` where the name speaks of a credential.
-pub fn shown<'a>(property: &str, value: &'a str) -> &'a str {
+pub(super) fn shown<'a>(property: &str, value: &'a str) -> &'a str {
     const TELLING: [&str; 7] = ["pass", "secret", "token", "pem", "jaas", "private", "oauthbearer.config"];
     if TELLING.iter().any(|word| property.contains(word)) { "***" } else { value }
 }

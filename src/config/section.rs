@@ -5,65 +5,17 @@
 //! of what the keys mean. A fault never stops the reading: a stand-in value takes the place, so that
 //! all faults are found at once.
 
-use std::cell::RefCell;
-
 use serde_json::{Map, Value as Json, json};
 
 use super::fault::{Fault, Warning};
 use super::kind::Kind;
+use super::reader::Reader;
 use super::suggest;
 use super::yaml::{Content, Key, Node, join};
 
-/// What all sections of one reading share.
-pub(super) struct Reader<'a> {
-    /// Looks variables up.
-    pub env: &'a dyn Fn(&str) -> Option<String>,
-    describing: bool,
-    faults: RefCell<Vec<Fault>>,
-    warnings: RefCell<Vec<Warning>>,
-}
-
-impl<'a> Reader<'a> {
-    /// A reader that knows these faults of the text already.
-    pub fn new(env: &'a dyn Fn(&str) -> Option<String>, faults: Vec<Fault>) -> Self {
-        Self { env, describing: false, faults: RefCell::new(faults), warnings: RefCell::default() }
-    }
-
-    /// Reads the whole file as one section.
-    pub fn root<R>(&'a self, node: Option<&'a Node>, read: impl FnOnce(&mut Section<'_>) -> R) -> R {
-        let mut section = Section::new(self, String::new(), None, None);
-        match node.map(|node| (&node.content, node.line)) {
-            None => {}
-            Some((Content::Map(entries), _)) => section.entries = Some(entries),
-            Some((_, line)) => self.fault(Fault {
-                path: "(file)".into(),
-                line,
-                problem: "the file is not a section of keys and values".into(),
-                remedy: "write `tenants:` and the like at its left border".into(),
-            }),
-        }
-        let out = read(&mut section);
-        section.finish();
-        out
-    }
-
-    /// Faults and warnings found.
-    pub fn finish(self) -> (Vec<Fault>, Vec<Warning>) {
-        (self.faults.into_inner(), self.warnings.into_inner())
-    }
-
-    pub fn fault(&self, fault: Fault) {
-        self.faults.borrow_mut().push(fault);
-    }
-
-    pub fn warn(&self, warning: Warning) {
-        self.warnings.borrow_mut().push(warning);
-    }
-}
-
 /// What `read` would read: its JSON Schema.
 pub(super) fn describe<R>(read: impl FnOnce(&mut Section<'_>) -> R) -> (R, Json) {
-    let reader = Reader { env: &|_| None, describing: true, faults: RefCell::default(), warnings: RefCell::default() };
+    let reader = Reader::describing();
     let mut section = Section::new(&reader, String::new(), None, None);
     let out = read(&mut section);
     (out, section.schema())
@@ -117,7 +69,7 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    fn new(reader: &'a Reader<'a>, path: String, line: Option<usize>, entries: Option<&'a [(Key, Node)]>) -> Self {
+    pub fn new(reader: &'a Reader<'a>, path: String, line: Option<usize>, entries: Option<&'a [(Key, Node)]>) -> Self {
         Self { reader, path, line, entries, known: vec![], properties: Map::new(), required: vec![] }
     }
 
@@ -209,9 +161,7 @@ impl<'a> Section<'a> {
 
     /// Are these keys free of faults? What compares several keys asks first.
     pub fn sound(&self, keys: &[&str]) -> bool {
-        let paths: Vec<_> = keys.iter().map(|key| join(&self.path, key)).collect();
-        let faults = self.reader.faults.borrow();
-        !faults.iter().any(|fault| paths.iter().any(|path| within(&fault.path, path)))
+        !keys.iter().any(|key| self.reader.faulty(&join(&self.path, key)))
     }
 
     /// Records a fault of a key, or of the section if the key is not there.
@@ -244,10 +194,11 @@ impl<'a> Section<'a> {
         self.reader.warn(Warning { path, line, message: message.into() });
     }
 
-    /// Faults every key nobody asked for.
+    /// Faults every key nobody asked for. At the top `x-…` is free: a place for anchors.
     pub fn finish(&self) {
         for (key, _) in self.entries.into_iter().flatten() {
-            if !self.known.contains(&key.text.as_str()) {
+            let anchors = self.path.is_empty() && key.text.starts_with("x-");
+            if !anchors && !self.known.contains(&key.text.as_str()) {
                 let path = join(&self.path, &key.text);
                 let (problem, remedy) = suggest::unknown("key", &key.text, &self.known);
                 self.reader.fault(Fault { path, line: key.line, problem, remedy });
@@ -287,7 +238,7 @@ impl<'a> Section<'a> {
         }
         let mut property = kind.schema();
         if nullable {
-            property = json!({"anyOf": [property, {"type": "null"}]});
+            property = or_null(property);
         }
         property["description"] = doc.into();
         if !default.is_null() {
@@ -297,6 +248,15 @@ impl<'a> Section<'a> {
     }
 }
 
-fn within(path: &str, outer: &str) -> bool {
-    path.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+fn or_null(mut schema: Json) -> Json {
+    match &schema["type"] {
+        Json::String(name) => schema["type"] = json!([name, "null"]),
+        Json::Array(names) => schema["type"] = names.iter().cloned().chain([json!("null")]).collect(),
+        _ => {
+            if let Some(Json::Array(shapes)) = schema.get_mut("anyOf") {
+                shapes.push(json!({"type": "null"}));
+            }
+        }
+    }
+    schema
 }

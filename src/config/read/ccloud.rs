@@ -6,8 +6,10 @@ use rust_decimal::Decimal;
 
 use super::super::address::HttpUrl;
 use super::super::kind::{Anything, List, Names, object};
-use super::super::scalar::{Choice, Free, Int, MaybeSecret, Name, SecretText, Text, quoted};
+use super::super::number::Int;
+use super::super::scalar::{Choice, Free, quoted};
 use super::super::section::{Inner, Section};
+use super::super::text::{MaybeSecret, Name, SecretText, Text};
 use super::super::{CcloudApi, ConfluentCloud, FlinkRegion, Granularity, Metrics, MetricsAuth, Param, Secret, suggest};
 use super::emitter::{self, GRANULARITIES};
 use super::topic_attribution::topic_attribution;
@@ -123,8 +125,20 @@ fn metrics(s: &mut Section<'_>) -> Metrics {
     let username = s.optional("username", Text, "for `basic`").filter(|name| !name.is_empty());
     let password = s.optional("password", MaybeSecret, "for `basic`").flatten();
     let token = s.optional("bearer_token", MaybeSecret, "for `bearer`").flatten();
+    let url = base_of(s, url);
     let given = Credentials { username, password, token };
     Metrics { url, auth: given.choose(s, auth) }
+}
+
+/// Chitragupta drops a path; here it counts, so the part that every query adds itself must go.
+fn base_of(s: &Section<'_>, url: String) -> String {
+    match url.strip_suffix("/api/v1") {
+        Some(base) => {
+            s.warn("url", "`/api/v1` is left out: it is added to each query anyway");
+            base.to_owned()
+        }
+        None => url,
+    }
 }
 
 /// What is given to prove who we are; empty texts are not given.

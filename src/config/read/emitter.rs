@@ -1,8 +1,10 @@
 //! Where results are written to besides the tables: checked and kept for the version that emits.
 
 use super::super::address::FilePath;
-use super::super::scalar::{Choice, Int, Text, quoted};
+use super::super::number::Int;
+use super::super::scalar::{Choice, quoted};
 use super::super::section::{Inner, Section};
+use super::super::text::Text;
 use super::super::{Emitter, Granularity, Sink, suggest};
 
 pub(super) const GRANULARITIES: Choice<Granularity> =

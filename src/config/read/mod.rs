@@ -9,12 +9,12 @@ mod services;
 mod tenant;
 mod topic_attribution;
 
-use std::collections::BTreeMap;
-
 use super::address::FilePath;
 use super::kind::{Anything, List, Names, object};
-use super::scalar::{Choice, Flag, Int, Text, Word};
+use super::number::Int;
+use super::scalar::{Choice, Flag};
 use super::section::Section;
+use super::text::{Text, Word};
 use super::{Api, Config, Features, Level, Logging};
 
 /// The top level.
@@ -82,14 +82,12 @@ fn logging(s: &mut Section<'_>) -> Logging {
     let level =
         s.default("level", LEVELS, Level::Info, "least severe line that is logged; CRITICAL is the same as ERROR");
     let modules = s.default("per_module_levels", Names(LEVELS), vec![], "level by module, such as `tributary::gather`");
-    for (module, _) in &modules {
-        if module.contains('.') {
-            let message =
-                format!("`{module}` is a Python module; the modules here are `tributary::gather` and the like");
-            s.warn("per_module_levels", message);
-        }
+    let ours = |module: &str| module.chars().all(|c| c.is_ascii_alphanumeric() || "_:".contains(c));
+    for (module, _) in modules.iter().filter(|(module, _)| !ours(module)) {
+        let message = format!("`{module}` is a Python module and left out; ours are `tributary::gather` and the like");
+        s.warn("per_module_levels", message);
     }
-    Logging { level, per_module_levels: modules.into_iter().collect::<BTreeMap<_, _>>() }
+    Logging { level, per_module_levels: modules.into_iter().filter(|(module, _)| ours(module)).collect() }
 }
 
 fn features(s: &mut Section<'_>) -> Features {

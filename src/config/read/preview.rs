@@ -3,8 +3,10 @@
 use chrono::NaiveDate;
 
 use super::super::address::FilePath;
-use super::super::scalar::{Choice, Date, Int, Text, quoted};
+use super::super::number::Int;
+use super::super::scalar::{Choice, Date, quoted};
 use super::super::section::Section;
+use super::super::text::Text;
 
 /// `preview:`
 pub(super) fn process(s: &mut Section<'_>) {

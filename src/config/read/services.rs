@@ -2,8 +2,10 @@
 
 use super::super::address::{HttpUrl, PostgresUrl, Servers};
 use super::super::kind::Names;
-use super::super::scalar::{AsText, Int, Name, SecretText, Word};
+use super::super::number::Int;
+use super::super::scalar::AsText;
 use super::super::section::{Inner, Section};
+use super::super::text::{Name, SecretText, Word};
 use super::super::{Database, Kafka, SchemaRegistry, Topics};
 
 pub(super) fn kafka(s: &mut Section<'_>) -> Kafka {

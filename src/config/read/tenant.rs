@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::super::kind::{Anything, Kind, Names, object};
-use super::super::scalar::{Int, Name, quoted, scalar};
+use super::super::number::Int;
+use super::super::scalar::{quoted, scalar};
 use super::super::section::{Inner, Section, Value};
+use super::super::text::Name;
 use super::super::{Ecosystem, Tenant, suggest};
 use super::{ccloud, preview};
 

@@ -1,8 +1,10 @@
 //! Cluster costs down to topics: checked and kept for the version that does it.
 
 use super::super::kind::{List, Names, object};
-use super::super::scalar::{Choice, Flag, Int, Text};
+use super::super::number::Int;
+use super::super::scalar::{Choice, Flag};
 use super::super::section::{Inner, Section};
+use super::super::text::Text;
 use super::super::{MissingMetrics, TopicAttribution, TopicMethod, suggest};
 use super::emitter;
 

@@ -1,0 +1,98 @@
+//! The settings of a Confluent Cloud organisation.
+
+use super::*;
+
+#[test]
+fn the_cku_ratios_are_numbers_within_bounds_that_add_up() {
+    let params = |text: &str| settings(&[&format!("allocator_params: {{{text}}}")]);
+    let both = ccloud(&params("kafka_cku_usage_ratio: 0.60, kafka_cku_shared_ratio: 0.4"));
+    assert_eq!((both.cku_usage_ratio.as_str(), both.cku_shared_ratio.as_str()), ("0.6", "0.4"));
+    ccloud(&params("kafka_cku_usage_ratio: 1, kafka_cku_shared_ratio: 0"));
+    ccloud(&params("kafka_cku_usage_ratio: 0.7, kafka_cku_shared_ratio: 0.3001"));
+    let lone = "kafka_cku_usage_ratio 0.6 and kafka_cku_shared_ratio 0.3 (its default) add up to 0.9, not 1";
+    refused_with(&params("kafka_cku_usage_ratio: 0.6"), &[lone, "`kafka_cku_shared_ratio: 0.4`"]);
+    refused_with(&params("kafka_cku_usage_ratio: 0.7, kafka_cku_shared_ratio: 0.3002"), &["add up to 1.0002"]);
+    let outside = faults(&params("kafka_cku_usage_ratio: 1.5, kafka_cku_shared_ratio: -0.5"));
+    assert!(
+        outside.contains("1.5 is not a ratio between 0 and 1") && outside.contains("-0.5 is not a ratio"),
+        "{outside}"
+    );
+    refused_with(&params("kafka_cku_usage_ratio: true"), &["true is a truth value, not a number"]);
+    refused_with(&params("kafka_cku_usage_ratio: '0.7'"), &["\"0.7\" is text, not a number"]);
+    refused_with(&params("my_ratio: '0.7'"), &["allocator_params.my_ratio (line 7): \"0.7\" is text"]);
+    let typo = good(&params("kafka_cku_usage_ration: 0.7"));
+    assert!(typo.warnings[0].message.contains("did you mean `kafka_cku_usage_ratio`?"), "{:?}", typo.warnings);
+}
+
+#[test]
+fn metrics_credentials_fit_their_kind() {
+    let metrics = |text: &str| settings(&[&format!("metrics: {{url: 'http://p:9090/prom/', {text}}}")]);
+    let auth = |text: &str| ccloud(&metrics(text)).metrics.expect("metrics").auth;
+    assert_eq!(ccloud(&metrics("")).metrics.expect("metrics").url, "http://p:9090/prom");
+    assert_eq!(auth("auth_type: none, username: '', password: '${EMPTY}'"), MetricsAuth::None);
+    let password = Secret::new("hush-4");
+    assert_eq!(
+        auth("auth_type: basic, username: u, password: hush-4"),
+        MetricsAuth::Basic { username: "u".into(), password }
+    );
+    assert_eq!(auth("auth_type: BEARER, bearer_token: t"), MetricsAuth::Bearer { token: Secret::new("t") });
+    refused_with(&metrics("auth_type: basic, username: u"), &["metrics.password", "is missing for `auth_type: basic`"]);
+    refused_with(&metrics("auth_type: basic, username: u, password: ''"), &["metrics.password", "is missing"]);
+    refused_with(&metrics("auth_type: bearer"), &["metrics.bearer_token", "is missing for `auth_type: bearer`"]);
+    for key in ["username", "password", "bearer_token"] {
+        refused_with(&metrics(&format!("{key}: hush-5")), &[key, "is given, but `auth_type` is `none`"]);
+    }
+    refused_with(&metrics("type: influx"), &["metrics.type", "\"influx\" is not known here"]);
+    refused_with(&settings(&["metrics: {}"]), &["metrics.url (line 7): is missing"]);
+    good(&settings(&["metrics: null", "flink: null"]));
+    let full = settings(&["metrics: {url: 'http://p:9090/api/v1/'}"]);
+    assert_eq!(ccloud(&full).metrics.expect("metrics").url, "http://p:9090");
+    assert!(good(&full).warnings[0].message.contains("left out"));
+}
+
+#[test]
+fn topic_attribution_needs_metrics() {
+    let without = settings(&["topic_attribution: {enabled: true}"]);
+    refused_with(&without, &["topic_attribution (line 7)", "there is no `metrics` section"]);
+    let wrong =
+        settings(&["topic_attribution: {metric_name_overrides: {bytes_in: x}, cost_mapping_overrides: {K: half}}"]);
+    let faults = faults(&wrong);
+    assert!(faults.contains("topic_attribution.metric_name_overrides.bytes_in"), "{faults}");
+    assert!(faults.contains("topic_attribution.cost_mapping_overrides.K") && faults.contains("\"half\""), "{faults}");
+}
+
+#[test]
+fn emitters_are_told_apart_and_not_finer_than_what_they_get() {
+    let emitters = |text: &str| settings(&[&format!("emitters: [{text}]")]);
+    let csv = "{type: csv, params: {output_dir: /x}}";
+    refused_with(
+        &emitters(&format!("{csv}, {csv}")),
+        &["emitters[1] (line 7): \"csv\" is the name of emitters[0] too"],
+    );
+    let named = "{type: csv, name: other, params: {output_dir: /y}}";
+    assert_eq!(ccloud(&emitters(&format!("{csv}, {named}"))).emitters[1].name, "other");
+    refused_with(&emitters("{type: prometheus, aggregation: hourly}"), &["aggregation `hourly` is finer"]);
+    good(&settings(&["chargeback_granularity: hourly", "emitters: [{type: prometheus, aggregation: hourly}]"]));
+    refused_with(&emitters("{type: csv}"), &["emitters[0].params.output_dir (line 7): is missing"]);
+    refused_with(&emitters("{type: prometheus, params: {port: 0}}"), &["emitters[0].params.port"]);
+    refused_with(&emitters("{type: prometheus, params: {output_dir: /x}}"), &["does not belong to this type"]);
+    refused_with(&emitters("{type: csvv, params: {output_dir: /x}}"), &["did you mean `csv`?"]);
+    refused_with(&emitters("{type: csv, params: {output_dir: /x, filename_template: '{day}.csv'}}"), &["{day}"]);
+    let Sink::Csv { filename_template, .. } = &ccloud(&emitters(csv)).emitters[0].sink else { panic!("csv") };
+    assert_eq!(filename_template, "{tenant_id}_{date}.csv");
+    let topics = settings(&["topic_attribution: {emitters: [{type: csv}]}"]);
+    let Sink::Csv { output_dir, filename_template } = &ccloud(&topics).topic_attribution.emitters[0].sink else {
+        panic!()
+    };
+    assert_eq!(output_dir.to_str(), Some("/tmp/topic_attribution"));
+    assert_eq!(filename_template, "topic_attr_{tenant_id}_{date}.csv");
+}
+
+#[test]
+fn python_code_is_refused_and_an_empty_map_of_it_is_not() {
+    good(&settings(&["allocator_overrides: {}", "identity_resolution_overrides:"]));
+    for key in ["allocator_overrides", "identity_resolution_overrides"] {
+        let text = settings(&[&format!("{key}: {{KAFKA_BASE: 'my.module:split'}}")]);
+        refused_with(&text, &[&format!("{key}.KAFKA_BASE (line 7): names Python code"), "later version", "remove it"]);
+    }
+}

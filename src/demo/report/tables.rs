@@ -66,6 +66,7 @@ impl Style {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
         if self.colour {
             table.enforce_styling()
         } else {
@@ -271,5 +272,9 @@ mod tests {
         assert!(!text.contains('\x1b'));
         assert!(render(&facts(), true).contains('\x1b'));
         render(&Facts::default(), false);
+        let mut long = facts();
+        long.rows[4].detail = Some("a_reason_of_many_words ".repeat(9));
+        long.rows[4].resource_name = Some("a-resource-of-a-very-long-name-".repeat(4));
+        assert!(render(&long, false).lines().all(|line| line.chars().count() <= 100));
     }
 }

@@ -78,3 +78,91 @@ tenants:
         password = metrics.password,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::domain::Amount;
+    use crate::ecosystem::confluent_cloud::{ConfluentCloud, FlinkRegion, Settings};
+    use crate::ecosystem::http::{Auth, Http, Limits};
+    use crate::ecosystem::{Secret, UsageNeed, prometheus};
+
+    const NOW: &str = "2026-02-10T06:30:00Z";
+
+    async fn running() -> Running {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        serve(Organisation::generate(7, first_day(NOW.parse().unwrap(), 30), 30)).await.unwrap()
+    }
+
+    fn client(running: &Running) -> ConfluentCloud {
+        let region = |(region, base_url, login): &(&str, String, server::Login)| FlinkRegion {
+            region_id: (*region).to_owned(),
+            key: login.user.clone(),
+            secret: Secret::new(&login.password),
+            base_url: Some(base_url.clone()),
+        };
+        let server::Login { user, password } = running.prometheus.clone();
+        let auth = Auth::Basic { username: user, password: Secret::new(password) };
+        let settings = Settings {
+            key: running.cloud.user.clone(),
+            secret: Secret::new(&running.cloud.password),
+            base_url: running.base_url.clone(),
+            days_per_query: 15,
+            metrics: Some(prometheus::Settings { url: running.base_url.clone(), auth }),
+            renamed_metrics: Default::default(),
+            metrics_workers: 4,
+            flink: running.flink.iter().map(region).collect(),
+        };
+        ConfluentCloud::new(&Http::new(Limits::default()).unwrap(), settings).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_ordinary_client_gathers_the_whole_bill() {
+        let running = running().await;
+        let org = &running.organisation;
+        let bill = client(&running).bill(org.first_day, org.end()).await.unwrap();
+        let gathered: Amount = bill.days.values().flat_map(|day| &day.lines).map(|line| line.amount).sum();
+        let made = org.costs.iter().map(|row| Amount::parse(&row.body["amount"].to_string()).unwrap()).sum();
+        assert_eq!(gathered, made);
+        assert_eq!(bill.days.len(), 30);
+        assert!(bill.undated.is_empty() && bill.days.values().all(|day| day.bad.is_empty()));
+    }
+
+    #[tokio::test]
+    async fn the_ordinary_client_lists_everything_that_is_billed() {
+        let running = running().await;
+        let inventory = client(&running).inventory().await.unwrap();
+        assert!(inventory.listings.iter().all(|listing| listing.outcome.is_ok()), "{:#?}", inventory.listings);
+        let known: BTreeSet<&str> = inventory.resources.iter().map(|r| r.resource_id.as_str()).collect();
+        let billed = running.organisation.costs.iter().filter_map(|row| row.body["resource"]["id"].as_str());
+        assert_eq!(billed.filter(|id| !known.contains(id)).collect::<Vec<_>>(), Vec::<&str>::new());
+        let statements = inventory.resources.iter().filter(|r| r.resource_type == "flink_statement");
+        assert_eq!(statements.count(), estate::STATEMENTS.len());
+        let accounts = inventory.identities.iter().filter(|i| i.identity_type == "service_account");
+        assert_eq!(accounts.count(), estate::ACCOUNTS.len());
+    }
+
+    #[tokio::test]
+    async fn the_ordinary_client_reads_the_usage_that_was_billed() {
+        let running = running().await;
+        let org = &running.organisation;
+        let written = |row: &&bill::CostRow| row.body["line_type"] == "KAFKA_NETWORK_WRITE";
+        let row = org.costs.iter().find(written).unwrap();
+        let resource_id = row.body["resource"]["id"].as_str().unwrap().to_owned();
+        let need = UsageNeed { resource_id, metrics: vec!["bytes_in".into()] };
+        let answers = client(&running).usage(row.day, &[need]).await;
+        let bytes: f64 = answers[0].values.as_ref().unwrap().iter().map(|v| v.value).sum();
+        assert_eq!(bytes / 1e9, row.body["quantity"].to_string().parse::<f64>().unwrap());
+    }
+
+    #[tokio::test]
+    async fn the_configuration_is_an_ordinary_one() {
+        let running = running().await;
+        let loaded = crate::config::parse(&config_yaml(&running, NOW.parse().unwrap()), &|_| None).unwrap();
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        let tenant = &loaded.config.tenants[0];
+        assert_eq!((tenant.name.as_str(), tenant.lookback_days, tenant.cutoff_days), (TENANT, 31, 1));
+    }
+}

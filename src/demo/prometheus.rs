@@ -5,6 +5,7 @@
 //! An hour's number stands as one sample in the middle of its hour, so no sample lies on the border of a day.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -76,16 +77,22 @@ impl Query {
             s.metric == self.metric && self.matchers.iter().all(holds)
         };
         for series in org.series.iter().filter(wanted) {
-            let first = org.first_day.start() + TimeDelta::minutes(30);
-            let sample = |hour: usize| first + TimeDelta::hours(hour as i64);
-            let inside = (0..series.hours.len()).filter(|h| sample(*h) > moment - self.window && sample(*h) <= moment);
-            if let Some(value) = self.over_time.of(inside.map(|hour| series.hours[hour])) {
+            let hours = self.hours(org, moment, series.hours.len());
+            if let Some(value) = self.over_time.of(series.hours[hours].iter().copied()) {
                 let label = |l: &String| series.labels.get(l.as_str()).map(|v| (l.clone(), v.clone()));
                 groups.entry(self.by.iter().filter_map(label).collect()).or_default().push(value);
             }
         }
         let fold = |(labels, values): (_, Vec<u64>)| Some((labels, self.over_series.of(values.into_iter())?));
         groups.into_iter().filter_map(fold).collect()
+    }
+
+    /// The hours whose middle lies in the window that ends at a moment.
+    fn hours(&self, org: &Organisation, moment: DateTime<Utc>, all: usize) -> Range<usize> {
+        let first = org.first_day.start() + TimeDelta::minutes(30);
+        let after = |end: DateTime<Utc>| (end - first).num_seconds().div_euclid(3600) + 1;
+        let inside = |hour: i64| usize::try_from(hour).unwrap_or(0).min(all);
+        inside(after(moment - self.window))..inside(after(moment))
     }
 }
 

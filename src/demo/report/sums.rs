@@ -34,13 +34,17 @@ impl Row {
     }
 
     pub fn resource(&self) -> &str {
-        self.resource_name.as_deref().unwrap_or(&self.resource_id)
+        match &self.resource_name {
+            Some(name) => name,
+            None if self.resource_id.starts_with("unresolved:") => "(no resource)",
+            None => &self.resource_id,
+        }
     }
 
     /// Why nobody is known.
     pub fn why(&self) -> String {
         match self.target.as_str() {
-            "identity" => format!("{} is not in the inventory", self.identity_id),
+            "identity" => format!("unknown {}", self.identity_id),
             _ => self.detail.clone().unwrap_or_else(|| self.target.clone()).replace('_', " "),
         }
     }

@@ -1,6 +1,6 @@
 //! The tables.
 
-use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, TableComponent, presets};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, TableComponent, presets};
 
 use super::draw::{bar, grouped, money, percent, ratio, spark};
 use super::sums::{NOBODY, Sums, by_team, ranked};
@@ -44,6 +44,9 @@ impl Facts {
     }
 }
 
+/// Columns of a table at most; longer texts are wrapped.
+const WIDTH: u16 = 100;
+
 /// How tables look.
 struct Style {
     colour: bool,
@@ -63,6 +66,7 @@ impl Style {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
         if self.colour {
             table.enforce_styling()
         } else {
@@ -143,14 +147,13 @@ impl Style {
     /// Costs that no known identity answers for, and why.
     fn nobody(&self, facts: &Facts) -> String {
         let key = |row: &Row| (row.team() == NOBODY).then(|| (row.resource().to_owned(), row.why()));
-        let mut table = self.table(&["on", "total", "share", "for", "why"], &[1, 2]);
+        let mut table = self.table(&["on", "total", "for", "why"], &[1]);
         for ((resource, why), sums) in ranked(facts, key).iter().take(10) {
             let products =
                 ranked(facts, |row| (key(row)? == (resource.clone(), why.clone())).then_some(&row.product_type));
             let first = products.first().map_or("", |(product, _)| product.as_str());
-            let more = if products.len() > 1 { format!(" and {} more", products.len() - 1) } else { String::new() };
-            let (total, share) = (money(sums.total()), percent(sums.total(), self.total));
-            table.add_row([resource.clone(), total, share, format!("{first}{more}"), why.clone()]);
+            let more = if products.len() > 1 { format!(" +{}", products.len() - 1) } else { String::new() };
+            table.add_row([resource.clone(), money(sums.total()), format!("{first}{more}"), why.clone()]);
         }
         self.print("What nobody answers for", &table)
     }
@@ -269,5 +272,9 @@ mod tests {
         assert!(!text.contains('\x1b'));
         assert!(render(&facts(), true).contains('\x1b'));
         render(&Facts::default(), false);
+        let mut long = facts();
+        long.rows[4].detail = Some("a_reason_of_many_words ".repeat(9));
+        long.rows[4].resource_name = Some("a-resource-of-a-very-long-name-".repeat(4));
+        assert!(render(&long, false).lines().all(|line| line.chars().count() <= 100));
     }
 }

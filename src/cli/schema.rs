@@ -69,8 +69,8 @@ mod tests {
 
     #[test]
     fn schemas_are_checked_listed_and_shown() {
-        assert_eq!(text(|out| check(out)), "10 schemas, all compatible\n");
-        let listed = text(|out| list(out));
+        assert_eq!(text(check), "10 schemas, all compatible\n");
+        let listed = text(list);
         let row = listed.lines().nth(1).unwrap().split_whitespace().collect::<Vec<_>>();
         assert_eq!(row, ["billing-line", "1", "1000000001", "billing"]);
         assert!(text(|out| show("day-sealed", None, out)).contains("\"DaySealed\""));

@@ -3,7 +3,7 @@
 pub mod args;
 pub mod config;
 pub mod progress;
+pub mod schema;
 pub mod sources;
 pub mod stack;
-pub mod schema;
 pub mod topology;

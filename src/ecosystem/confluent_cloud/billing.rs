@@ -144,3 +144,109 @@ pub fn windows(from: Day, until: Day, days: u32) -> Vec<(Day, Day)> {
     let starts = std::iter::successors(Some(from), |start| Some(start.plus(length)));
     starts.take_while(|start| *start < until).map(|start| (start, start.plus(length).min(until))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> Day {
+        text.parse().unwrap()
+    }
+
+    fn cost(id: &str, start: &str, end: &str, amount: &str) -> String {
+        format!(
+            r#"{{"id": "{id}", "start_date": "{start}", "end_date": "{end}", "product": "KAFKA", "line_type": "T",
+            "price": 2, "quantity": 1.5, "original_amount": 9, "amount": {amount}, "resource": {{"id": "lkc-1"}}}}"#
+        )
+    }
+
+    fn answer(from: &str, until: &str, rows: &[String]) -> Costs {
+        Costs { from: day(from), until: day(until), before: false, source: "GET".into(), rows: rows.to_vec() }
+    }
+
+    fn february(answers: &[Costs]) -> Bill {
+        bill(day("2026-02-01"), day("2026-03-01"), answers)
+    }
+
+    fn amounts(bill: &Bill) -> Vec<String> {
+        let lines = bill.days.iter().flat_map(|(day, booked)| booked.lines.iter().map(move |line| (day, line)));
+        lines.map(|(day, line)| format!("{day} {}", line.amount)).collect()
+    }
+
+    #[test]
+    fn price_tiers_are_added_up_in_any_order() {
+        let rows = [cost("1", "2026-02-03", "2026-02-04", "5.52"), cost("2", "2026-02-03", "2026-02-04", "2.484")];
+        let reversed = [rows[1].clone(), rows[0].clone()];
+        let lines =
+            |rows| february(&[answer("2026-02-01", "2026-03-01", rows)]).days.remove(&day("2026-02-03")).unwrap();
+        let booked = lines(&rows);
+        let [line] = booked.lines.as_slice() else { panic!("{booked:?}") };
+        assert_eq!((line.amount.to_string(), line.quantity.to_string()), ("8.004".into(), "3".into()));
+        assert_eq!((line.unit_price, line.original_amount), (Amount::ZERO, Some(Amount::whole(18))));
+        assert_eq!(line.evidence, rows);
+        assert_eq!(lines(&reversed).lines, booked.lines);
+    }
+
+    #[test]
+    fn one_row_on_two_pages_counts_once() {
+        let row = cost("1", "2026-02-03", "2026-02-04", "5");
+        let tier = cost("1", "2026-02-03", "2026-02-04", "7");
+        let nameless = row.replace("\"id\": \"1\", ", "");
+        let rows = [row.clone(), tier, row, nameless.clone(), nameless];
+        assert_eq!(amounts(&february(&[answer("2026-02-01", "2026-03-01", &rows)])), ["2026-02-03 22"]);
+    }
+
+    #[test]
+    fn currencies_are_not_added_up() {
+        let euros = cost("2", "2026-02-03", "2026-02-04", "7, \"currency\": \"EUR\"");
+        let rows = [cost("1", "2026-02-03", "2026-02-04", "5"), euros];
+        let bill = february(&[answer("2026-02-01", "2026-03-01", &rows)]);
+        let currencies: Vec<_> =
+            bill.days[&day("2026-02-03")].lines.iter().map(|line| line.currency.as_str()).collect();
+        assert_eq!(currencies, ["EUR", "USD"]);
+    }
+
+    #[test]
+    fn long_charges_are_cut_to_the_period() {
+        let rows = [cost("1", "2026-02-27", "2026-03-03", "8")];
+        let late = answer("2026-02-16", "2026-03-01", &rows);
+        let rows = [cost("2", "2026-01-30", "2026-02-03", "4"), "null".to_owned()];
+        let early = Costs { before: true, ..answer("2026-01-01", "2026-02-01", &rows) };
+        let bill = february(&[early, late]);
+        assert_eq!(amounts(&bill), ["2026-02-01 1", "2026-02-02 1", "2026-02-27 2", "2026-02-28 2"]);
+        assert!(bill.undated.is_empty());
+        let line = &bill.days[&day("2026-02-28")].lines[0];
+        assert_eq!((line.period_start, line.period_end), (line.day.start(), line.day.end()));
+    }
+
+    #[test]
+    fn bad_rows_are_kept_with_their_bytes() {
+        let rows =
+            [cost("1", "2026-02-03", "2026-02-04", "null"), "7".to_owned(), cost("2", "2026-03-03", "2026-03-04", "1")];
+        let bill = february(&[answer("2026-02-01", "2026-03-01", &rows)]);
+        let bad = &bill.days[&day("2026-02-03")].bad[0];
+        assert_eq!((bad.bytes.as_slice(), bad.source.as_str()), (rows[0].as_bytes(), "GET"));
+        assert_eq!(bad.reason, "amount is missing; it is not booked until the provider corrects it");
+        let undated: Vec<_> = bill.undated.iter().map(|bad| bad.bytes.as_slice()).collect();
+        assert_eq!(undated, [rows[1].as_bytes(), rows[2].as_bytes()]);
+    }
+
+    #[test]
+    fn a_line_too_large_to_book_is_set_aside_whole() {
+        let rows = ["1", "2"].map(|id| cost(id, "2026-02-03", "2026-02-04", "60000000000000"));
+        let booked = &february(&[answer("2026-02-01", "2026-03-01", &rows)]).days[&day("2026-02-03")];
+        assert_eq!((booked.lines.len(), booked.bad.len()), (0, 2));
+    }
+
+    #[test]
+    fn periods_are_cut_into_requests() {
+        let cut = |until, days| -> Vec<String> {
+            let windows = windows(day("2026-01-01"), day(until), days);
+            windows.iter().map(|(from, until)| format!("{from}..{until}")).collect()
+        };
+        let expected = ["2026-01-01..2026-01-16", "2026-01-16..2026-01-31", "2026-01-31..2026-02-03"];
+        assert_eq!(cut("2026-02-03", 15), expected);
+        assert_eq!(cut("2026-01-03", 0).len(), 2);
+        assert!(cut("2026-01-01", 15).is_empty());
+    }
+}

@@ -169,7 +169,14 @@ fn connectors_in(answer: &Value, env: &str, cluster: &str) -> Result<Vec<Resourc
     match answer {
         Value::Null => Ok(Vec::new()),
         Value::Object(by_name) => {
-            Ok(by_name.iter().filter_map(|(name, item)| resources::connector(name, item, env, cluster)).collect())
+            let known = by_name.iter().filter(|(_, item)| item.is_object());
+            let known: Vec<Resource> =
+                known.filter_map(|(name, item)| resources::connector(name, item, env, cluster)).collect();
+            if known.len() < by_name.len() {
+                let skipped = by_name.len() - known.len();
+                tracing::warn!(cluster, skipped, "Confluent Cloud listed connectors without a name or content");
+            }
+            Ok(known)
         }
         Value::Array(names) => {
             if !names.is_empty() {

@@ -175,3 +175,139 @@ fn number(value: Option<&Value>) -> Result<Amount, String> {
     };
     Amount::parse(&text).map_err(|error: AmountError| format!("{text:?} is {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: &str = r#"{"id": "1", "start_date": "2026-02-28", "end_date": "2026-03-01", "product": "KAFKA",
+        "line_type": "KAFKA_BASE", "price": 0.75, "quantity": 24, "original_amount": 20.0, "amount": 18.0,
+        "resource": {"id": "lkc-1", "display_name": "orders", "environment": {"id": "env-1"}}}"#;
+
+    fn amount(text: &str) -> Amount {
+        text.parse().unwrap()
+    }
+
+    /// The row that [`PLAIN`] is with one member replaced, or taken away.
+    fn with(key: &str, value: &str) -> Result<Row, Fault> {
+        let mut row: serde_json::Map<String, Value> = serde_json::from_str(PLAIN).unwrap();
+        if value.is_empty() {
+            row.remove(key);
+        } else {
+            row.insert(key.to_owned(), serde_json::from_str(value).unwrap());
+        }
+        Row::read(&serde_json::to_string(&row).unwrap())
+    }
+
+    #[test]
+    fn a_plain_row() {
+        let row = Row::read(PLAIN).unwrap();
+        assert_eq!((row.env_id.as_str(), row.resource_id.as_str()), ("env-1", "lkc-1"));
+        assert_eq!((row.category.as_str(), row.product_type.as_str()), ("KAFKA", "KAFKA_BASE"));
+        assert_eq!((row.quantity, row.unit_price, row.amount), (amount("24"), amount("0.75"), amount("18")));
+        assert_eq!((row.original_amount, row.currency.as_str()), (Some(amount("20")), "USD"));
+        assert_eq!((row.start.to_string(), row.end.to_string()), ("2026-02-28".into(), "2026-03-01".into()));
+        assert_eq!((row.resource_name.as_deref(), row.json.as_str()), (Some("orders"), PLAIN));
+    }
+
+    #[test]
+    fn numbers_come_from_their_text() {
+        for (text, expected) in [
+            ("1e-07", "0.0000001"),
+            ("7.7646999999999995", "7.7647"),
+            ("\"-19.20268146\"", "-19.20268146"),
+            ("12345678901234.00000000000001", "12345678901234.00000000000001"),
+        ] {
+            assert_eq!(with("amount", text).unwrap().amount, amount(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn without_a_usable_amount_a_row_is_not_booked() {
+        for value in ["null", "", "\"n/a\"", "\"\"", "\"NaN\"", "\"1_000\"", "true", "[]", "{}", "1e20"] {
+            let fault = with("amount", value).unwrap_err();
+            assert_eq!(fault.day, Some("2026-02-28".parse().unwrap()), "{value}");
+            assert!(fault.reason.starts_with("amount "), "{}", fault.reason);
+        }
+        assert_eq!(with("amount", "null").unwrap_err().reason, "amount is missing");
+        assert_eq!(with("amount", "\"n/a\"").unwrap_err().reason, "amount \"n/a\" is not a decimal number");
+    }
+
+    #[test]
+    fn quantity_and_price_are_not_worth_a_row() {
+        for value in ["null", "", "\"n/a\"", "1e20"] {
+            assert_eq!(with("quantity", value).unwrap().quantity, Amount::ZERO);
+            assert_eq!(with("price", value).unwrap().unit_price, Amount::ZERO);
+            assert_eq!(with("original_amount", value).unwrap().original_amount, None);
+        }
+    }
+
+    #[test]
+    fn without_a_usable_date_a_row_has_no_day() {
+        for value in [
+            "null",
+            "",
+            "\"\"",
+            "20260228",
+            "\"28/02/2026\"",
+            "\" 2026-02-28\"",
+            "\"2026-02-30\"",
+            "\"2026-02-28T00:00:00Z\"",
+            "\"26-02-28\"",
+            "\"+2026-02-28\"",
+        ] {
+            assert_eq!(with("start_date", value).unwrap_err().day, None, "{value}");
+        }
+        assert_eq!(with("start_date", "\"2026-2-8\"").unwrap().start, "2026-02-08".parse().unwrap());
+    }
+
+    #[test]
+    fn null_is_missing_and_another_shape_is_an_error() {
+        for value in ["null", "", "{}", "{\"id\": null, \"environment\": null}", "{\"id\": \"\", \"environment\": {}}"]
+        {
+            let row = with("resource", value).unwrap();
+            assert_eq!((row.resource_id.as_str(), row.env_id.as_str()), ("unresolved:KAFKA/KAFKA_BASE", ""), "{value}");
+        }
+        for value in ["\"lkc-1\"", "[]", "{\"id\": 7}", "{\"environment\": \"env-1\"}"] {
+            assert!(with("resource", value).unwrap_err().day.is_some(), "{value}");
+        }
+        assert_eq!(with("line_type", "null").unwrap().product_type, "");
+        assert_eq!(with("product", "7").unwrap().category, "");
+        assert!(with("line_type", "7").is_err());
+        assert_eq!(with("currency", "\"EUR\"").unwrap().currency, "EUR");
+        assert!(with("currency", "978").is_err());
+        for row in ["null", "7", "\"row\"", "[]", "{"] {
+            assert_eq!(Row::read(row).unwrap_err().day, None);
+        }
+    }
+
+    #[track_caller]
+    fn by_day(end: &str, total: &str) -> Vec<String> {
+        let mut row = with("end_date", &format!("\"{end}\"")).unwrap();
+        row.amount = amount(total);
+        let parts: Vec<Row> = row.by_day().collect();
+        assert_eq!(parts.iter().map(|part| part.amount).sum::<Amount>(), amount(total));
+        parts.iter().map(|part| format!("{} {}", part.start, part.amount)).collect()
+    }
+
+    #[test]
+    fn a_charge_for_several_days_is_spread_exactly() {
+        assert_eq!(by_day("2026-03-03", "10"), ["2026-02-28 3.3334", "2026-03-01 3.3333", "2026-03-02 3.3333"]);
+        assert_eq!(
+            by_day("2026-03-03", "-10.000001"),
+            ["2026-02-28 -3.333334", "2026-03-01 -3.333334", "2026-03-02 -3.333333"]
+        );
+        assert_eq!(by_day("2026-03-02", "0.00000000000001"), ["2026-02-28 0.00000000000001", "2026-03-01 0"]);
+        for one_day in ["2026-03-01", "2026-02-28", "2026-01-01", "soon"] {
+            assert_eq!(by_day(one_day, "7"), ["2026-02-28 7"]);
+        }
+        assert!(with("end_date", "\"9999-12-31\"").unwrap_err().reason.contains("more than a year"));
+    }
+
+    #[test]
+    fn a_row_outside_of_what_was_asked_for_is_told() {
+        let (from, until): (Day, Day) = ("2026-02-27".parse().unwrap(), "2026-03-01".parse().unwrap());
+        assert!(Row::read(PLAIN).unwrap().inside(from, until).is_ok());
+        assert_eq!(Row::read(PLAIN).unwrap().inside(until, until.plus(9)).unwrap_err().day, None);
+    }
+}

@@ -11,7 +11,8 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 /// How patient one request is. Only idempotent requests are repeated.
 #[derive(Debug, Clone)]
 pub struct Patience {
-    /// Attempts in all, the first included.
+    /// Attempts in all, the first included, while the server does not say when to come again. Where it does,
+    /// it is believed four times as often.
     pub attempts: u32,
     /// Attempts in all while no connection can be made: a wrong address should be told soon.
     pub connect_attempts: u32,
@@ -26,7 +27,7 @@ pub struct Patience {
 impl Default for Patience {
     fn default() -> Self {
         Self {
-            attempts: 12,
+            attempts: 7,
             connect_attempts: 5,
             first_wait: Duration::from_millis(500),
             longest_wait: Duration::from_secs(30),
@@ -61,7 +62,8 @@ impl Patience {
         let (attempts, advised) = match failure {
             Failure::Final => return Retry::GiveUp,
             Failure::Unreachable => (self.connect_attempts, None),
-            Failure::Passing { advised } => (self.attempts, advised),
+            Failure::Passing { advised: None } => (self.attempts, None),
+            Failure::Passing { advised } => (self.attempts.saturating_mul(4), advised),
         };
         if attempt >= attempts {
             return Retry::GiveUp;
@@ -122,12 +124,15 @@ mod tests {
         assert_eq!(step(1, PASSING, 0), Retry::After(Duration::from_millis(500)));
         assert_eq!(step(2, PASSING, 0), Retry::After(Duration::from_secs(1)));
         assert_eq!(step(4, PASSING, 0), Retry::After(Duration::from_secs(4)));
-        assert_eq!(step(11, PASSING, 0), Retry::After(Duration::from_secs(30)));
+        assert_eq!(step(6, PASSING, 0), Retry::After(Duration::from_secs(16)));
+        let eager = Patience { attempts: 50, ..Patience::default() };
+        assert_eq!(eager.next_step(40, PASSING, Duration::ZERO, 0.5), Retry::After(Duration::from_secs(30)));
     }
 
     #[test]
     fn gives_up_without_a_last_wait() {
-        assert_eq!(step(12, PASSING, 0), Retry::GiveUp);
+        assert_eq!(step(7, PASSING, 0), Retry::GiveUp);
+        assert_eq!(step(28, Failure::Passing { advised: Some(Duration::ZERO) }, 0), Retry::GiveUp);
         assert_eq!(step(5, Failure::Unreachable, 0), Retry::GiveUp);
         assert_eq!(step(1, Failure::Final, 0), Retry::GiveUp);
         assert_eq!(step(2, PASSING, 180), Retry::GiveUp);

@@ -138,7 +138,9 @@ impl Node {
     fn java(&self) -> Result<Command, EmbeddedError> {
         let logging = self.write("log4j2.properties", LOGGING)?;
         let mut command = Command::new(&self.java);
-        command.arg(format!("-Xmx{}", self.heap)).args(["-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData"]);
+        // Measured on two cores: as fast as with G1 or the parallel collector, for half of G1's processor time.
+        command.arg(format!("-Xmx{}", self.heap)).arg("-XX:+UseSerialGC");
+        command.args(["-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData"]);
         command.arg(format!("-Dlog4j2.configurationFile={}", logging.display()));
         command.arg(format!("-Dtributary.log={}", self.log().display()));
         command.arg("-cp").arg(self.jars.join("*"));

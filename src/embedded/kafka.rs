@@ -189,9 +189,10 @@ auto.create.topics.enable=false
 # Nobody else is expected to join: no waiting for them.
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
-# After a kill -9 the old incarnation must time out before the new one may register: 9 s by default.
-broker.session.timeout.ms=2000
-broker.heartbeat.interval.ms=400
+# After a kill -9 the old incarnation must time out before the new one may register: 9 s by default. Much shorter, and
+# a machine under load takes a living broker for dead.
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 # The default of 128 MiB is a third of the heap.
 log.cleaner.dedupe.buffer.size=16777216
 # Enough for a 1 GiB segment; the default of 10 MiB is reserved twice per partition.

@@ -5,6 +5,10 @@ cd "$(dirname "$0")/.."
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
+# One test reads the topics with another language's client.
+TRIBUTARY_TEST_PYTHON=$(scripts/python-env.sh) || exit 1
+export TRIBUTARY_TEST_PYTHON
+
 cargo test --no-fail-fast "$@" 2>&1 | tee "$log"
 status=${PIPESTATUS[0]}
 

@@ -138,7 +138,9 @@ impl Node {
     fn java(&self) -> Result<Command, EmbeddedError> {
         let logging = self.write("log4j2.properties", LOGGING)?;
         let mut command = Command::new(&self.java);
-        command.arg(format!("-Xmx{}", self.heap)).args(["-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData"]);
+        // Measured on two cores: as fast as with G1 or the parallel collector, for half of G1's processor time.
+        command.arg(format!("-Xmx{}", self.heap)).arg("-XX:+UseSerialGC");
+        command.args(["-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData"]);
         command.arg(format!("-Dlog4j2.configurationFile={}", logging.display()));
         command.arg(format!("-Dtributary.log={}", self.log().display()));
         command.arg("-cp").arg(self.jars.join("*"));
@@ -187,9 +189,10 @@ auto.create.topics.enable=false
 # Nobody else is expected to join: no waiting for them.
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
-# After a kill -9 the old incarnation must time out before the new one may register: 9 s by default.
-broker.session.timeout.ms=2000
-broker.heartbeat.interval.ms=400
+# After a kill -9 the old incarnation must time out before the new one may register: 9 s by default. Much shorter, and
+# a machine under load takes a living broker for dead.
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 # The default of 128 MiB is a third of the heap.
 log.cleaner.dedupe.buffer.size=16777216
 # Enough for a 1 GiB segment; the default of 10 MiB is reserved twice per partition.

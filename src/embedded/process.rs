@@ -212,7 +212,10 @@ fn supervise(
         Err(error) => return drop(started.send(Err(error))),
     };
     let pid = Pid::from_raw(child.id().cast_signed());
-    let _ = started.send(Ok(pid));
+    if started.send(Ok(pid)).is_err() {
+        // Whoever asked has given up meanwhile: nobody else would ever end it. A failure means that it has ended.
+        let _ = child.kill();
+    }
     // Sees the end without reaping, so that the pid stays the child's until `ours` says otherwise.
     while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(Errno::EINTR) {}
     let status = {

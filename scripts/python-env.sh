@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Makes the Python that reads our topics in the tests (tests/python/requirements.txt) and prints its path.
+# Kept between runs under target/, made again when the requirements change.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+place=${CARGO_TARGET_DIR:-target}/test-python
+wanted=tests/python/requirements.txt
+
+mkdir -p "$(dirname "$place")"
+place=$(realpath -m "$place")
+# Written last: without it the folder is not finished.
+if ! cmp -s "$wanted" "$place/finished.txt"; then
+  echo 'test: installing the Python packages of the tests' >&2
+  rm -rf "$place"
+  python3 -m venv "$place" >&2
+  "$place/bin/python" -m pip install --quiet --disable-pip-version-check -r "$wanted" >&2
+  cp "$wanted" "$place/finished.txt"
+fi
+echo "$place/bin/python"

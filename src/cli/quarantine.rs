@@ -140,7 +140,8 @@ async fn the_one(store: &Store, id: &str) -> anyhow::Result<Quarantined> {
 fn readable(bytes: &[u8]) -> String {
     let shown = &bytes[..bytes.len().min(PRINTED)];
     let cut = if shown.len() < bytes.len() { "\n…" } else { "" };
-    let text = std::str::from_utf8(shown).ok().filter(|text| !text.chars().any(|c| c.is_control() && !"\n\r\t".contains(c)));
+    let text =
+        std::str::from_utf8(shown).ok().filter(|text| !text.chars().any(|c| c.is_control() && !"\n\r\t".contains(c)));
     match text {
         Some(text) => format!("{text}{cut}"),
         None => format!("{}{cut}", hex(shown)),

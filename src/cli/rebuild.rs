@@ -18,9 +18,8 @@ pub fn projections(names: &[String]) -> anyhow::Result<Vec<Projection>> {
     let find = |name: &String| match Projection::by_name(name) {
         Some(projection) => Ok(projection),
         None => {
-            let closest = known.iter().max_by(|a, b| {
-                strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name))
-            });
+            let closest =
+                known.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
             let closest = closest.copied().unwrap_or_default();
             bail!("there is no projection {name:?}; did you mean {closest:?}? There are {}", known.join(", "))
         }

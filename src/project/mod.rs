@@ -96,3 +96,6 @@ pub fn topics(projection: Projection) -> &'static [Topic] {
 pub fn group(projection: Projection) -> String {
     format!("project-{}", projection.name())
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,7 +129,8 @@ fn progress(targets: &[Target], positions: &[(Projection, Position)]) -> Rebuild
 }
 
 async fn all_read(left: &[(Target, i64)], parts: &Parts) -> Result<bool, ProjectError> {
-    let (connection, positions) = (parts.connection.clone(), left.iter().map(|(t, next)| (t.topic, t.partition, *next)));
+    let (connection, positions) =
+        (parts.connection.clone(), left.iter().map(|(t, next)| (t.topic, t.partition, *next)));
     // Two projections may stand at different places of one partition; the one behind decides.
     let mut positions: Vec<(Topic, i32, i64)> = positions.collect();
     positions.sort_unstable();

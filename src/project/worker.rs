@@ -42,7 +42,10 @@ pub async fn run(
         let _ = tokio::task::spawn_blocking(move || drop(consumer)).await;
         match ended {
             Err(ProjectError::Store(StoreError::Fenced(_))) => {
-                tracing::warn!(projection = projection.name(), "moved on by another process or a rebuild: joining anew");
+                tracing::warn!(
+                    projection = projection.name(),
+                    "moved on by another process or a rebuild: joining anew"
+                );
                 projector.forget();
             }
             ended => return ended,
@@ -286,8 +289,10 @@ impl Projector {
                 }
                 (_, Some((_, Verdict::Misfit { count, known }))) => bad.push((
                     i,
-                    format!("it says that its revision has {count} records, others of it say {known}; the writer must \
-                             number a revision's records from 0 and give all of them the same count"),
+                    format!(
+                        "it says that its revision has {count} records, others of it say {known}; the writer must \
+                             number a revision's records from 0 and give all of them the same count"
+                    ),
                 )),
                 _ => {}
             }

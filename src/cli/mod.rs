@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod config;
+pub mod export;
 pub mod progress;
 pub mod schema;
 pub mod sources;

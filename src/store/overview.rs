@@ -148,7 +148,7 @@ impl Store {
         .await;
         let (days, lines, rows, quarantined) = counts.map_err(|error| self.sort(error))?;
         let sums: Result<Vec<(String, String)>, _> = sqlx::query_as(
-            "SELECT currency, sum(amount)::text FROM chargebacks WHERE tenant_id = $1 GROUP BY 1 ORDER BY 1 COLLATE \"C\"",
+            "SELECT currency, sum(amount)::text FROM chargebacks WHERE tenant_id = $1 GROUP BY currency ORDER BY currency COLLATE \"C\"",
         )
         .bind(tenant)
         .fetch_all(self.pool())

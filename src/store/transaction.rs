@@ -2,7 +2,6 @@
 
 use ahash::AHashMap;
 use chrono::NaiveDate;
-use sqlx::postgres::PgPoolCopyExt as _;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, Row, Transaction};
 
 use super::copy::CopyRows;

@@ -192,6 +192,14 @@ pub enum Schema {
     Check,
     /// Records, versions and ids
     List,
+    /// Print a schema
+    Show {
+        /// The record, as `list` names it
+        record: String,
+        /// Default: the newest
+        #[arg(long)]
+        version: Option<u32>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -203,6 +211,9 @@ pub enum ConfigCommand {
         /// Variables for ${NAME}; default: `.env` beside the configuration
         #[arg(long, value_name = "FILE")]
         env_file: Option<PathBuf>,
+        /// Also print the settings that hold, secrets masked
+        #[arg(long)]
+        show: bool,
     },
     /// Print the JSON Schema of the configuration
     Schema,

@@ -1,10 +1,252 @@
 //! The command line: builds the parts, starts the roles, ends them.
+//!
+//! In: words. Out: what the command prints, and an exit code: 0 done, 1 something failed, 2 the words were wrong.
+//! Absent: decisions; each command is a plain function that tests can call.
 
 pub mod args;
 pub mod config;
+pub mod demo;
 pub mod export;
 pub mod progress;
+pub mod quarantine;
+pub mod rebuild;
+pub mod run;
 pub mod schema;
 pub mod sources;
 pub mod stack;
+pub mod status;
+pub mod summary;
 pub mod topology;
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+
+use self::args::{Cli, Command, ConfigCommand, ConfigFile, Export, Quarantine, Rebuild, Schema, Topology};
+use self::progress::Say;
+use self::stack::{Need, Stack};
+use crate::config::{Config, Level, SchemaRegistry};
+use crate::journal::registry::Registry;
+use crate::journal::topology::Layout;
+use crate::journal::{Codec, Connection};
+use crate::store::{ExportRange, Store};
+use crate::{shutdown, telemetry};
+
+/// Does what the words say.
+///
+/// # Errors
+/// What went wrong and what to do about it.
+pub fn run(cli: Cli) -> Result<ExitCode> {
+    // A second call keeps the first one's choice.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let code = runtime.block_on(dispatch(cli.command));
+    // Threads that wait inside a client must not hold up the end.
+    runtime.shutdown_background();
+    code
+}
+
+async fn dispatch(command: Command) -> Result<ExitCode> {
+    let mut out = io::stdout().lock();
+    match command {
+        Command::Config(ConfigCommand::Check { config, env_file, show }) => {
+            Ok(config::check(&config, env_file.as_deref(), show, &mut out, &mut io::stderr())?)
+        }
+        Command::Config(ConfigCommand::Schema) => done(config::schema(&mut out)),
+        Command::Topology(Topology::Check) => done(topology::check(&mut out)),
+        Command::Topology(Topology::Plan { file }) => on_topics(&file, false).await,
+        Command::Topology(Topology::Apply { file }) => on_topics(&file, true).await,
+        Command::Schema(Schema::Check) => done(schema::check(&mut out)),
+        Command::Schema(Schema::List) => done(schema::list(&mut out)),
+        Command::Schema(Schema::Show { record, version }) => done(schema::show(&record, version, &mut out)),
+        Command::Run(args) => match load(&args.file)? {
+            Some(config) => {
+                log(&config, args.once);
+                run::run(&config, &args).await
+            }
+            None => Ok(ExitCode::FAILURE),
+        },
+        Command::Demo(args) => demo::demo(&args).await,
+        Command::Export(args) => export(&args).await,
+        Command::Status(args) => attached(&args.file, Need::BOTH, Task::Status).await,
+        Command::Quarantine(Quarantine::List { file, all }) => {
+            attached(&file, Need::POSTGRES, Task::ListQuarantine(all)).await
+        }
+        Command::Quarantine(Quarantine::Show { file, id }) => {
+            attached(&file, Need::POSTGRES, Task::ShowQuarantined(id)).await
+        }
+        Command::Quarantine(Quarantine::Resend { file, ids }) => attached(&file, Need::BOTH, Task::Resend(ids)).await,
+        Command::Rebuild(Rebuild { file, projections }) => {
+            rebuild::projections(&projections)?;
+            attached(&file, Need::BOTH, Task::Rebuild(projections)).await
+        }
+    }
+}
+
+/// A command on data that is there, whether a service runs or not.
+enum Task {
+    Status,
+    ListQuarantine(bool),
+    ShowQuarantined(String),
+    Resend(Vec<String>),
+    Rebuild(Vec<String>),
+}
+
+async fn attached(file: &ConfigFile, need: Need, task: Task) -> Result<ExitCode> {
+    let Some(config) = load(file)? else { return Ok(ExitCode::FAILURE) };
+    log(&config, true);
+    let say = Say::new();
+    let stack = Stack::attach(&config, need, &say).await?;
+    let worked = async {
+        let store = store(&config, &stack).await?;
+        say.done();
+        let mut out = io::stdout().lock();
+        match task {
+            Task::ListQuarantine(all) => quarantine::list(&store, all, &mut out).await,
+            Task::ShowQuarantined(id) => quarantine::show(&store, &id, &mut out).await,
+            Task::Status => {
+                let connection = stack.connection(&config)?;
+                let codec = codec(&config, &connection).await?;
+                status::status(&store, &connection, codec, &mut out).await
+            }
+            Task::Resend(ids) => {
+                let connection = stack.connection(&config)?;
+                let codec = codec(&config, &connection).await?;
+                quarantine::resend(&store, &connection, codec, &ids, &mut out).await
+            }
+            Task::Rebuild(names) => {
+                let connection = stack.connection(&config)?;
+                let codec = codec(&config, &connection).await?;
+                let parts = run::projecting_parts(connection, codec, store);
+                rebuild::rebuild(&names, &parts, shutdown::on_signal()?).await
+            }
+        }
+    }
+    .await;
+    say.done();
+    stack.stop().await;
+    done(worked)
+}
+
+async fn on_topics(file: &ConfigFile, apply: bool) -> Result<ExitCode> {
+    let Some(config) = load(file)? else { return Ok(ExitCode::FAILURE) };
+    log(&config, true);
+    let say = Say::new();
+    let stack = Stack::attach(&config, Need::KAFKA, &say).await?;
+    say.done();
+    let mut out = io::stdout().lock();
+    let worked = async {
+        let connection = stack.connection(&config)?;
+        match apply {
+            true => topology::apply(&connection, layout(&config), &mut out).await,
+            false => topology::plan(&connection, layout(&config), &mut out).await,
+        }
+    }
+    .await;
+    stack.stop().await;
+    done(worked)
+}
+
+async fn export(args: &Export) -> Result<ExitCode> {
+    let Some(config) = load(&args.file)? else { return Ok(ExitCode::FAILURE) };
+    log(&config, true);
+    let Some(tenant) = config.tenants.iter().find(|tenant| tenant.name == args.tenant) else {
+        let names: Vec<&str> = config.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
+        bail!("there is no tenant {:?} in {}; it has {}", args.tenant, args.file.config.display(), names.join(", "));
+    };
+    let say = Say::new();
+    let stack = Stack::attach(&config, Need::POSTGRES, &say).await?;
+    say.done();
+    let worked = async {
+        let store = store(&config, &stack).await?;
+        let range = ExportRange { tenant: tenant.tenant_id.clone(), from: args.from, to: args.to };
+        match &args.output {
+            None => export::export(&store, args.table.into(), &range, args.format, io::stdout().lock()).await,
+            Some(path) => {
+                // Written beside it and then renamed: a reader sees the old file or the whole new one.
+                let unfinished = path.with_extension("unfinished");
+                let file = File::create(&unfinished).with_context(|| format!("cannot write {}", path.display()))?;
+                let mut out = BufWriter::new(file);
+                let count = export::export(&store, args.table.into(), &range, args.format, &mut out).await?;
+                out.flush()?;
+                std::fs::rename(&unfinished, path).with_context(|| format!("cannot write {}", path.display()))?;
+                if io::stderr().is_terminal() {
+                    eprintln!("{count} rows in {}", path.display());
+                }
+                Ok(count)
+            }
+        }
+    }
+    .await;
+    stack.stop().await;
+    match worked {
+        // The reader of a pipe had enough.
+        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+        worked => done(worked.map(drop)),
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| {
+        let csv = cause.downcast_ref::<csv::Error>().map(csv::Error::kind);
+        cause.downcast_ref::<io::Error>().is_some_and(broken) || matches!(csv, Some(csv::ErrorKind::Io(e)) if broken(e))
+    })
+}
+
+/// Reads the configuration; its warnings and faults go to standard error.
+fn load(file: &ConfigFile) -> Result<Option<Config>> {
+    match crate::config::load(&file.config, file.env_file.as_deref()) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                eprintln!("{warning}");
+            }
+            Ok(Some(loaded.config))
+        }
+        Err(faults) => {
+            eprintln!("{faults}");
+            Ok(None)
+        }
+    }
+}
+
+fn log(config: &Config, own_progress: bool) {
+    let quiet = own_progress && io::stderr().is_terminal();
+    let modules = config.logging.per_module_levels.iter();
+    let modules = modules.map(|(module, level)| (module.clone(), word(*level).to_owned())).collect();
+    telemetry::init(word(config.logging.level), &modules, quiet);
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warning => "warn",
+        Level::Info => "info",
+        Level::Debug => "debug",
+    }
+}
+
+async fn store(config: &Config, stack: &Stack) -> Result<Store> {
+    Ok(Store::connect(stack.database_url()?, config.database.max_connections).await?)
+}
+
+/// The codec, with ids from the registry if there is one.
+async fn codec(config: &Config, connection: &Connection) -> Result<Arc<Codec>> {
+    let Some(SchemaRegistry { url, username, password }) = &config.schema_registry else {
+        return Ok(Arc::new(Codec::builtin()));
+    };
+    let password = password.as_ref().map(|password| password.expose().to_owned());
+    let registry = Registry::new(url, username.clone().zip(password))?;
+    Ok(Arc::new(Codec::from_registry(registry, |topic| connection.topic(topic)).await?))
+}
+
+fn layout(config: &Config) -> Layout {
+    Layout { partitions: config.topics.partitions, replication_factor: config.topics.replication_factor }
+}
+
+fn done<E: Into<anyhow::Error>>(worked: Result<(), E>) -> Result<ExitCode> {
+    worked.map(|()| ExitCode::SUCCESS).map_err(Into::into)
+}

@@ -2,8 +2,12 @@
 
 pub mod args;
 pub mod config;
+pub mod export;
 pub mod progress;
+pub mod quarantine;
+pub mod rebuild;
+pub mod schema;
 pub mod sources;
 pub mod stack;
-pub mod schema;
+pub mod status;
 pub mod topology;

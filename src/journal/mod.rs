@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod codec;
 pub mod consumer;
+pub mod ends;
 pub mod error;
 pub mod evolution;
 pub mod plan;

@@ -75,6 +75,11 @@ impl Connection {
         &self.instance
     }
 
+    /// The same under another name, for work beside a service that runs: equal names put each other out.
+    pub fn as_instance(&self, instance: impl Into<String>) -> Self {
+        Self { instance: instance.into(), ..self.clone() }
+    }
+
     /// The brokers, as configured.
     pub fn bootstrap(&self) -> &str {
         &self.bootstrap

@@ -67,7 +67,9 @@ mod tests {
 
     fn of(ordinals: &[u32]) -> Ordinals {
         let mut set = Ordinals::default();
-        ordinals.iter().for_each(|o| drop(set.insert(*o)));
+        for ordinal in ordinals {
+            set.insert(*ordinal);
+        }
         set
     }
 

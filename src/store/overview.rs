@@ -68,6 +68,17 @@ struct Evidence {
     whole: Vec<String>,
 }
 
+/// A row of [`Store::overview`].
+#[derive(Debug, sqlx::FromRow)]
+struct TenantDays {
+    tenant_id: String,
+    sealed: i64,
+    allocated: i64,
+    projected: i64,
+    refused: i64,
+    last_day: Option<NaiveDate>,
+}
+
 /// The decision: is it there, and if not, what is missing?
 fn state(evidence: &Evidence) -> DayState {
     let reached = |revision: Option<i32>| revision.is_some_and(|r| r >= evidence.revision);
@@ -172,28 +183,27 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if Postgres does not answer.
     pub async fn overview(&self) -> Result<Vec<Overview>, StoreError> {
-        let rows: Result<Vec<(String, i64, i64, i64, i64, Option<NaiveDate>)>, _> = sqlx::query_as(
-            "SELECT tenant_id, count(*) FILTER (WHERE sealed_revision IS NOT NULL),
-                    count(*) FILTER (WHERE allocated_revision >= sealed_revision),
+        let rows = sqlx::query_as(
+            "SELECT tenant_id, count(*) FILTER (WHERE sealed_revision IS NOT NULL) AS sealed,
+                    count(*) FILTER (WHERE allocated_revision >= sealed_revision) AS allocated,
                     count(*) FILTER (WHERE allocated_revision >= sealed_revision
                                      AND chargebacks_revision >= sealed_revision AND billing_revision >= sealed_revision
                                      AND resources_revision >= sealed_revision
-                                     AND identities_revision >= sealed_revision),
-                    count(*) FILTER (WHERE refused_revision >= sealed_revision AND outcome = 'refused'),
-                    max(day) FILTER (WHERE sealed_revision IS NOT NULL)
+                                     AND identities_revision >= sealed_revision) AS projected,
+                    count(*) FILTER (WHERE refused_revision >= sealed_revision AND outcome = 'refused') AS refused,
+                    max(day) FILTER (WHERE sealed_revision IS NOT NULL) AS last_day
              FROM days GROUP BY tenant_id ORDER BY tenant_id COLLATE \"C\"",
-        )
-        .fetch_all(self.pool())
-        .await;
-        let told = |(tenant, sealed, allocated, projected, refused, last): (String, i64, i64, i64, i64, _)| Overview {
-            tenant,
-            sealed: sealed as u64,
-            allocated: allocated as u64,
-            projected: projected as u64,
-            refused: refused as u64,
-            last_day: Option::<NaiveDate>::map(last, Into::into),
+        );
+        let rows: Vec<TenantDays> = rows.fetch_all(self.pool()).await.map_err(|error| self.sort(error))?;
+        let told = |row: TenantDays| Overview {
+            tenant: row.tenant_id,
+            sealed: row.sealed as u64,
+            allocated: row.allocated as u64,
+            projected: row.projected as u64,
+            refused: row.refused as u64,
+            last_day: row.last_day.map(Into::into),
         };
-        Ok(rows.map_err(|error| self.sort(error))?.into_iter().map(told).collect())
+        Ok(rows.into_iter().map(told).collect())
     }
 
     /// How many entries of the quarantine are open.

@@ -17,6 +17,9 @@ pub struct ProjectionTx {
     pub(super) projection: Projection,
 }
 
+/// Tenant key, day, revision, expected, received, complete.
+type StoredSlice = (i32, NaiveDate, i32, i32, String, bool);
+
 /// What becomes of a revision of a day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SliceChange {
@@ -181,7 +184,7 @@ impl ProjectionTx {
     pub async fn slices(&mut self, days: &[DayKey]) -> Result<AHashMap<DayKey, DaySlices>, StoreError> {
         let tenants: Vec<i32> = days.iter().map(|at| at.tenant).collect();
         let dates: Vec<NaiveDate> = days.iter().map(|at| at.day.date()).collect();
-        let rows: Result<Vec<(i32, NaiveDate, i32, i32, String, bool)>, _> = sqlx::query_as(
+        let rows: Result<Vec<StoredSlice>, _> = sqlx::query_as(
             "SELECT s.tenant_key, s.day, s.revision, s.expected, s.received::text, s.complete
              FROM unnest($2::int[], $3::date[]) AS given (tenant_key, day)
              JOIN slices s ON s.projection = $1 AND s.tenant_key = given.tenant_key AND s.day = given.day",

@@ -10,8 +10,9 @@ use tracing_subscriber::EnvFilter;
 /// `quiet` lowers the default to warnings, for commands that show their progress themselves.
 pub fn init(level: &str, per_module: &BTreeMap<String, String>, quiet: bool) {
     let base = if quiet { "warn" } else { level };
-    // sqlx logs each slow statement and rdkafka each reconnect: noise unless asked for.
-    let mut directives = format!("{base},sqlx=warn,librdkafka=error,rdkafka=error");
+    // What the Kafka client finds out on its own (reconnects, ends of partitions) is told in our own words where
+    // it matters.
+    let mut directives = format!("{base},sqlx=warn,librdkafka=off,rdkafka=off");
     for (module, level) in per_module {
         directives.push_str(&format!(",{module}={level}"));
     }

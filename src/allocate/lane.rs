@@ -54,7 +54,7 @@ pub enum Taken {
     /// Something is missing still, or the record was known or superseded.
     Nothing,
     /// The day has left the lane with everything that can change its outcome.
-    Whole(OpenDay),
+    Whole(Box<OpenDay>),
     /// The day has left the lane without a readable seal: it can only be refused.
     Unsealed(TenantDay, u32),
 }
@@ -113,7 +113,7 @@ impl Lane {
         if !collecting.day.is_complete() {
             return Taken::Nothing;
         }
-        self.leave(index).map_or(Taken::Nothing, Taken::Whole)
+        self.leave(index).map_or(Taken::Nothing, |day| Taken::Whole(Box::new(day)))
     }
 
     /// Notes that a record of a day could not be read. The day is refused instead of waiting for ever.
@@ -131,7 +131,11 @@ impl Lane {
             collecting.day.spoil(reason);
             collecting.day.is_complete()
         });
-        if complete { self.leave(index).map_or(Taken::Nothing, Taken::Whole) } else { Taken::Nothing }
+        if complete {
+            self.leave(index).map_or(Taken::Nothing, |day| Taken::Whole(Box::new(day)))
+        } else {
+            Taken::Nothing
+        }
     }
 
     /// Moves on over a record that says nothing.
@@ -321,12 +325,12 @@ mod tests {
         lane.spoil(Kind::Billing, 1, key, "garbage");
         lane.take(Kind::Billing, 2, Fact::Line(line(NEXT, 1, 0, 1)));
         let Taken::Whole(refused) = lane.take(Kind::Days, 1, Fact::Seal(seal(DAY, 1, 1))) else { panic!("held") };
-        assert!(super::super::allocate(refused, &mut Default::default()).is_err());
+        assert!(super::super::allocate(*refused, &mut Default::default()).is_err());
         assert_eq!(whole(lane.take(Kind::Days, 2, Fact::Seal(seal(NEXT, 1, 1)))), (NEXT.into(), 1));
         // Gathered again, it is a day like any other.
         lane.take(Kind::Billing, 3, Fact::Line(line(DAY, 2, 0, 1)));
         let Taken::Whole(day) = lane.take(Kind::Days, 3, Fact::Seal(seal(DAY, 2, 1))) else { panic!("held") };
-        assert!(super::super::allocate(day, &mut Default::default()).is_ok());
+        assert!(super::super::allocate(*day, &mut Default::default()).is_ok());
     }
 
     #[test]

@@ -225,7 +225,7 @@ impl Worker<'_> {
         let now = self.clock.now();
         let decided = match taken {
             Taken::Nothing => return,
-            Taken::Whole(day) => decide(day, &mut self.books, now),
+            Taken::Whole(day) => decide(*day, &mut self.books, now),
             Taken::Unsealed(key, revision) => unsealed(&key, revision, now),
         };
         let Some((outcome, decided)) = decided else { return };

@@ -1,0 +1,130 @@
+//! Kafka and Postgres for all tests of the process, and what each test has of its own in them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::TempDir;
+use tributary::embedded;
+
+use super::succeed;
+
+/// Addresses of the services.
+#[derive(Debug)]
+pub struct Addresses {
+    pub kafka: String,
+    pub postgres: String,
+}
+
+/// Starts both services the first time it is called; they end with the test process.
+pub fn services() -> &'static Addresses {
+    static SERVICES: OnceLock<Addresses> = OnceLock::new();
+    SERVICES.get_or_init(|| {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        // The children die with the thread that started them: this one stays.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+            runtime.block_on(async move {
+                let dir = TempDir::with_prefix("tributary-it-").expect("a folder");
+                let settings =
+                    embedded::Settings { data_dir: Some(dir.path().to_owned()), kafka: true, postgres: true };
+                let started = embedded::start(settings, &|line| eprintln!("{line}")).await.expect("services start");
+                let (kafka, postgres) =
+                    (started.kafka_bootstrap().expect("asked for"), started.database_url().expect("asked for"));
+                sender.send(Addresses { kafka, postgres }).expect("somebody waits");
+                std::future::pending::<()>().await;
+                drop((started, dir));
+            });
+        });
+        receiver.recv().expect("the services start")
+    })
+}
+
+/// A test's own topics and database, and the program that works on them.
+#[derive(Debug)]
+pub struct Installation {
+    pub dir: TempDir,
+    pub prefix: String,
+    pub database_url: String,
+    pub kafka: String,
+}
+
+impl Installation {
+    /// A fresh one.
+    pub fn new(name: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let services = services();
+        let unique = format!("{name}_{}", COUNT.fetch_add(1, Ordering::Relaxed)).replace('-', "_");
+        let (server, _) = services.postgres.rsplit_once('/').expect("a database in the address");
+        let database_url = format!("{server}/{unique}");
+        sql(&services.postgres, &format!("CREATE DATABASE \"{unique}\""));
+        Self {
+            dir: TempDir::with_prefix("tributary-test-").expect("a folder"),
+            prefix: format!("{unique}."),
+            database_url,
+            kafka: services.kafka.clone(),
+        }
+    }
+
+    /// Writes a configuration for this installation: `text` plus the topics' prefix.
+    pub fn write_config(&self, text: &str) -> PathBuf {
+        let path = self.dir.path().join("tributary.yaml");
+        let topics = format!("topics:\n  prefix: \"{}\"\n  partitions: 2\ninstance: test\n", self.prefix);
+        std::fs::write(&path, format!("{text}{topics}")).expect("the configuration can be written");
+        path
+    }
+
+    /// The program, pointed at this installation.
+    pub fn tributary(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
+        command
+            .env("KAFKA_BOOTSTRAP_SERVERS", &self.kafka)
+            .env("DATABASE_URL", &self.database_url)
+            .env_remove("RUST_LOG")
+            .current_dir(self.dir.path());
+        command
+    }
+
+    /// One cycle at a moment.
+    pub fn once(&self, config: &Path, now: &str) -> Command {
+        let mut command = self.tributary();
+        command.arg("run").arg("--config").arg(config).args(["--once", "--now", now]);
+        command
+    }
+
+    /// Exports all tables of a tenant into a folder and returns it.
+    pub fn export(&self, config: &Path, tenant: &str, into: &str) -> PathBuf {
+        let dir = self.dir.path().join(into);
+        std::fs::create_dir_all(&dir).expect("a folder");
+        for table in ["billing", "chargebacks", "resources", "identities", "days"] {
+            let file = dir.join(format!("{table}.csv"));
+            let mut command = self.tributary();
+            command.args(["export", table, "--tenant", tenant, "--config"]).arg(config).arg("--output").arg(file);
+            succeed(&mut command);
+        }
+        dir
+    }
+
+    /// The records of a topic that a `read_committed` reader can see.
+    pub fn records(&self, topic: &str) -> usize {
+        use tributary::journal::{Connection, Topic, scan};
+        let connection =
+            Connection::new(self.kafka.clone(), Default::default(), self.prefix.clone(), "reader".to_owned());
+        let connection = connection.expect("plain settings");
+        let topic = Topic::all().iter().find(|t| t.name() == topic).expect("a topic of ours");
+        let mut count = 0;
+        scan(&connection, *topic, None, |_| count += 1).expect("the topic can be read");
+        count
+    }
+
+    /// Runs a statement and returns what psql prints, unaligned.
+    pub fn sql(&self, statement: &str) -> String {
+        sql(&self.database_url, statement)
+    }
+}
+
+fn sql(url: &str, statement: &str) -> String {
+    let output = succeed(Command::new("psql").args(["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement, url]));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}

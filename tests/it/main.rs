@@ -1,0 +1,8 @@
+//! One binary over real services: Apache Kafka and PostgreSQL, started by the program's own code.
+
+mod harness;
+
+mod bad_input;
+mod crash;
+mod road;
+mod worlds;

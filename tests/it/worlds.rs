@@ -1,0 +1,83 @@
+//! Whole organisations through the whole road, judged by the kit's own check.
+
+use std::path::Path;
+
+use crate::harness::{Installation, Upstream, World, succeed, worlds};
+
+/// Runs a world's moments in order; a run may report a failed tenant where the world breaks a listing.
+fn run_all(world: &World, installation: &Installation, upstream: &Upstream, config: &Path) {
+    for (i, now) in world.runs.iter().enumerate() {
+        upstream.set_now(now);
+        let mut command = installation.once(config, now);
+        let last = i + 1 == world.runs.len();
+        if last {
+            succeed(&mut command);
+        } else {
+            let output = command.output().expect("it runs");
+            eprintln!("{} at {now}: {}\n{}", world.name, output.status, String::from_utf8_lossy(&output.stdout));
+        }
+    }
+}
+
+fn check(name: &str) {
+    let Some(world) = World::named(name) else { return };
+    let installation = Installation::new(name);
+    let upstream = Upstream::start(&world, &[]);
+    let config = world.config(&installation, &upstream.url);
+    run_all(&world, &installation, &upstream, &config);
+    let exported = installation.export(&config, &world.name, "first");
+    world.check(&exported);
+
+    // Nothing changed upstream: no day is published, no row moves.
+    let before = (installation.records("days"), installation.records("chargebacks"), tables(&exported));
+    let now = world.runs.last().expect("a run");
+    succeed(&mut installation.once(&config, now));
+    let again = installation.export(&config, &world.name, "second");
+    let after = (installation.records("days"), installation.records("chargebacks"), tables(&again));
+    assert!(before == after, "an unchanged upstream changed something");
+
+    // The tables come again from the topics alone.
+    succeed(installation.tributary().arg("rebuild").arg("--config").arg(&config));
+    let rebuilt = installation.export(&config, &world.name, "rebuilt");
+    assert!(tables(&again) == tables(&rebuilt), "rebuild gave other tables");
+}
+
+/// The text of every exported table.
+pub fn tables(dir: &Path) -> Vec<(String, String)> {
+    let mut found: Vec<_> = std::fs::read_dir(dir)
+        .expect("a folder of exports")
+        .map(|entry| entry.expect("an entry").path())
+        .map(|path| (path.display().to_string(), std::fs::read_to_string(&path).expect("text")))
+        .map(|(path, text)| (path.rsplit('/').next().unwrap_or_default().to_owned(), text))
+        .collect();
+    found.sort();
+    assert_eq!(found.len(), 5, "five tables are exported");
+    found
+}
+
+#[test]
+fn tiny() {
+    check("tiny-ccloud");
+}
+
+#[test]
+fn small() {
+    check("small-ccloud");
+}
+
+#[test]
+fn reruns_with_late_bills_and_a_broken_listing() {
+    check("small-ccloud-reruns");
+}
+
+#[test]
+fn outage_of_metrics_and_passing_errors() {
+    check("small-ccloud-outage");
+}
+
+#[test]
+fn no_world_of_the_kit_is_forgotten() {
+    let tested = ["small-ccloud", "small-ccloud-outage", "small-ccloud-reruns", "tiny-ccloud"];
+    let found: Vec<String> = worlds().into_iter().map(|world| world.name).collect();
+    assert!(found.is_empty() || found == tested, "the kit has {found:?}");
+}

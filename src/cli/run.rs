@@ -47,7 +47,12 @@ pub struct Parts {
 /// What keeps the service from running, with what to do about it.
 pub async fn run(config: &Config, args: &Run) -> Result<ExitCode> {
     let stop = shutdown::on_signal()?;
-    let clock = args.now.map_or_else(Clock::system, Clock::starting_at);
+    let clock = match args.now {
+        None => Clock::system(),
+        // One cycle has one moment; a service goes on from there.
+        Some(now) if args.once => Clock::standing_at(now),
+        Some(now) => Clock::starting_at(now),
+    };
     let say = Say::new();
     let stack = Stack::start(config, Need::BOTH, &say).await?;
     let served = async {

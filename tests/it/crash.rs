@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use crate::harness::{Installation, Upstream, World, succeed};
-use crate::worlds::tables;
+use crate::worlds::{differences, tables};
 
 const KILLS: u32 = 20;
 
@@ -35,7 +35,8 @@ fn kill_at_random_moments_changes_nothing() {
         child.wait().expect("it is gone");
         succeed(&mut installation.once(&config, now));
         let found = tables(&installation.export(&config, &world.name, "out"));
-        assert!(found == expected, "round {round}, killed after {after:?} (seed {seed}): other tables");
+        let told = differences(&expected, &found);
+        assert!(told.is_empty(), "round {round}, killed after {after:?} (seed {seed}): other tables\n{told}");
         assert_eq!(installation.records("chargebacks"), undisturbed.records("chargebacks"), "rows in the topic");
     }
 }

@@ -16,8 +16,10 @@ fn a_python_consumer_finds_the_rows_of_postgres() {
     let exported = installation.export(&config, &world.name, "out");
 
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = std::env::var_os("TRIBUTARY_TEST_PYTHON").map_or(project.join("target/python/bin/python"), Into::into);
-    assert!(python.exists(), "{} is missing: run `make setup`", python.display());
+    let made = std::process::Command::new("bash").arg(project.join("scripts/python-env.sh")).output();
+    let made = made.expect("the Python of the tests can be made");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let python = String::from_utf8_lossy(&made.stdout).trim().to_owned();
     let mut read = Command::new(python);
     read.arg(project.join("tests/python/read_chargebacks.py"))
         .args(["--bootstrap", &installation.kafka, "--topic", &format!("{}chargebacks", installation.prefix)])

@@ -34,12 +34,14 @@ fn check(name: &str) {
     succeed(&mut installation.once(&config, now));
     let again = installation.export(&config, &world.name, "second");
     let after = (installation.records("days"), installation.records("chargebacks"), tables(&again));
-    assert!(before == after, "an unchanged upstream changed something");
+    let told = differences(&before.2, &after.2);
+    assert!(before == after, "an unchanged upstream changed something\n{told}");
 
     // The tables come again from the topics alone.
     succeed(installation.tributary().arg("rebuild").arg("--config").arg(&config));
     let rebuilt = installation.export(&config, &world.name, "rebuilt");
-    assert!(tables(&again) == tables(&rebuilt), "rebuild gave other tables");
+    let told = differences(&tables(&again), &tables(&rebuilt));
+    assert!(tables(&again) == tables(&rebuilt), "rebuild gave other tables\n{told}");
 }
 
 /// The text of every exported table.
@@ -53,6 +55,18 @@ pub fn tables(dir: &Path) -> Vec<(String, String)> {
     found.sort();
     assert_eq!(found.len(), 5, "five tables are exported");
     found
+}
+
+/// The first lines in which two sets of tables differ; empty if they are the same.
+pub fn differences(expected: &[(String, String)], found: &[(String, String)]) -> String {
+    let mut told = String::new();
+    for ((table, expected), (_, found)) in expected.iter().zip(found) {
+        let (expected, found): (Vec<_>, Vec<_>) = (expected.lines().collect(), found.lines().collect());
+        let missing = expected.iter().filter(|line| !found.contains(line)).map(|line| format!("{table} -{line}\n"));
+        let new = found.iter().filter(|line| !expected.contains(line)).map(|line| format!("{table} +{line}\n"));
+        told.extend(missing.take(5).chain(new.take(5)));
+    }
+    told
 }
 
 #[test]

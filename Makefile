@@ -2,8 +2,6 @@
 
 # Rust is often installed for one user and not in the PATH of a plain shell.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
-# SQL is checked against .sqlx/ and not against whatever DATABASE_URL says.
-export SQLX_OFFLINE := true
 
 .PHONY: help setup build demo test lint bench clean-data
 .DEFAULT_GOAL := help
@@ -18,7 +16,8 @@ build: setup ## build the program: target/release/tributary
 	cargo build --release
 
 demo: setup ## start everything with a made-up organisation and show who caused which cost
-	cargo run --release --quiet -- demo
+	cargo build --release
+	@$(or $(CARGO_TARGET_DIR),target)/release/tributary demo
 
 test: setup ## run every test, the ones with a real Kafka and Postgres included
 	@scripts/test.sh

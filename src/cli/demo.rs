@@ -1,9 +1,10 @@
 //! `tributary demo`: the whole road on a made-up organisation, through the ordinary clients.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::args::{Demo, Role};
 use super::progress::Say;
@@ -12,7 +13,7 @@ use super::stack::{Need, Stack};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::demo::{self, Organisation, TENANT, report};
-use crate::{shutdown, telemetry};
+use crate::{embedded, shutdown, telemetry};
 
 /// Runs the demo in a data folder of its own, which it empties first.
 ///
@@ -27,12 +28,10 @@ pub async fn demo(args: &Demo) -> Result<ExitCode> {
     let (from, to) = (organisation.first_day, organisation.end());
     say.line("serving a made-up Confluent Cloud organisation");
     let upstream = demo::serve(organisation).await.context("no port is free on 127.0.0.1")?;
-    let text = demo::config_yaml(&upstream, clock.now());
-    let folder = tempfile::Builder::new().prefix("tributary-demo-").tempdir().context("no place for a demo")?;
-    let file = folder.path().join("tributary.yaml");
-    std::fs::write(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
-    let mut config = read(&text)?;
-    config.data_dir = Some(folder.path().join("data"));
+    let place = Place::fresh()?;
+    let text = format!("data_dir: {}\n{}", place.data.display(), demo::config_yaml(&upstream, clock.now()));
+    std::fs::write(&place.config, &text).with_context(|| format!("cannot write {}", place.config.display()))?;
+    let config = read(&text)?;
     let stack = Stack::start(&config, Need::BOTH, &say).await?;
     let shown = async {
         let parts = Parts::build(&config, &stack, clock, stop.child_token(), say.clone()).await?;
@@ -41,7 +40,7 @@ pub async fn demo(args: &Demo) -> Result<ExitCode> {
             done = run::once(&config, &parts, true) => done?,
             Some(ended) = roles.join_next() => {
                 ended??;
-                anyhow::bail!("a role ended although nobody asked it to");
+                bail!("a role ended although nobody asked it to");
             }
         };
         let facts = report::read(parts.store.pool(), TENANT, from, to).await?;
@@ -52,7 +51,7 @@ pub async fn demo(args: &Demo) -> Result<ExitCode> {
         }
         let bootstrap = parts.connection.bootstrap().to_owned();
         let further = report::Further {
-            config: &file.display().to_string(),
+            config: &place.config.display().to_string(),
             tenant: TENANT,
             database_url: args.stay.then_some(stack.database_url()?),
             bootstrap_servers: args.stay.then_some(bootstrap.as_str()),
@@ -72,6 +71,29 @@ pub async fn demo(args: &Demo) -> Result<ExitCode> {
     upstream.stop().await.context("the made-up organisation did not end")?;
     say.done();
     Ok(if shown? { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Where the demo keeps its data, so that other commands can look at it afterwards.
+struct Place {
+    config: PathBuf,
+    data: PathBuf,
+}
+
+impl Place {
+    /// A folder in the usual data folder, without what an earlier demo left in it.
+    fn fresh() -> Result<Self> {
+        let usual = embedded::data_folder(None).context("no place for data: set TRIBUTARY_DATA_DIR")?;
+        let folder = std::path::absolute(usual)?.join("demo");
+        let data = folder.join("data");
+        if embedded::in_use(&data) {
+            bail!("another demo runs in {}; stop it first", folder.display());
+        }
+        if data.exists() {
+            std::fs::remove_dir_all(&data).with_context(|| format!("cannot empty {}", data.display()))?;
+        }
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(Self { config: folder.join("tributary.yaml"), data })
+    }
 }
 
 fn read(text: &str) -> Result<Config> {

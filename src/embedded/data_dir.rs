@@ -103,6 +103,12 @@ impl DataDir {
     }
 }
 
+/// Does a process hold the lock of this folder?
+pub(super) fn is_locked(folder: &Path) -> bool {
+    let lock = File::open(folder.join("lock"));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 /// Started by root, Postgres runs as another user and has to get to its folder. Passing is enough, listing is not needed.
 fn let_others_through(path: &Path) -> io::Result<()> {
     let mode = path.metadata()?.mode();

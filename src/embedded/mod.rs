@@ -217,11 +217,21 @@ pub async fn start(settings: Settings, progress: Progress<'_>) -> Result<Service
     Ok(services)
 }
 
+/// The data folder that a wish leads to (`None`: the usual one); `None` where the environment names no place.
+pub fn data_folder(wish: Option<&Path>) -> Option<PathBuf> {
+    Environment::of_this_process().data_folder(wish)
+}
+
+/// Does a process hold this data folder?
+pub fn in_use(folder: &Path) -> bool {
+    data_dir::is_locked(folder)
+}
+
 /// Where the services are that another process runs on this data folder (`None`: the usual one), as it last told.
 ///
 /// Worth asking only after [`EmbeddedError::InUse`].
 pub fn running(data_dir: Option<&Path>) -> Option<Addresses> {
-    Addresses::read(&Environment::of_this_process().data_folder(data_dir)?)
+    Addresses::read(&data_folder(data_dir)?)
 }
 
 impl Services {

@@ -123,6 +123,8 @@ impl Connection {
         config.set("queued.max.messages.kbytes", self.asked("queued.max.messages.kbytes", "16384"));
         config.set("fetch.message.max.bytes", self.asked("fetch.message.max.bytes", "2097152"));
         config.set("fetch.queue.backoff.ms", self.asked("fetch.queue.backoff.ms", "5"));
+        // An answer without records comes this late: it is what the end of a topic is recognised by.
+        config.set("fetch.wait.max.ms", self.asked("fetch.wait.max.ms", "50"));
         config
     }
 

@@ -41,7 +41,10 @@ pub async fn of(config: &Config, store: &Store, reports: &[Report]) -> Result<Su
                 let days: Vec<_> =
                     report.all_days.iter().map(|(day, revision)| (report.tenant.clone(), *day, *revision)).collect();
                 let mut faults: Vec<String> = report.failure.iter().cloned().collect();
-                faults.extend(said_of_held(&report.held));
+                // Waiting for metrics is no failure; what has failed is told once.
+                let waiting = report.held.iter().filter(|(_, why)| !faults.iter().any(|fault| fault.contains(why)));
+                let waiting: Vec<_> = waiting.cloned().collect();
+                remarks.extend(said_of_held(&waiting).into_iter().map(|said| format!("{}: {said}", tenant.name)));
                 for day in store.progress(&days).await? {
                     if let DayState::Refused(why) = day.state {
                         faults.push(format!("{} was refused: {why}", day.day));

@@ -33,9 +33,8 @@ pub struct GatheredDay {
     pub usage_digest: String,
     /// Usage was complete and late enough to be final: it is not asked for again while nothing else changes.
     pub usage_settled: bool,
-    /// Cycles that tried and failed to fetch usage for the content that `attempt_digest` names.
+    /// Cycles in a row that failed to fetch usage since the day was last sealed.
     pub usage_attempts: u32,
-    pub attempt_digest: String,
     /// Why the day is held back, if it is.
     pub held: Option<String>,
     pub billing_lines: u32,

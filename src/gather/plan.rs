@@ -98,17 +98,20 @@ pub fn after_usage(
             None => return unchanged(day, usage, next),
         },
     };
-    let attempts = attempts(remembered, content).saturating_add(1);
-    if usage.failed.is_empty() || attempts >= limit.max(1) {
+    // Counted per day, whatever else changes: a bill corrected daily must not hold its day for ever.
+    let attempts = remembered.map_or(0, |day| day.usage_attempts).saturating_add(1);
+    // What the sealed revision had to do without already is not waited for again.
+    let given_up = |id: &String| remembered.is_some_and(|day| day.revision > 0 && day.metrics_failed.contains(id));
+    if usage.failed.keys().all(given_up) || attempts >= limit.max(1) {
         return Verdict::Seal { reason, memory: next };
     }
     let why = format!("attempt {attempts} of {limit}: {}", failures(&usage.failed));
     let memory = held(remembered, content, &why);
-    Verdict::Hold(GatheredDay { usage_attempts: attempts, attempt_digest: content.digest(), ..memory })
+    Verdict::Hold(GatheredDay { usage_attempts: attempts, ..memory })
 }
 
 impl Content {
-    /// Names what attempts are counted for: the day as it is but for its usage.
+    /// Names the day as it is but for its usage.
     pub fn digest(&self) -> String {
         digest::combined(&[&self.bill_digest, &self.inventory_digest])
     }
@@ -135,12 +138,6 @@ fn change(day: &GatheredDay, content: &Content) -> Option<Reason> {
     (day.inventory_digest != content.inventory_digest).then_some(Reason::Inventory)
 }
 
-/// Failed attempts so far for exactly this content.
-fn attempts(remembered: Option<&GatheredDay>, content: &Content) -> u32 {
-    let same = remembered.filter(|day| day.attempt_digest == content.digest());
-    same.map_or(0, |day| day.usage_attempts)
-}
-
 /// The memory of the next revision.
 fn sealed(remembered: Option<&GatheredDay>, content: &Content, usage: &Usage, now: DateTime<Utc>) -> GatheredDay {
     let complete = usage.failed.is_empty();
@@ -153,7 +150,6 @@ fn sealed(remembered: Option<&GatheredDay>, content: &Content, usage: &Usage, no
         usage_digest: usage.digest.clone(),
         usage_settled: complete && late,
         usage_attempts: 0,
-        attempt_digest: String::new(),
         held: None,
         billing_lines: content.billing_lines,
         metrics_failed: usage.failed.keys().cloned().collect(),
@@ -176,7 +172,6 @@ pub fn never_sealed(day: Day) -> GatheredDay {
         usage_digest: String::new(),
         usage_settled: false,
         usage_attempts: 0,
-        attempt_digest: String::new(),
         held: None,
         billing_lines: 0,
         metrics_failed: Vec::new(),
@@ -186,7 +181,7 @@ pub fn never_sealed(day: Day) -> GatheredDay {
 /// The memory of a day that is held no longer, if it was.
 fn released(remembered: Option<&GatheredDay>) -> Option<GatheredDay> {
     let held = remembered.filter(|day| day.held.is_some())?;
-    Some(GatheredDay { held: None, usage_attempts: 0, attempt_digest: String::new(), ..held.clone() })
+    Some(GatheredDay { held: None, usage_attempts: 0, ..held.clone() })
 }
 
 fn failures(failed: &BTreeMap<String, String>) -> String {
@@ -305,12 +300,22 @@ mod tests {
     }
 
     #[test]
-    fn other_content_is_other_attempts() {
+    fn a_corrected_bill_does_not_start_the_count_anew() {
+        let down = answer("none", &["lkc-1"]);
+        check(&[
+            ("hold", &content("b1", "i"), &down, 3, LATE),
+            ("hold", &content("b2", "i"), &down, 3, LATE),
+            ("new", &content("b3", "i"), &down, 3, LATE),
+        ]);
+    }
+
+    #[test]
+    fn usage_that_was_given_up_is_not_waited_for_again() {
         let down = answer("none", &["lkc-1"]);
         check(&[
             ("hold", &content("b1", "i"), &down, 2, LATE),
-            ("hold", &content("b2", "i"), &down, 2, LATE),
-            ("new", &content("b2", "i"), &down, 2, LATE),
+            ("new", &content("b1", "i"), &down, 2, LATE),
+            ("bill", &content("b2", "i"), &down, 2, LATE),
         ]);
     }
 

@@ -240,7 +240,13 @@ impl Gatherer {
             let mut publisher = publisher.lock().unwrap_or_else(PoisonError::into_inner);
             publisher.publish(&transaction).map(|()| transaction.changes)
         };
-        let changes = tokio::task::spawn_blocking(publish).await.map_err(|_| GatherError::Stopping)??;
+        let changes = match tokio::task::spawn_blocking(publish).await {
+            Ok(published) => published?,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => return Err(GatherError::Stopping),
+            },
+        };
         changes.into_iter().for_each(|change| self.memory.apply(change));
         Ok(())
     }

@@ -218,7 +218,6 @@ pub fn gather_state_parts() -> [GatherState; 3] {
         usage_digest: "u".into(),
         usage_settled: true,
         usage_attempts: 2,
-        attempt_digest: "a".into(),
         held: Some("usage of lkc-abc".into()),
         billing_lines: 5,
         metrics_failed: vec!["lkc-abc".into()],

@@ -10,7 +10,7 @@ use crate::domain::Day;
 /// Says which team caused which part of the bill: gathers bills, inventory and usage into Kafka, allocates
 /// each day exactly once, and projects the chargeback rows into Postgres.
 #[derive(Debug, Parser)]
-#[command(name = "tributary", version, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "tributary", version, arg_required_else_help = true)]
 #[command(after_help = "Start with `tributary demo`: it needs no account and no configuration.")]
 pub struct Cli {
     #[command(subcommand)]

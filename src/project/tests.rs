@@ -320,27 +320,3 @@ async fn table(parts: &Parts, what: Exported) -> Vec<String> {
     });
     rows.try_collect().await.unwrap()
 }
-
-/// By hand: `cargo test --release --lib a_day_of_a_million -- --ignored --nocapture`.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-async fn a_day_of_a_million_rows() {
-    const ROWS: u32 = 1_000_000;
-    let folder = tempfile::tempdir().unwrap();
-    let (services, parts) = start(folder.path()).await;
-    for revision in 1..=2 {
-        let publishing = parts.clone();
-        tokio::task::spawn_blocking(move || publish(&publishing, day(0), revision, ROWS, false)).await.unwrap();
-        let (stop, begun) = (CancellationToken::new(), Instant::now());
-        let role = tokio::spawn(run(Projection::Chargebacks, parts.clone(), stop.clone(), |_| ()));
-        let whole = format!("SELECT count(*) = 1 FROM slices WHERE complete AND revision = {revision}");
-        until(&parts, "it is whole", &whole).await;
-        let seconds = begun.elapsed().as_secs_f64();
-        let memory = std::fs::read_to_string("/proc/self/status").unwrap();
-        let peak = memory.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
-        println!("revision {revision}: {seconds:.1} s, {:.0} rows/s, {peak}", f64::from(ROWS) / seconds);
-        stop.cancel();
-        role.await.unwrap().unwrap();
-    }
-    services.stop().await;
-}

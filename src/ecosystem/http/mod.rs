@@ -37,7 +37,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             concurrent_per_host: 10,
-            spacing: Duration::from_millis(5),
+            spacing: Duration::from_millis(2),
             timeout: Duration::from_secs(30),
             patience: Patience::default(),
         }

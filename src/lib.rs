@@ -11,6 +11,7 @@ pub mod embedded;
 pub mod gather;
 pub mod journal;
 pub mod project;
+pub mod secret;
 pub mod shutdown;
 pub mod store;
 pub mod telemetry;

@@ -6,7 +6,7 @@ use crate::config::{self, Ecosystem, MetricsAuth, Tenant};
 use crate::domain::RuleBook;
 use crate::ecosystem::confluent_cloud::{self, ConfluentCloud, rules};
 use crate::ecosystem::http::{Auth, Http};
-use crate::ecosystem::{Secret, Source, prometheus};
+use crate::ecosystem::{Source, prometheus};
 use crate::gather::TenantSettings;
 
 /// The source of a tenant's costs and the rules to split them by.
@@ -41,12 +41,12 @@ fn confluent_cloud(cloud: &config::ConfluentCloud, metrics_workers: usize) -> co
     let region = |region: &config::FlinkRegion| confluent_cloud::FlinkRegion {
         region_id: region.region_id.clone(),
         key: region.key.clone(),
-        secret: secret(&region.secret),
+        secret: region.secret.clone(),
         base_url: region.base_url.clone(),
     };
     confluent_cloud::Settings {
         key: cloud.api.key.clone(),
-        secret: secret(&cloud.api.secret),
+        secret: cloud.api.secret.clone(),
         base_url: cloud.api.base_url.clone(),
         days_per_query: cloud.days_per_query,
         metrics: cloud.metrics.as_ref().map(metrics),
@@ -60,13 +60,9 @@ fn metrics(metrics: &config::Metrics) -> prometheus::Settings {
     let auth = match &metrics.auth {
         MetricsAuth::None => Auth::None,
         MetricsAuth::Basic { username, password } => {
-            Auth::Basic { username: username.clone(), password: secret(password) }
+            Auth::Basic { username: username.clone(), password: password.clone() }
         }
-        MetricsAuth::Bearer { token } => Auth::Bearer { token: secret(token) },
+        MetricsAuth::Bearer { token } => Auth::Bearer { token: token.clone() },
     };
     prometheus::Settings { url: metrics.url.clone(), auth }
-}
-
-fn secret(secret: &config::Secret) -> Secret {
-    Secret::new(secret.expose())
 }

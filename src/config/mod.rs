@@ -18,7 +18,6 @@ mod number;
 mod read;
 mod reader;
 mod scalar;
-mod secret;
 mod section;
 mod show;
 mod substitute;
@@ -28,8 +27,8 @@ mod tests;
 mod text;
 mod yaml;
 
+pub use crate::secret::Secret;
 pub use fault::{Fault, Faults, Warning};
 pub use load::{Loaded, load, parse, schema};
 pub use model::*;
-pub use secret::Secret;
 pub use show::show;

@@ -7,8 +7,7 @@
 pub mod confluent_cloud;
 pub mod http;
 pub mod prometheus;
-pub mod secret;
 pub mod source;
 
-pub use secret::Secret;
+pub use crate::secret::Secret;
 pub use source::{BadRow, Bill, DayBill, Inventory, Listing, Source, SourceError, UsageNeed, UsageOf};

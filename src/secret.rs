@@ -1,4 +1,4 @@
-//! A text that must not be printed.
+//! A text that must not be printed. Like the clock, free to all.
 
 use std::fmt;
 

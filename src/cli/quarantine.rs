@@ -10,7 +10,7 @@ use super::status::table;
 use crate::domain::Quarantined;
 use crate::domain::quarantine::Status;
 use crate::journal::codec::Codec;
-use crate::journal::{Connection, Topic, TransactionalProducer};
+use crate::journal::{Connection, Topic, TransactionalProducer, blocking};
 use crate::store::{Store, stage_name, status_name};
 
 /// Entries that a list shows.
@@ -90,7 +90,7 @@ pub async fn resend(
     let told: Vec<String> =
         records.iter().map(|(entry, topic, partition)| format!("{} to {topic}[{partition}]", entry.id)).collect();
     let connection = connection.as_instance(format!("{}-resend", connection.instance()));
-    tokio::task::spawn_blocking(move || send(&connection, &codec, records)).await??;
+    blocking(move || send(&connection, &codec, records)).await?;
     for line in told {
         writeln!(out, "sent {line}")?;
     }

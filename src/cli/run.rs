@@ -21,8 +21,9 @@ use crate::domain::{Day, Quarantined, RuleBook};
 use crate::ecosystem::Source;
 use crate::ecosystem::http::{Http, Limits};
 use crate::gather::{CycleReport, GatherError, Gatherer, Phase};
-use crate::journal::{Codec, Connection, JournalError, Topic, TransactionalProducer, provision};
+use crate::journal::{Codec, Connection, JournalError, Topic, TransactionalProducer, blocking, provision};
 use crate::store::{DayState, Projection, Store};
+use crate::wording::chain;
 use crate::{allocate, project, shutdown};
 
 /// Pause before a role is started again that an outage ended.
@@ -147,17 +148,14 @@ pub fn start(roles: &[Role], parts: &Parts) -> JoinSet<Result<()>> {
     tasks
 }
 
-/// Keeps the allocate role running over outages of Kafka.
+/// Keeps the allocate role running over outages of Kafka and over partitions that move to others.
 async fn allocating(parts: Parts) -> Result<()> {
     loop {
         let Parts { connection, codec, clock, stop, moved, .. } = parts.clone();
         let work = move || allocate::worker::run(&connection, codec, clock, &stop, |_| moved.notify_waiters());
-        match tokio::task::spawn_blocking(work).await? {
-            Ok(()) => return Ok(()),
-            Err(allocate::worker::AllocateError::Journal(error)) if error.is_transient() => {
-                pause("allocate", &error, &parts.stop).await;
-            }
-            Err(error) => return Err(error.into()),
+        match blocking(work).await {
+            Err(error) if error.is_transient() => pause("allocate", &error, &parts.stop).await,
+            ended => return Ok(ended?),
         }
     }
 }
@@ -168,9 +166,7 @@ async fn projecting(parts: Parts, projection: Projection) -> Result<()> {
     let parts = projecting_parts(connection, codec, store);
     loop {
         match project::run(projection, parts.clone(), stop.clone(), |_| moved.notify_waiters()).await {
-            Err(project::ProjectError::Journal(error)) if error.is_transient() => {
-                pause(projection.name(), &error, &stop).await;
-            }
+            Err(error) if error.is_transient() => pause(projection.name(), &error, &stop).await,
             ended => return Ok(ended?),
         }
     }
@@ -181,8 +177,7 @@ pub fn projecting_parts(connection: Connection, codec: Arc<Codec>, store: Store)
     let (quarantine, encode) = (connection.clone(), Arc::clone(&codec));
     let set_aside = move |entries: Vec<Quarantined>| {
         let (connection, codec) = (quarantine.clone(), Arc::clone(&encode));
-        let written = tokio::task::spawn_blocking(move || set_aside(&connection, &codec, &entries));
-        Box::pin(async move { written.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())) })
+        Box::pin(blocking(move || set_aside(&connection, &codec, &entries)))
             as BoxFuture<'static, Result<(), JournalError>>
     };
     project::Parts { connection, codec, store, set_aside: Arc::new(set_aside) }
@@ -206,8 +201,8 @@ fn set_aside(connection: &Connection, codec: &Codec, entries: &[Quarantined]) ->
 }
 
 /// Waits a little before a role starts again, unless the process is to end.
-async fn pause(role: &str, error: &JournalError, stop: &CancellationToken) {
-    tracing::warn!(role, %error, "an outage: starting again");
+async fn pause(role: &str, error: &(dyn std::error::Error + Send + Sync + 'static), stop: &CancellationToken) {
+    tracing::warn!(role, error = chain(error), "starting again from what was committed last");
     tokio::select! {
         () = stop.cancelled() => {}
         () = tokio::time::sleep(RESTART_PAUSE) => {}
@@ -289,8 +284,7 @@ async fn gather_all(config: &Config, parts: &Parts) -> Result<Vec<Report>> {
 async fn open(config: &Config, parts: &Parts) -> Result<Vec<Gatherer>, GatherError> {
     let settings = config.tenants.iter().map(sources::settings).collect();
     let (connection, codec) = (parts.connection.clone(), Arc::clone(&parts.codec));
-    let opened = tokio::task::spawn_blocking(move || Gatherer::open(&connection, &codec, settings)).await;
-    opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    blocking(move || Gatherer::open(&connection, &codec, settings)).await
 }
 
 /// `None` when the limit passed first; a limit of 0 is none.
@@ -324,15 +318,4 @@ async fn periodically(config: &Config, parts: &Parts) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }

@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::domain::{Day, GatheredDay, RuleBook};
 use crate::ecosystem::{Bill, Inventory, Source, UsageOf};
 use crate::journal::{Codec, Connection};
+use crate::wording::chain;
 
 use super::day::{self, Cycle, Due};
 use super::inventory::{self, Deletion};
@@ -267,12 +268,6 @@ async fn bill_of(source: &Source, periods: &[Period], progress: &impl Fn(Progres
     }
     progress(Progress { phase: Phase::Bill, done: total, total });
     (bill, failed)
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
 #[cfg(test)]

@@ -9,9 +9,10 @@
 //! One thread polls for ever, so the group never thinks us dead. Events come in one queue, so a batch
 //! that precedes a revocation was read while the partitions were ours.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -36,7 +37,7 @@ const MAX_WAIT: Duration = Duration::from_millis(10);
 const QUEUE: usize = 4;
 /// How long a batch waits for room before fetching is paused (a pause discards what was fetched ahead).
 const PAUSE_AFTER: Duration = Duration::from_secs(20);
-/// The worker must answer a rebalance within the group's patience (`max.poll.interval.ms`, 5 min).
+/// The worker must let go of partitions within the group's patience (`max.poll.interval.ms`, 5 min).
 const REBALANCE_PATIENCE: Duration = Duration::from_secs(120);
 
 /// What happens to a group member.
@@ -61,7 +62,7 @@ pub struct Assignment {
 impl Assignment {
     /// Starts reading; partitions that are not named start at the group's committed offsets.
     pub fn start_at(self, starts: Vec<(Topic, i32, StartAt)>) {
-        // The thread may have given up waiting; then the partitions are assigned anew.
+        // Nobody listens if the member is ending.
         let _ = self.answer.send(starts);
     }
 }
@@ -83,6 +84,8 @@ pub struct Revocation {
 }
 
 /// A member of a consumer group.
+///
+/// Dropping it waits for its thread and leaves the group: up to a few seconds, so not on an async thread.
 pub struct Consumer {
     events: mpsc::Receiver<Event>,
     inner: Arc<BaseConsumer<Context>>,
@@ -108,7 +111,13 @@ impl Consumer {
         let names = Names(topics.iter().map(|topic| (connection.topic(*topic), *topic)).collect());
         let stop = Arc::new(AtomicBool::new(false));
         let (names_, stop_) = (names.clone(), Arc::clone(&stop));
-        let context = Context { events: sender.clone(), names: names_, stop: stop_, epoch: AtomicU64::new(0) };
+        let context = Context {
+            events: sender.clone(),
+            names: names_,
+            stop: stop_,
+            epoch: AtomicU64::new(0),
+            paused: Mutex::default(),
+        };
         let inner: BaseConsumer<Context> =
             connection.consumer_config(group).create_with_context(context).map_err(sort)?;
         let subscribed: Vec<&str> = names.0.iter().map(|(name, _)| name.as_str()).collect();
@@ -131,11 +140,6 @@ impl Consumer {
         self.events.recv().await
     }
 
-    /// As [`Self::next`], for a worker on a thread of its own.
-    pub fn blocking_next(&mut self) -> Option<Event> {
-        self.events.blocking_recv()
-    }
-
     /// The next event if there is one already.
     pub fn try_next(&mut self) -> Option<Event> {
         self.events.try_recv().ok()
@@ -146,11 +150,13 @@ impl Consumer {
         self.inner.group_metadata()
     }
 
-    /// Stops fetching these partitions until [`Self::resume`]. What is queued already still comes.
+    /// Stops fetching these partitions until [`Self::resume`] or until the group hands partitions out anew. What is
+    /// queued already still comes.
     ///
     /// # Errors
     /// [`JournalError`] if the client refuses.
     pub fn pause(&self, partitions: &[(Topic, i32)]) -> Result<(), JournalError> {
+        self.inner.context().paused().extend(partitions);
         let list = self.list(partitions);
         self.inner.pause(&list).map_err(|cause| self.sort(cause))
     }
@@ -160,6 +166,7 @@ impl Consumer {
     /// # Errors
     /// [`JournalError`] if the client refuses.
     pub fn resume(&self, partitions: &[(Topic, i32)]) -> Result<(), JournalError> {
+        self.inner.context().paused().retain(|place| !partitions.contains(place));
         let list = self.list(partitions);
         self.inner.resume(&list).map_err(|cause| self.sort(cause))
     }
@@ -184,7 +191,7 @@ impl Consumer {
         for (topic, partition, offset) in starts {
             let name = self.connection.topic(*topic);
             let moved = self.inner.seek(&name, *partition, Offset::Offset(*offset), Duration::from_secs(10));
-            moved.map_err(|cause| JournalError::of(cause, self.connection.bootstrap(), self.connection.instance()))?;
+            moved.map_err(|cause| self.sort(cause))?;
         }
         Ok(())
     }
@@ -230,7 +237,10 @@ struct Context {
     events: mpsc::Sender<Event>,
     names: Names,
     stop: Arc<AtomicBool>,
+    /// Counts rebalances.
     epoch: AtomicU64,
+    /// What the worker does not want now.
+    paused: Mutex<BTreeSet<(Topic, i32)>>,
 }
 
 impl ClientContext for Context {
@@ -262,12 +272,18 @@ impl ConsumerContext for Context {
 }
 
 impl Context {
+    fn paused(&self) -> MutexGuard<'_, BTreeSet<(Topic, i32)>> {
+        self.paused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn assign(&self, consumer: &BaseConsumer<Self>, partitions: Vec<(Topic, i32)>) -> KafkaResult<()> {
         let (answer, answered) = std_mpsc::sync_channel(1);
         let event = Event::Assigned(Assignment { partitions: partitions.clone(), answer });
-        let starts = match self.events.blocking_send(event) {
-            Ok(()) => wait(&answered, &self.stop).unwrap_or_default(),
-            Err(_) => return consumer.assign(&TopicPartitionList::new()),
+        let sent = self.events.blocking_send(event).is_ok();
+        // However long it takes: to read from a place that nobody chose could count records twice. Should the group
+        // lose patience meanwhile, it hands partitions out anew.
+        let Some(starts) = sent.then(|| wait(&answered, &self.stop, Duration::MAX)).flatten() else {
+            return consumer.assign(&TopicPartitionList::new());
         };
         let mut list = TopicPartitionList::with_capacity(partitions.len());
         for (topic, partition) in partitions {
@@ -279,21 +295,24 @@ impl Context {
             };
             list.add_partition_offset(self.names.name(topic), partition, offset)?;
         }
-        consumer.assign(&list)
+        consumer.assign(&list)?;
+        // The client remembers a pause beyond a rebalance, the worker does not.
+        self.paused().clear();
+        consumer.resume(&list)
     }
 
     fn revoke(&self, partitions: Vec<(Topic, i32)>) {
         let (done, dropped) = std_mpsc::sync_channel(1);
         if self.events.blocking_send(Event::Revoked(Revocation { partitions, _done: done })).is_ok() {
-            let _: Option<()> = wait(&dropped, &self.stop);
+            let _: Option<()> = wait(&dropped, &self.stop, REBALANCE_PATIENCE);
         }
     }
 }
 
-/// Waits for an answer, for the sender's end, for the stop signal, or as long as the group would.
-fn wait<T>(answer: &std_mpsc::Receiver<T>, stop: &AtomicBool) -> Option<T> {
+/// Waits for an answer, for the sender's end, for the stop signal, at most for `patience`.
+fn wait<T>(answer: &std_mpsc::Receiver<T>, stop: &AtomicBool, patience: Duration) -> Option<T> {
     let since = Instant::now();
-    while since.elapsed() < REBALANCE_PATIENCE && !stop.load(Ordering::Relaxed) {
+    while since.elapsed() < patience && !stop.load(Ordering::Relaxed) {
         match answer.recv_timeout(Duration::from_millis(100)) {
             Ok(answer) => return Some(answer),
             Err(std_mpsc::RecvTimeoutError::Disconnected) => return None,
@@ -324,7 +343,6 @@ impl Poller {
         let mut since = Instant::now();
         while !self.stop.load(Ordering::Relaxed) {
             let wait = if batch.is_empty() { Duration::from_millis(100) } else { MAX_WAIT };
-            let epoch = self.epoch();
             let was_empty = batch.is_empty();
             match self.poll(wait, &mut batch) {
                 Polled::Broken(error) => {
@@ -334,11 +352,6 @@ impl Poller {
                 Polled::Record if was_empty => since = Instant::now(),
                 Polled::Record | Polled::Nothing => {}
             }
-            if self.epoch() != epoch && !was_empty {
-                // Read before the rebalance that has just been told: whoever owns it now reads it again.
-                batch = Batch::default();
-                continue;
-            }
             let full = batch.len() >= MAX_RECORDS || batch.size() >= MAX_BYTES || since.elapsed() >= MAX_WAIT;
             if !batch.is_empty() && full && !self.hand_over(std::mem::take(&mut batch)) {
                 return;
@@ -346,8 +359,15 @@ impl Poller {
         }
     }
 
+    /// Adds what one poll brings to the batch.
     fn poll(&self, wait: Duration, batch: &mut Batch) -> Polled {
-        match self.inner.poll(wait) {
+        let epoch = self.epoch();
+        let polled = self.inner.poll(wait);
+        if self.epoch() != epoch {
+            // What was read before a rebalance is read again by whoever owns it now; the record in hand came after.
+            *batch = Batch::default();
+        }
+        match polled {
             Some(Ok(message)) => {
                 if let Some(topic) = self.names.topic(message.topic()) {
                     batch.push(RecordRef {
@@ -364,8 +384,12 @@ impl Poller {
             None | Some(Err(KafkaError::PartitionEOF(_))) => Polled::Nothing,
             Some(Err(cause)) => {
                 match JournalError::of(cause, self.connection.bootstrap(), self.connection.instance()) {
-                    JournalError::Unreachable { cause, .. } => {
-                        tracing::debug!(%cause, "waiting for Kafka");
+                    error @ JournalError::UnknownTopic(_) => {
+                        tracing::warn!(%error, "waiting for it");
+                        Polled::Nothing
+                    }
+                    error if error.is_transient() => {
+                        tracing::debug!(%error, "waiting for Kafka");
                         Polled::Nothing
                     }
                     error => Polled::Broken(error),
@@ -376,42 +400,51 @@ impl Poller {
 
     /// Gives a batch to the worker; while there is no room, keeps the group alive without fetching.
     fn hand_over(&self, mut batch: Batch) -> bool {
-        let (since, epoch) = (Instant::now(), self.epoch());
-        let mut paused: Option<TopicPartitionList> = None;
-        while !self.stop.load(Ordering::Relaxed) {
+        let since = Instant::now();
+        let mut paused = false;
+        // A rebalance meanwhile takes out what was read before it.
+        while !batch.is_empty() && !self.stop.load(Ordering::Relaxed) {
             match self.events.try_reserve() {
-                Ok(place) => {
-                    place.send(Event::Batch(batch));
-                    break;
-                }
+                Ok(place) => place.send(Event::Batch(std::mem::take(&mut batch))),
                 Err(mpsc::error::TrySendError::Closed(())) => return false,
-                Err(mpsc::error::TrySendError::Full(())) => {}
-            }
-            if since.elapsed() < PAUSE_AFTER {
-                std::thread::park_timeout(Duration::from_millis(1));
-                continue;
-            }
-            if paused.is_none() {
-                tracing::debug!("the worker is busy: fetching is paused");
-                paused = self.inner.assignment().ok();
-                paused.as_ref().map(|list| self.inner.pause(list));
-            }
-            if let Polled::Broken(error) = self.poll(Duration::from_millis(50), &mut batch) {
-                let _ = self.events.blocking_send(Event::Failed(error));
-                return false;
-            }
-            if self.epoch() != epoch {
-                // The batch was ours before the rebalance; whoever owns it now reads it again.
-                return true;
+                Err(mpsc::error::TrySendError::Full(())) if since.elapsed() < PAUSE_AFTER => {
+                    std::thread::park_timeout(Duration::from_millis(1));
+                }
+                Err(mpsc::error::TrySendError::Full(())) => {
+                    if !paused {
+                        tracing::debug!("the worker is busy: fetching is paused");
+                        paused = self.fetch(false);
+                    }
+                    if let Polled::Broken(error) = self.poll(Duration::from_millis(50), &mut batch) {
+                        let _ = self.events.blocking_send(Event::Failed(error));
+                        return false;
+                    }
+                }
             }
         }
-        if let Some(list) = paused {
-            let _ = self.inner.resume(&list);
+        if paused {
+            self.fetch(true);
         }
         true
     }
 
-    /// Counts rebalances.
+    /// Stops fetching, or fetches again what the worker has not paused itself. Did it work?
+    fn fetch(&self, again: bool) -> bool {
+        let Ok(all) = self.inner.assignment() else { return false };
+        if !again {
+            return self.inner.pause(&all).is_ok();
+        }
+        // Held until it is done: a pause by the worker comes before it or after it.
+        let paused = self.inner.context().paused();
+        let mut wanted = TopicPartitionList::with_capacity(all.count());
+        for (topic, partition) in self.names.partitions(&all) {
+            if !paused.contains(&(topic, partition)) {
+                wanted.add_partition(self.names.name(topic), partition);
+            }
+        }
+        self.inner.resume(&wanted).is_ok()
+    }
+
     fn epoch(&self) -> u64 {
         self.inner.context().epoch.load(Ordering::Relaxed)
     }

@@ -223,6 +223,11 @@ impl Worker<'_> {
             consumer.resume(&again)?;
         }
         if !newly.is_empty() {
+            let oldest = self.lanes.values().filter_map(Lane::oldest).min();
+            tracing::warn!(
+                oldest = oldest.map(ToString::to_string),
+                "open days fill the memory: reading ahead is paused until the oldest is whole"
+            );
             consumer.pause(&newly)?;
         }
         self.paused = wanted;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use futures_util::future::BoxFuture;
@@ -22,10 +22,13 @@ use crate::ecosystem::Source;
 use crate::ecosystem::http::{Http, Limits};
 use crate::gather::{CycleReport, GatherError, Gatherer, Phase};
 use crate::journal::{Codec, Connection, JournalError, Topic, TransactionalProducer, blocking, provision};
-use crate::store::{DayState, Projection, Store};
+use crate::store::{DayProgress, DayState, Projection, Store};
 use crate::wording::chain;
 use crate::{allocate, project, shutdown};
 
+/// How long `--once` waits while nothing moves; twice that at the most.
+const STALLED: Duration = Duration::from_secs(150);
+const INTERRUPTED: &str = "interrupted; the next run goes on from here";
 /// Pause before a role is started again that an outage ended.
 const RESTART_PAUSE: Duration = Duration::from_secs(2);
 
@@ -225,21 +228,59 @@ pub async fn once(config: &Config, parts: &Parts, gather: bool) -> Result<Summar
 }
 
 /// Waits until every sealed day is allocated (or refused) and visible in all projections.
+///
+/// # Errors
+/// When nothing moves any more.
 async fn settle(parts: &Parts, sealed: &[(String, Day, u32)]) -> Result<()> {
+    let (mut since, mut left, mut positions) = (Instant::now(), usize::MAX, Vec::new());
     loop {
         let moved = parts.moved.notified();
-        let progress = parts.store.progress(sealed).await?;
-        let waiting = progress.iter().filter(|day| matches!(day.state, DayState::Waiting(_))).count();
-        if waiting == 0 {
-            return Ok(());
+        let progress = match parts.store.progress(sealed).await {
+            Err(error) if error.is_transient() => {
+                tokio::select! {
+                    () = parts.stop.cancelled() => bail!(INTERRUPTED),
+                    () = parts.store.wait_until_back(&error) => continue,
+                }
+            }
+            progress => progress?,
+        };
+        let waiting: Vec<(&DayProgress, &[&str])> = progress.iter().filter_map(waits_for).collect();
+        let Some((first, missing)) = waiting.first() else { return Ok(()) };
+        parts.say.count(&format!("allocating and projecting: {} of {} days to go", waiting.len(), sealed.len()));
+        let now_left = waiting.iter().map(|(_, missing)| missing.len()).sum();
+        if now_left != left {
+            (since, left) = (Instant::now(), now_left);
+        } else if since.elapsed() >= STALLED {
+            let now_at = parts.store.positions().await?;
+            if now_at == positions {
+                bail!(
+                    "nothing has moved for {} s: {} of {} sealed days wait, the first, {} of {}, for {}; the roles \
+                     allocate and project have to run, here or in another process, see the log and `tributary status`",
+                    STALLED.as_secs(),
+                    waiting.len(),
+                    sealed.len(),
+                    first.day,
+                    first.tenant,
+                    missing.join(", ")
+                );
+            }
+            // Other days come first in the log.
+            (since, positions) = (Instant::now(), now_at);
         }
-        parts.say.count(&format!("allocating and projecting: {waiting} of {} days to go", sealed.len()));
         tokio::select! {
             () = moved => {}
-            () = parts.stop.cancelled() => bail!("interrupted; the next run goes on from here"),
+            () = parts.stop.cancelled() => bail!(INTERRUPTED),
             // Roles in other processes do not tell us.
             () = tokio::time::sleep(Duration::from_millis(250)) => {}
         }
+    }
+}
+
+/// What a day that is not done waits for.
+fn waits_for(day: &DayProgress) -> Option<(&DayProgress, &[&'static str])> {
+    match &day.state {
+        DayState::Waiting(missing) => Some((day, missing)),
+        DayState::Refused(_) | DayState::Done => None,
     }
 }
 

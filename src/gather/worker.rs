@@ -13,6 +13,7 @@
 //!   [`Gatherer::open`] is the only way on. It first fences the old producer, which settles what was in flight,
 //!   and then reads the log.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -106,7 +107,7 @@ impl Gatherer {
         let days = periods.iter().flat_map(|(from, to)| from.until(*to)).filter(billed).collect();
         let due = self.look_at(days, bill, &cycle, &mut report).await?;
         self.fetch_and_seal(due, source, &cycle, &progress, &mut report).await?;
-        report.all_days = self.memory.sealed_days();
+        report.all_days = self.memory.sealed_days(window.oldest);
         Ok((self, report))
     }
 
@@ -141,6 +142,11 @@ impl Gatherer {
         report: &mut CycleReport,
     ) -> Result<Vec<Due>, GatherError> {
         let (mut wanted, mut changes) = (Vec::new(), Vec::new());
+        let billed: Vec<Day> =
+            days.iter().copied().filter(|day| plan::was_billed(self.memory.days.get(day))).collect();
+        let taken_back: BTreeSet<Day> = billed.iter().copied().filter(|day| !bill.days.contains_key(day)).collect();
+        let doubt = plan::doubt(billed.len(), taken_back.len());
+        doubt.iter().for_each(|why| report.fail(why));
         for day in days {
             let row = bill.days.remove(&day);
             let remembered = self.memory.days.get(&day);
@@ -148,7 +154,12 @@ impl Gatherer {
                 continue;
             }
             let content = day::content(&self.memory.entities, day, row.as_ref(), cycle);
-            match plan::before_usage(remembered, &content, cycle.incomplete.as_deref()) {
+            let doubted = doubt.as_deref().filter(|_| taken_back.contains(&day));
+            let step = match doubted {
+                Some(why) => Step::Hold(plan::held(remembered, &content, why)),
+                None => plan::before_usage(remembered, &content, cycle.incomplete.as_deref()),
+            };
+            match step {
                 Step::Skip(memory) => {
                     report.unchanged += usize::from(remembered.is_some_and(|day| day.revision > 0));
                     changes.extend(memory.map(Change::Day));

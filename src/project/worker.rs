@@ -246,7 +246,7 @@ impl Projector {
         let plan = plan(&known, tx.slices(&days(&known)).await?);
         let (rows, bad) = self.sort_out(&items, &notes, &fingerprints, &plan);
         let written = rows.rows();
-        let set_aside = self.set_aside(batch, bad).await?;
+        let set_aside = self.set_aside(batch, bad, &mut tx).await?;
         tx.copy(rows).await?;
         tx.save(&plan.changes).await?;
         tx.commit().await?;
@@ -354,7 +354,7 @@ impl Projector {
         let outcomes = newest_outcomes(&outcomes, &self.tenants);
 
         let mut tx = self.advance(ends).await?;
-        let set_aside = self.set_aside(batch, bad).await?;
+        let set_aside = self.set_aside(batch, bad, &mut tx).await?;
         tx.save_seals(&seals).await?;
         tx.save_allocations(&outcomes).await?;
         tx.commit().await?;
@@ -372,14 +372,19 @@ impl Projector {
             }
         }
         let mut tx = self.advance(ends).await?;
-        let set_aside = self.set_aside(batch, bad).await?;
+        let set_aside = self.set_aside(batch, bad, &mut tx).await?;
         tx.save_quarantine(&entries.iter().collect::<Vec<_>>()).await?;
         tx.commit().await?;
         Ok(Progress { records: batch.len(), rows: entries.len(), days: 0, set_aside })
     }
 
     /// Makes entries of unusable records durable, before the position passes them.
-    async fn set_aside(&mut self, batch: &Batch, bad: Vec<(usize, String)>) -> Result<usize, ProjectError> {
+    async fn set_aside(
+        &mut self,
+        batch: &Batch,
+        bad: Vec<(usize, String)>,
+        tx: &mut ProjectionTx,
+    ) -> Result<usize, ProjectError> {
         let (count, all) = (bad.len(), batch.len());
         if count == 0 {
             self.bad_in_a_row = 0;
@@ -395,7 +400,7 @@ impl Projector {
         let entries: Vec<Quarantined> = bad.into_iter().map(|(i, reason)| records[i].set_aside(Stage::Project, reason)).collect();
         // Read again after a rebuild: what is known stays as it is, sent again or not.
         let ids: Vec<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
-        let known = self.parts.store.known_quarantined(&ids).await?;
+        let known = tx.known_quarantined(&ids).await?;
         let new: Vec<Quarantined> = entries.into_iter().filter(|entry| !known.contains(&entry.id)).collect();
         for entry in &new {
             tracing::warn!(source = entry.source, reason = entry.reason, id = entry.id, "set a record aside");

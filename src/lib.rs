@@ -10,6 +10,7 @@ pub mod ecosystem;
 pub mod embedded;
 pub mod gather;
 pub mod journal;
+pub mod kafka_properties;
 pub mod project;
 pub mod secret;
 pub mod shutdown;

@@ -142,8 +142,7 @@ impl Gatherer {
         report: &mut CycleReport,
     ) -> Result<Vec<Due>, GatherError> {
         let (mut wanted, mut changes) = (Vec::new(), Vec::new());
-        let billed: Vec<Day> =
-            days.iter().copied().filter(|day| plan::was_billed(self.memory.days.get(day))).collect();
+        let billed: Vec<Day> = days.iter().copied().filter(|day| plan::was_billed(self.memory.days.get(day))).collect();
         let taken_back: BTreeSet<Day> = billed.iter().copied().filter(|day| !bill.days.contains_key(day)).collect();
         let doubt = plan::doubt(billed.len(), taken_back.len());
         doubt.iter().for_each(|why| report.fail(why));

@@ -10,6 +10,7 @@ pub mod ends;
 pub mod error;
 pub mod evolution;
 pub mod plan;
+mod poller;
 pub mod producer;
 pub mod provision;
 pub mod registry;

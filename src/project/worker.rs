@@ -397,7 +397,8 @@ impl Projector {
             return Err(ProjectError::TooManyBad { projection: self.projection.name(), count: in_a_row, reason });
         }
         let records: Vec<_> = batch.records().collect();
-        let entries: Vec<Quarantined> = bad.into_iter().map(|(i, reason)| records[i].set_aside(Stage::Project, reason)).collect();
+        let entries: Vec<Quarantined> =
+            bad.into_iter().map(|(i, reason)| records[i].set_aside(Stage::Project, reason)).collect();
         // Read again after a rebuild: what is known stays as it is, sent again or not.
         let ids: Vec<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
         let known = tx.known_quarantined(&ids).await?;

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 
 use super::status::table;
 use crate::domain::Quarantined;
-use crate::domain::quarantine::Status;
+use crate::domain::quarantine::{Stage, Status};
 use crate::journal::codec::Codec;
 use crate::journal::{Connection, Topic, TransactionalProducer, blocking};
 use crate::store::{Store, stage_name, status_name};
@@ -113,6 +113,14 @@ fn send(connection: &Connection, codec: &Codec, records: Vec<(Quarantined, Topic
 /// Where a record stood.
 fn origin(connection: &Connection, entry: &Quarantined) -> anyhow::Result<(Topic, i32)> {
     let Some(name) = &entry.topic else {
+        if entry.stage == Stage::Allocate {
+            bail!(
+                "{} is no record but a whole day that was refused ({}): correct the reason, and the day is allocated with \
+                 its next revision",
+                entry.id,
+                entry.source
+            );
+        }
         bail!(
             "{} is no Kafka record but a row of the provider ({}): it is read again with each gather of its day, so \
              correct it there",

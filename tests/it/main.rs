@@ -5,5 +5,6 @@ mod harness;
 mod architecture;
 mod bad_input;
 mod crash;
+mod rebalance;
 mod road;
 mod worlds;

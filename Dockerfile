@@ -10,7 +10,7 @@ WORKDIR /source
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
-    SQLX_OFFLINE=true cargo build --release --locked --bin tributary \
+    cargo build --release --locked --bin tributary \
  && cp target/release/tributary /usr/local/bin/tributary
 
 FROM debian:bookworm-slim

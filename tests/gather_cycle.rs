@@ -15,7 +15,7 @@ use tributary::embedded;
 use tributary::gather::{CycleReport, GatherError, Gatherer, TenantSettings};
 use tributary::journal::provision::ensure;
 use tributary::journal::topology::Layout;
-use tributary::journal::{Codec, Connection, JournalError, Topic, scan};
+use tributary::journal::{Codec, Connection, Topic, scan};
 
 const DAYS: u32 = 5;
 
@@ -107,7 +107,7 @@ async fn days_are_sealed_once_and_remembered() {
 
     // The one that was taken over from is fenced.
     let fenced = bench.cycle(gatherer).await.unwrap_err();
-    assert!(matches!(fenced, GatherError::Journal(JournalError::Fenced { .. })), "{fenced:?}");
+    assert!(matches!(fenced, GatherError::TakenOver { .. }), "{fenced:?}");
     assert_eq!(bench.seals().len(), 5);
 
     // Other rules: every day anew, by revision 2.

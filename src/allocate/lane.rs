@@ -80,8 +80,10 @@ struct Collecting {
 
 #[derive(Debug)]
 struct Spoiled {
-    kind: Kind,
+    /// Of the first such record, where it stood.
     reason: String,
+    /// Offset of the first such record in each topic.
+    first: [Option<i64>; KINDS],
 }
 
 impl Lane {
@@ -106,7 +108,7 @@ impl Lane {
         }
         if let Some(spoiled) = self.spoiled.get(key) {
             collecting.day.spoil(&spoiled.reason);
-            if spoiled.kind == Kind::Days {
+            if spoiled.first[Kind::Days as usize].is_some() {
                 return self.unsealed(index);
             }
         }
@@ -121,13 +123,16 @@ impl Lane {
         self.passed(kind, offset);
         let Some(key) = key else { return Taken::Nothing };
         let Some(index) = self.open.get_index_of(&key) else {
-            self.spoiled.insert(key, Spoiled { kind, reason: reason.to_owned() });
+            let spoiled = self.spoiled.entry(key);
+            let spoiled = spoiled.or_insert_with(|| Spoiled { reason: reason.to_owned(), first: [None; KINDS] });
+            spoiled.first[kind as usize].get_or_insert(offset);
             return Taken::Nothing;
         };
         if kind == Kind::Days {
             return self.unsealed(index);
         }
         let complete = self.open.get_index_mut(index).is_some_and(|(_, collecting)| {
+            collecting.first[kind as usize].get_or_insert(offset);
             collecting.day.spoil(reason);
             collecting.day.is_complete()
         });
@@ -152,8 +157,11 @@ impl Lane {
     /// What may be committed for each topic: everything before it is decided or superseded.
     pub fn next_offsets(&self) -> [Option<i64>; KINDS] {
         let mut next = self.next;
-        for collecting in self.open.values() {
-            for (next, first) in next.iter_mut().zip(collecting.first) {
+        let open = self.open.values().map(|collecting| collecting.first);
+        // A crash must not make us forget that a day cannot become whole.
+        let spoiled = self.spoiled.values().map(|spoiled| spoiled.first);
+        for firsts in open.chain(spoiled) {
+            for (next, first) in next.iter_mut().zip(firsts) {
                 if let (Some(at), Some(first)) = (*next, first) {
                     *next = Some(at.min(first));
                 }
@@ -170,6 +178,11 @@ impl Lane {
     /// Estimated memory of the open days, bytes.
     pub fn bytes(&self) -> usize {
         self.open.values().map(|collecting| collecting.day.bytes()).sum()
+    }
+
+    /// The day that waits for its records the longest.
+    pub fn oldest(&self) -> Option<&TenantDay> {
+        self.open.first().map(|(key, _)| key)
     }
 
     /// The topics that the oldest open day needs nothing more from: reading on in them only fills memory.
@@ -323,14 +336,47 @@ mod tests {
         let key = Some(TenantDay::new("t", DAY.parse().unwrap()));
         let mut lane = Lane::default();
         lane.spoil(Kind::Billing, 1, key, "garbage");
+        assert_eq!(lane.next_offsets()[0], Some(1), "known again after a crash");
         lane.take(Kind::Billing, 2, Fact::Line(line(NEXT, 1, 0, 1)));
         let Taken::Whole(refused) = lane.take(Kind::Days, 1, Fact::Seal(seal(DAY, 1, 1))) else { panic!("held") };
         assert!(super::super::allocate(*refused, &mut Default::default()).is_err());
         assert_eq!(whole(lane.take(Kind::Days, 2, Fact::Seal(seal(NEXT, 1, 1)))), (NEXT.into(), 1));
+        assert_eq!(lane.next_offsets()[0], Some(3));
         // Gathered again, it is a day like any other.
         lane.take(Kind::Billing, 3, Fact::Line(line(DAY, 2, 0, 1)));
         let Taken::Whole(day) = lane.take(Kind::Days, 3, Fact::Seal(seal(DAY, 2, 1))) else { panic!("held") };
         assert!(super::super::allocate(*day, &mut Default::default()).is_ok());
+    }
+
+    #[test]
+    fn whichever_record_cannot_be_read_a_crash_does_not_make_it_forgotten() {
+        let key = || Some(TenantDay::new("t", DAY.parse().unwrap()));
+        let mut lane = Lane::default();
+        lane.spoil(Kind::Days, 4, key(), "garbage");
+        lane.spoil(Kind::Billing, 6, key(), "garbage");
+        lane.spoil(Kind::Billing, 7, key(), "garbage");
+        assert_eq!(lane.next_offsets(), [Some(6), None, None, None, Some(4)]);
+        assert!(matches!(lane.take(Kind::Metrics, 9, Fact::Metric(metric())), Taken::Unsealed(..)));
+        assert_eq!(lane.next_offsets(), [Some(8), None, None, Some(10), Some(5)]);
+        lane.take(Kind::Metrics, 10, Fact::Metric(MetricValueRef { revision: 2, ..metric() }));
+        lane.spoil(Kind::Billing, 8, key(), "garbage");
+        assert_eq!(lane.next_offsets()[0], Some(8));
+    }
+
+    fn metric() -> MetricValueRef<'static> {
+        MetricValueRef {
+            tenant: "t",
+            day: DAY.parse().unwrap(),
+            revision: 1,
+            ordinal: 0,
+            count: 2,
+            ecosystem: "e",
+            resource_id: "r",
+            metric: "m",
+            subject_type: crate::domain::Subject::Principal,
+            subject: "s",
+            value: 1.0,
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod facts;
 pub mod lane;
 pub mod line;
 pub mod open_day;
+pub mod outcome;
 pub mod refusal;
 pub mod resolve;
 pub mod rows;

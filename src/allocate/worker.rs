@@ -10,24 +10,29 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::lane::{Fact, KINDS, Kind, Lane, Taken};
-use super::{Allocation, OpenDay, Refusal, RuleBooks, allocate};
+use super::outcome::{decide, unsealed};
+use super::{Allocation, RuleBooks};
 use crate::clock::Clock;
-use crate::domain::quarantine::{Quarantined, Stage, Status};
-use crate::domain::{Amount, DayAllocated, Outcome, TenantDay};
+use crate::domain::quarantine::{Quarantined, Stage};
+use crate::domain::{DayAllocated, TenantDay};
 use crate::journal::codec::{Codec, DecodeError, EncodeError};
+use crate::journal::registry::RegistryError;
 use crate::journal::{
     Batch, Connection, Consumer, Event, JournalError, NextOffset, RecordRef, Topic, TransactionalProducer, scan,
 };
+use crate::wording::chain;
 
 /// The consumer group.
 pub const GROUP: &str = "allocate";
 const TOPICS: [Topic; KINDS] = [Topic::Billing, Topic::Resources, Topic::Identities, Topic::Metrics, Topic::Days];
 /// Rows after which a transaction is closed although more days are ready.
 const ROWS_PER_TRANSACTION: usize = 200_000;
+/// How often a transaction that Kafka aborted is tried again.
+const ATTEMPTS: u32 = 3;
 /// Memory of open days, bytes, above which topics are paused that are ahead of the others.
 const OPEN_BYTES: usize = 96 << 20;
 
@@ -38,6 +43,19 @@ pub enum AllocateError {
     Journal(#[from] JournalError),
     #[error("a result could not be encoded")]
     Encode(#[from] EncodeError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+}
+
+impl AllocateError {
+    /// May the stage go on when it is started again, from what it committed last?
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Journal(error) => error.is_transient(),
+            Self::Registry(error) => error.is_transient(),
+            Self::Encode(_) => false,
+        }
+    }
 }
 
 /// Allocates sealed days until it is told to stop. Blocks: give it a thread of its own.
@@ -53,10 +71,11 @@ pub fn run(
     stop: &CancellationToken,
     committed: impl Fn(&[DayAllocated]),
 ) -> Result<(), AllocateError> {
-    let runtime = tokio::runtime::Handle::current();
+    let runtime = Handle::current();
     let producer = TransactionalProducer::new(connection, GROUP)?;
     let mut consumer = Consumer::start(connection, GROUP, &TOPICS)?;
     let mut worker = Worker {
+        runtime: runtime.clone(),
         connection,
         codec,
         clock,
@@ -91,6 +110,8 @@ pub fn run(
 }
 
 struct Worker<'c> {
+    /// For the registry, the only one that is asked asynchronously.
+    runtime: Handle,
     connection: &'c Connection,
     codec: Arc<Codec>,
     clock: Clock,
@@ -134,7 +155,11 @@ impl Worker<'_> {
         if !numbers.is_empty() {
             let codec = &self.codec;
             scan(self.connection, Topic::Allocations, Some(&numbers), |record| {
-                let Some(outcome) = record.payload.and_then(|p| codec.decode::<DayAllocated>(p).ok()) else { return };
+                let Some(payload) = record.payload else { return };
+                let Ok(outcome) = codec.decode::<DayAllocated>(payload) else {
+                    // At worst a revision is allocated once more, to the same rows.
+                    return tracing::warn!(record.partition, record.offset, "an outcome cannot be read");
+                };
                 let lane = done.entry(record.partition).or_default();
                 let last = lane.entry(TenantDay::new(outcome.tenant, outcome.day)).or_default();
                 *last = outcome.revision.max(*last);
@@ -145,6 +170,7 @@ impl Worker<'_> {
             tracing::info!(partition = number, days = done.len(), "allocating");
             self.lanes.insert(number, Lane::restored(done));
         }
+        self.paused.clear();
         Ok(())
     }
 
@@ -167,6 +193,8 @@ impl Worker<'_> {
         consumer: &Consumer,
         committed: &impl Fn(&[DayAllocated]),
     ) -> Result<(), AllocateError> {
+        let payloads = batch.records().filter_map(|record| record.payload);
+        self.runtime.block_on(self.codec.learn_missing(payloads))?;
         for record in batch.records() {
             self.record(record);
             if self.ready.rows >= ROWS_PER_TRANSACTION {
@@ -195,6 +223,11 @@ impl Worker<'_> {
             consumer.resume(&again)?;
         }
         if !newly.is_empty() {
+            let oldest = self.lanes.values().filter_map(Lane::oldest).min();
+            tracing::warn!(
+                oldest = oldest.map(ToString::to_string),
+                "open days fill the memory: reading ahead is paused until the oldest is whole"
+            );
             consumer.pause(&newly)?;
         }
         self.paused = wanted;
@@ -212,7 +245,8 @@ impl Worker<'_> {
                 self.decide(record.partition, taken);
             }
             Err(error) => {
-                let bad = set_aside(&record, &error, &self.clock);
+                let bad = record.set_aside(Stage::Allocate, chain(&error));
+                tracing::error!(source = bad.source, reason = bad.reason, "a record was set aside");
                 let key = bad.tenant.clone().zip(bad.day).map(|(tenant, day)| TenantDay { tenant, day });
                 let taken = lane.spoil(kind, record.offset, key, &bad.source);
                 self.ready.bad.push(bad);
@@ -242,21 +276,18 @@ impl Worker<'_> {
     }
 
     /// Makes everything that is ready visible, together with the positions behind it.
+    ///
+    /// If that cannot be done, the worker is of no more use: what it decided is in no log, and its lanes have moved
+    /// on. Whoever starts the next one reads the facts again from the committed positions.
     fn commit(&mut self, consumer: &Consumer, committed: &impl Fn(&[DayAllocated])) -> Result<(), AllocateError> {
+        let mut attempt = 1;
         loop {
             match self.write(consumer) {
                 Ok(()) => break,
-                Err(AllocateError::Journal(JournalError::Abort(cause))) => {
+                Err(AllocateError::Journal(JournalError::Abort(cause))) if attempt < ATTEMPTS => {
+                    tracing::warn!(%cause, attempt, "a transaction was aborted, nothing of it is visible: once more");
                     self.producer.abort()?;
-                    let group_moved = cause.rdkafka_error_code().is_some_and(is_rebalance);
-                    tracing::warn!(%cause, "a transaction was aborted, nothing of it is visible");
-                    if group_moved {
-                        // The partitions are going elsewhere; the revocation is on its way to us. What was
-                        // decided here is decided again by whoever reads the facts next.
-                        self.ready = Ready::default();
-                        self.lanes.clear();
-                        return Ok(());
-                    }
+                    attempt += 1;
                 }
                 Err(error) => return Err(error),
             }
@@ -321,122 +352,4 @@ fn decode<'a>(codec: &Codec, kind: Kind, payload: &'a [u8]) -> Result<Fact<'a>, 
         Kind::Metrics => Fact::Metric(codec.decode(payload)?),
         Kind::Days => Fact::Seal(codec.decode(payload)?),
     })
-}
-
-fn is_rebalance(code: rdkafka::error::RDKafkaErrorCode) -> bool {
-    use rdkafka::error::RDKafkaErrorCode as Code;
-    matches!(code, Code::IllegalGeneration | Code::UnknownMemberId | Code::RebalanceInProgress | Code::NoOffset)
-}
-
-/// The quarantine entry of a record that cannot be read.
-fn set_aside(record: &RecordRef<'_>, error: &DecodeError, clock: &Clock) -> Quarantined {
-    let key = record.key.and_then(|key| std::str::from_utf8(key).ok()?.parse::<TenantDay>().ok());
-    let source = format!("{}[{}]@{}", record.topic.name(), record.partition, record.offset);
-    let payload = record.payload.unwrap_or_default();
-    tracing::error!(source, %error, "a record was set aside");
-    Quarantined {
-        id: id_of(source.as_bytes(), payload),
-        tenant: key.as_ref().map(|key| key.tenant.clone()),
-        day: key.map(|key| key.day),
-        stage: Stage::Allocate,
-        source,
-        topic: Some(record.topic.name().to_owned()),
-        partition: Some(record.partition),
-        offset: Some(record.offset),
-        key: record.key.map(<[u8]>::to_vec),
-        payload: payload.to_vec(),
-        reason: error.to_string(),
-        status: Status::Open,
-        at: clock.now(),
-    }
-}
-
-/// A day's outcome, and its rows or its quarantine entry.
-type Outcomes = Option<(DayAllocated, Result<Allocation, Quarantined>)>;
-
-/// Allocates a whole day, or refuses it. `None`: it has no seal, which a whole day always has.
-fn decide(day: OpenDay, books: &mut RuleBooks, now: DateTime<Utc>) -> Outcomes {
-    let seal = day.sealed()?;
-    let mut outcome = DayAllocated {
-        tenant: seal.tenant.clone(),
-        day: seal.day,
-        revision: seal.revision,
-        ecosystem: seal.ecosystem.clone(),
-        outcome: Outcome::Allocated,
-        reason: None,
-        billing_lines: seal.billing_lines,
-        rows: 0,
-        amount: Amount::ZERO,
-        facts_digest: seal.digest.clone(),
-        rows_digest: String::new(),
-        allocated_at: now,
-    };
-    match allocate(day, books) {
-        Ok(allocation) => {
-            outcome.rows = allocation.rows();
-            outcome.amount = allocation.amount();
-            outcome.rows_digest = allocation.digest().to_owned();
-            Some((outcome, Ok(allocation)))
-        }
-        Err(refusal) => Some(refuse(outcome, &refusal, now)),
-    }
-}
-
-/// The outcome of a day whose seal cannot be read.
-fn unsealed(key: &TenantDay, revision: u32, now: DateTime<Utc>) -> Outcomes {
-    let outcome = DayAllocated {
-        tenant: key.tenant.clone(),
-        day: key.day,
-        revision,
-        ecosystem: String::new(),
-        outcome: Outcome::Refused,
-        reason: None,
-        billing_lines: 0,
-        rows: 0,
-        amount: Amount::ZERO,
-        facts_digest: String::new(),
-        rows_digest: String::new(),
-        allocated_at: now,
-    };
-    Some(refuse(outcome, &Refusal::Unreadable("its seal".to_owned()), now))
-}
-
-fn refuse(
-    mut outcome: DayAllocated,
-    refusal: &Refusal,
-    now: DateTime<Utc>,
-) -> (DayAllocated, Result<Allocation, Quarantined>) {
-    let DayAllocated { tenant, day, revision, .. } = &outcome;
-    tracing::error!(tenant, %day, revision, %refusal, "a day was refused");
-    let entry = refused(&outcome, refusal, now);
-    outcome.outcome = Outcome::Refused;
-    outcome.reason = Some(refusal.to_string());
-    (outcome, Err(entry))
-}
-
-/// The quarantine entry of a day that breaks a law.
-fn refused(outcome: &DayAllocated, refusal: &Refusal, now: DateTime<Utc>) -> Quarantined {
-    let key = TenantDay::new(&outcome.tenant, outcome.day);
-    let source = format!("day {key}, revision {}", outcome.revision);
-    Quarantined {
-        id: id_of(source.as_bytes(), outcome.facts_digest.as_bytes()),
-        tenant: Some(outcome.tenant.clone()),
-        day: Some(outcome.day),
-        stage: Stage::Allocate,
-        source,
-        topic: None,
-        partition: None,
-        offset: None,
-        key: Some(key.to_string().into_bytes()),
-        payload: outcome.facts_digest.clone().into_bytes(),
-        reason: refusal.to_string(),
-        status: Status::Open,
-        at: now,
-    }
-}
-
-fn id_of(source: &[u8], payload: &[u8]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(source).update(&[0]).update(payload);
-    hasher.finalize().to_hex()[..32].to_owned()
 }

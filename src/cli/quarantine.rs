@@ -8,9 +8,9 @@ use anyhow::{Context, bail};
 
 use super::status::table;
 use crate::domain::Quarantined;
-use crate::domain::quarantine::Status;
+use crate::domain::quarantine::{Stage, Status};
 use crate::journal::codec::Codec;
-use crate::journal::{Connection, Topic, TransactionalProducer};
+use crate::journal::{Connection, Topic, TransactionalProducer, blocking};
 use crate::store::{Store, stage_name, status_name};
 
 /// Entries that a list shows.
@@ -90,7 +90,7 @@ pub async fn resend(
     let told: Vec<String> =
         records.iter().map(|(entry, topic, partition)| format!("{} to {topic}[{partition}]", entry.id)).collect();
     let connection = connection.as_instance(format!("{}-resend", connection.instance()));
-    tokio::task::spawn_blocking(move || send(&connection, &codec, records)).await??;
+    blocking(move || send(&connection, &codec, records)).await?;
     for line in told {
         writeln!(out, "sent {line}")?;
     }
@@ -113,6 +113,14 @@ fn send(connection: &Connection, codec: &Codec, records: Vec<(Quarantined, Topic
 /// Where a record stood.
 fn origin(connection: &Connection, entry: &Quarantined) -> anyhow::Result<(Topic, i32)> {
     let Some(name) = &entry.topic else {
+        if entry.stage == Stage::Allocate {
+            bail!(
+                "{} is no record but a whole day that was refused ({}): correct the reason, and the day is allocated with \
+                 its next revision",
+                entry.id,
+                entry.source
+            );
+        }
         bail!(
             "{} is no Kafka record but a row of the provider ({}): it is read again with each gather of its day, so \
              correct it there",

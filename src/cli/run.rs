@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use futures_util::future::BoxFuture;
@@ -21,10 +21,14 @@ use crate::domain::{Day, Quarantined, RuleBook};
 use crate::ecosystem::Source;
 use crate::ecosystem::http::{Http, Limits};
 use crate::gather::{CycleReport, GatherError, Gatherer, Phase};
-use crate::journal::{Codec, Connection, JournalError, Topic, TransactionalProducer, provision};
-use crate::store::{DayState, Projection, Store};
+use crate::journal::{Codec, Connection, JournalError, Topic, TransactionalProducer, blocking, provision};
+use crate::store::{DayProgress, DayState, Projection, Store};
+use crate::wording::chain;
 use crate::{allocate, project, shutdown};
 
+/// How long `--once` waits while nothing moves; twice that at the most.
+const STALLED: Duration = Duration::from_secs(150);
+const INTERRUPTED: &str = "interrupted; the next run goes on from here";
 /// Pause before a role is started again that an outage ended.
 const RESTART_PAUSE: Duration = Duration::from_secs(2);
 
@@ -147,17 +151,14 @@ pub fn start(roles: &[Role], parts: &Parts) -> JoinSet<Result<()>> {
     tasks
 }
 
-/// Keeps the allocate role running over outages of Kafka.
+/// Keeps the allocate role running over outages of Kafka and over partitions that move to others.
 async fn allocating(parts: Parts) -> Result<()> {
     loop {
         let Parts { connection, codec, clock, stop, moved, .. } = parts.clone();
         let work = move || allocate::worker::run(&connection, codec, clock, &stop, |_| moved.notify_waiters());
-        match tokio::task::spawn_blocking(work).await? {
-            Ok(()) => return Ok(()),
-            Err(allocate::worker::AllocateError::Journal(error)) if error.is_transient() => {
-                pause("allocate", &error, &parts.stop).await;
-            }
-            Err(error) => return Err(error.into()),
+        match blocking(work).await {
+            Err(error) if error.is_transient() => pause("allocate", &error, &parts.stop).await,
+            ended => return Ok(ended?),
         }
     }
 }
@@ -168,9 +169,7 @@ async fn projecting(parts: Parts, projection: Projection) -> Result<()> {
     let parts = projecting_parts(connection, codec, store);
     loop {
         match project::run(projection, parts.clone(), stop.clone(), |_| moved.notify_waiters()).await {
-            Err(project::ProjectError::Journal(error)) if error.is_transient() => {
-                pause(projection.name(), &error, &stop).await;
-            }
+            Err(error) if error.is_transient() => pause(projection.name(), &error, &stop).await,
             ended => return Ok(ended?),
         }
     }
@@ -181,8 +180,7 @@ pub fn projecting_parts(connection: Connection, codec: Arc<Codec>, store: Store)
     let (quarantine, encode) = (connection.clone(), Arc::clone(&codec));
     let set_aside = move |entries: Vec<Quarantined>| {
         let (connection, codec) = (quarantine.clone(), Arc::clone(&encode));
-        let written = tokio::task::spawn_blocking(move || set_aside(&connection, &codec, &entries));
-        Box::pin(async move { written.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())) })
+        Box::pin(blocking(move || set_aside(&connection, &codec, &entries)))
             as BoxFuture<'static, Result<(), JournalError>>
     };
     project::Parts { connection, codec, store, set_aside: Arc::new(set_aside) }
@@ -206,8 +204,8 @@ fn set_aside(connection: &Connection, codec: &Codec, entries: &[Quarantined]) ->
 }
 
 /// Waits a little before a role starts again, unless the process is to end.
-async fn pause(role: &str, error: &JournalError, stop: &CancellationToken) {
-    tracing::warn!(role, %error, "an outage: starting again");
+async fn pause(role: &str, error: &(dyn std::error::Error + Send + Sync + 'static), stop: &CancellationToken) {
+    tracing::warn!(role, error = chain(error), "starting again from what was committed last");
     tokio::select! {
         () = stop.cancelled() => {}
         () = tokio::time::sleep(RESTART_PAUSE) => {}
@@ -230,21 +228,59 @@ pub async fn once(config: &Config, parts: &Parts, gather: bool) -> Result<Summar
 }
 
 /// Waits until every sealed day is allocated (or refused) and visible in all projections.
+///
+/// # Errors
+/// When nothing moves any more.
 async fn settle(parts: &Parts, sealed: &[(String, Day, u32)]) -> Result<()> {
+    let (mut since, mut left, mut positions) = (Instant::now(), usize::MAX, Vec::new());
     loop {
         let moved = parts.moved.notified();
-        let progress = parts.store.progress(sealed).await?;
-        let waiting = progress.iter().filter(|day| matches!(day.state, DayState::Waiting(_))).count();
-        if waiting == 0 {
-            return Ok(());
+        let progress = match parts.store.progress(sealed).await {
+            Err(error) if error.is_transient() => {
+                tokio::select! {
+                    () = parts.stop.cancelled() => bail!(INTERRUPTED),
+                    () = parts.store.wait_until_back(&error) => continue,
+                }
+            }
+            progress => progress?,
+        };
+        let waiting: Vec<(&DayProgress, &[&str])> = progress.iter().filter_map(waits_for).collect();
+        let Some((first, missing)) = waiting.first() else { return Ok(()) };
+        parts.say.count(&format!("allocating and projecting: {} of {} days to go", waiting.len(), sealed.len()));
+        let now_left = waiting.iter().map(|(_, missing)| missing.len()).sum();
+        if now_left != left {
+            (since, left) = (Instant::now(), now_left);
+        } else if since.elapsed() >= STALLED {
+            let now_at = parts.store.positions().await?;
+            if now_at == positions {
+                bail!(
+                    "nothing has moved for {} s: {} of {} sealed days wait, the first, {} of {}, for {}; the roles \
+                     allocate and project have to run, here or in another process, see the log and `tributary status`",
+                    STALLED.as_secs(),
+                    waiting.len(),
+                    sealed.len(),
+                    first.day,
+                    first.tenant,
+                    missing.join(", ")
+                );
+            }
+            // Other days come first in the log.
+            (since, positions) = (Instant::now(), now_at);
         }
-        parts.say.count(&format!("allocating and projecting: {waiting} of {} days to go", sealed.len()));
         tokio::select! {
             () = moved => {}
-            () = parts.stop.cancelled() => bail!("interrupted; the next run goes on from here"),
+            () = parts.stop.cancelled() => bail!(INTERRUPTED),
             // Roles in other processes do not tell us.
             () = tokio::time::sleep(Duration::from_millis(250)) => {}
         }
+    }
+}
+
+/// What a day that is not done waits for.
+fn waits_for(day: &DayProgress) -> Option<(&DayProgress, &[&'static str])> {
+    match &day.state {
+        DayState::Waiting(missing) => Some((day, missing)),
+        DayState::Refused(_) | DayState::Done => None,
     }
 }
 
@@ -289,8 +325,7 @@ async fn gather_all(config: &Config, parts: &Parts) -> Result<Vec<Report>> {
 async fn open(config: &Config, parts: &Parts) -> Result<Vec<Gatherer>, GatherError> {
     let settings = config.tenants.iter().map(sources::settings).collect();
     let (connection, codec) = (parts.connection.clone(), Arc::clone(&parts.codec));
-    let opened = tokio::task::spawn_blocking(move || Gatherer::open(&connection, &codec, settings)).await;
-    opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    blocking(move || Gatherer::open(&connection, &codec, settings)).await
 }
 
 /// `None` when the limit passed first; a limit of 0 is none.
@@ -324,15 +359,4 @@ async fn periodically(config: &Config, parts: &Parts) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }

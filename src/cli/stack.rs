@@ -6,6 +6,7 @@ use super::progress::Say;
 use crate::config::Config;
 use crate::embedded::{self, EmbeddedError, Services};
 use crate::journal::Connection;
+use crate::secret::Secret;
 
 /// Which of the two a command needs.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +28,7 @@ impl Need {
 #[derive(Debug)]
 pub struct Stack {
     kafka: Option<String>,
-    database_url: Option<String>,
+    database_url: Option<Secret>,
     services: Option<Services>,
 }
 
@@ -54,7 +55,7 @@ impl Stack {
             Err(in_use @ EmbeddedError::InUse { .. }) => {
                 let running = embedded::running(settings.data_dir.as_deref()).ok_or(in_use)?;
                 let kafka = config.kafka.bootstrap_servers.clone().or(running.kafka);
-                let url = config.database.url.as_ref().map(|url| url.expose().to_owned()).or(running.database_url);
+                let url = config.database.url.clone().or_else(|| running.database_url.map(Secret::new));
                 Ok(Self { kafka, database_url: url, services: None })
             }
             Err(other) => Err(other.into()),
@@ -62,10 +63,9 @@ impl Stack {
     }
 
     fn on(config: &Config, services: Services) -> Self {
-        let url = config.database.url.as_ref().map(|url| url.expose().to_owned());
         Self {
             kafka: config.kafka.bootstrap_servers.clone().or_else(|| services.kafka_bootstrap()),
-            database_url: url.or_else(|| services.database_url()),
+            database_url: config.database.url.clone().or_else(|| services.database_url().map(Secret::new)),
             services: Some(services),
         }
     }
@@ -85,7 +85,7 @@ impl Stack {
     /// # Errors
     /// If the command did not ask for Postgres.
     pub fn database_url(&self) -> Result<&str> {
-        self.database_url.as_deref().context("this command did not ask for Postgres")
+        self.database_url.as_ref().map(Secret::expose).context("this command did not ask for Postgres")
     }
 
     /// Resolves when an embedded service ended by itself; never, when none does.

@@ -7,7 +7,7 @@ use comfy_table::{Table, presets};
 
 use crate::domain::GatherState;
 use crate::journal::codec::Codec;
-use crate::journal::{Connection, JournalError, Topic, ends, scan};
+use crate::journal::{Connection, JournalError, Topic, blocking, ends, scan};
 use crate::project::topics;
 use crate::store::{Position, Projection, Store};
 
@@ -109,13 +109,4 @@ pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(header.iter().copied());
     table
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
-) -> Result<T, JournalError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-    }
 }

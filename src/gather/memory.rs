@@ -70,9 +70,9 @@ impl Memory {
         }
     }
 
-    /// The sealed days with their newest revisions, in order.
-    pub fn sealed_days(&self) -> Vec<(Day, u32)> {
-        let sealed = self.days.values().filter(|day| day.revision > 0);
+    /// The sealed days from `oldest` on with their newest revisions, in order.
+    pub fn sealed_days(&self, oldest: Day) -> Vec<(Day, u32)> {
+        let sealed = self.days.range(oldest..).map(|(_, day)| day).filter(|day| day.revision > 0);
         sealed.map(|day| (day.day, day.revision)).collect()
     }
 
@@ -165,12 +165,14 @@ mod tests {
 
     #[test]
     fn a_held_day_is_not_a_sealed_one() {
+        let oldest = day("2026-01-01");
         let mut memory = Memory::default();
         let mut of_day = crate::gather::plan::never_sealed(day("2026-02-10"));
         of_day.held = Some("HTTP 500".into());
         memory.apply(Change::Day(of_day.clone()));
-        assert_eq!((memory.sealed_days(), memory.held_days().count()), (vec![], 1));
+        assert_eq!((memory.sealed_days(oldest), memory.held_days().count()), (vec![], 1));
         memory.apply(Change::Day(GatheredDay { revision: 2, held: None, ..of_day }));
-        assert_eq!((memory.sealed_days(), memory.held_days().count()), (vec![(day("2026-02-10"), 2)], 0));
+        assert_eq!((memory.sealed_days(oldest), memory.held_days().count()), (vec![(day("2026-02-10"), 2)], 0));
+        assert_eq!(memory.sealed_days(day("2026-02-11")), vec![]);
     }
 }

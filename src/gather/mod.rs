@@ -53,6 +53,12 @@ pub enum GatherError {
     /// What the log holds is not known for certain: open the gatherer anew.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// Somebody opened a gatherer of the tenant after us; what that one does is whole.
+    #[error(
+        "another process has begun to gather tenant {tenant} meanwhile, so this cycle was given up; run the role \
+         `gather` in one process only"
+    )]
+    TakenOver { tenant: String },
     /// Nothing of it was written; the same record will not fit the next time either.
     #[error("a gathered record does not fit its schema")]
     Encode(#[from] EncodeError),

@@ -65,6 +65,29 @@ pub enum Verdict {
     Seal { reason: Reason, memory: GatheredDay },
 }
 
+/// Billed days that may lose all their rows in one cycle before the answer is doubted.
+const TAKEN_BACK_AT_ONCE: usize = 6;
+
+/// Why days that lost their whole bill are held instead of emptied, if they are.
+///
+/// A provider corrects its bill and may take single days back. Where every billed day, or a week of them, is without
+/// any row at once, an answer that came out empty is likelier, and to believe it would replace all their rows by
+/// nothing. `billed` and `taken_back` count among the days of the cycle those whose sealed revision has lines.
+pub fn doubt(billed: usize, taken_back: usize) -> Option<String> {
+    let all = taken_back > 1 && taken_back == billed;
+    (all || taken_back > TAKEN_BACK_AT_ONCE).then(|| {
+        format!(
+            "the provider's bill has no row any more for {taken_back} of {billed} days that were billed; they stay as \
+             they are until it has, so ask the provider if that lasts"
+        )
+    })
+}
+
+/// Had its last revision any billing line?
+pub fn was_billed(remembered: Option<&GatheredDay>) -> bool {
+    remembered.is_some_and(|day| day.revision > 0 && day.billing_lines > 0)
+}
+
 /// Decides before usage. `incomplete` says why the inventory cannot be trusted, if it cannot.
 pub fn before_usage(remembered: Option<&GatheredDay>, content: &Content, incomplete: Option<&str>) -> Step {
     let sealed = remembered.filter(|day| day.revision > 0);
@@ -360,6 +383,16 @@ mod tests {
         assert_eq!(before_usage(Some(&sealed), &old, why), Step::Skip(None));
         let Step::Hold(again) = before_usage(Some(&sealed), &new, why) else { panic!("another bill") };
         assert_eq!((again.revision, again.bill_digest.as_str()), (1, "b1"));
+    }
+
+    #[test]
+    fn a_bill_that_vanishes_at_once_is_doubted_and_single_days_are_not() {
+        for (billed, taken_back) in [(0, 0), (200, 0), (1, 1), (3, 2), (200, 6)] {
+            assert_eq!(doubt(billed, taken_back), None, "{taken_back} of {billed}");
+        }
+        for (billed, taken_back) in [(2, 2), (6, 6), (200, 7), (200, 200)] {
+            assert!(doubt(billed, taken_back).is_some(), "{taken_back} of {billed}");
+        }
     }
 
     #[test]

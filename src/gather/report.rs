@@ -19,7 +19,7 @@ pub struct CycleReport {
     pub held: Vec<(Day, String)>,
     /// Provider rows set aside for the first time.
     pub quarantined: usize,
-    /// Every sealed day of the tenant with its newest revision, also of earlier cycles.
+    /// Every sealed day within retention with its newest revision, also of earlier cycles.
     pub all_days: Vec<(Day, u32)>,
     /// What an operator or a later cycle has to mend; what could be done without it was done.
     pub failure: Option<String>,

@@ -13,6 +13,7 @@
 //!   [`Gatherer::open`] is the only way on. It first fences the old producer, which settles what was in flight,
 //!   and then reads the log.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -22,6 +23,7 @@ use crate::clock::Clock;
 use crate::domain::{Day, GatheredDay, RuleBook};
 use crate::ecosystem::{Bill, Inventory, Source, UsageOf};
 use crate::journal::{Codec, Connection};
+use crate::wording::chain;
 
 use super::day::{self, Cycle, Due};
 use super::inventory::{self, Deletion};
@@ -105,7 +107,7 @@ impl Gatherer {
         let days = periods.iter().flat_map(|(from, to)| from.until(*to)).filter(billed).collect();
         let due = self.look_at(days, bill, &cycle, &mut report).await?;
         self.fetch_and_seal(due, source, &cycle, &progress, &mut report).await?;
-        report.all_days = self.memory.sealed_days();
+        report.all_days = self.memory.sealed_days(window.oldest);
         Ok((self, report))
     }
 
@@ -140,6 +142,10 @@ impl Gatherer {
         report: &mut CycleReport,
     ) -> Result<Vec<Due>, GatherError> {
         let (mut wanted, mut changes) = (Vec::new(), Vec::new());
+        let billed: Vec<Day> = days.iter().copied().filter(|day| plan::was_billed(self.memory.days.get(day))).collect();
+        let taken_back: BTreeSet<Day> = billed.iter().copied().filter(|day| !bill.days.contains_key(day)).collect();
+        let doubt = plan::doubt(billed.len(), taken_back.len());
+        doubt.iter().for_each(|why| report.fail(why));
         for day in days {
             let row = bill.days.remove(&day);
             let remembered = self.memory.days.get(&day);
@@ -147,7 +153,12 @@ impl Gatherer {
                 continue;
             }
             let content = day::content(&self.memory.entities, day, row.as_ref(), cycle);
-            match plan::before_usage(remembered, &content, cycle.incomplete.as_deref()) {
+            let doubted = doubt.as_deref().filter(|_| taken_back.contains(&day));
+            let step = match doubted {
+                Some(why) => Step::Hold(plan::held(remembered, &content, why)),
+                None => plan::before_usage(remembered, &content, cycle.incomplete.as_deref()),
+            };
+            match step {
                 Step::Skip(memory) => {
                     report.unchanged += usize::from(remembered.is_some_and(|day| day.revision > 0));
                     changes.extend(memory.map(Change::Day));
@@ -267,12 +278,6 @@ async fn bill_of(source: &Source, periods: &[Period], progress: &impl Fn(Progres
     }
     progress(Progress { phase: Phase::Bill, done: total, total });
     (bill, failed)
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! allocation or two per record. A batch copies keys and payloads behind each other into one buffer.
 
 use super::topic::Topic;
+use crate::domain::TenantDay;
+use crate::domain::quarantine::{Quarantined, Stage, Status};
 
 /// Records in the order they were read, and where reading goes on behind them.
 #[derive(Debug, Default)]
@@ -40,6 +42,35 @@ pub struct RecordRef<'a> {
     pub key: Option<&'a [u8]>,
     /// `None`: a tombstone.
     pub payload: Option<&'a [u8]>,
+}
+
+impl RecordRef<'_> {
+    /// The quarantine entry of a record that cannot be used. The same record gives an entry of the same id, whoever
+    /// sets it aside and however often.
+    pub fn set_aside(&self, stage: Stage, reason: String) -> Quarantined {
+        let source = format!("{}[{}]@{}", self.topic.name(), self.partition, self.offset);
+        let payload = self.payload.unwrap_or_default();
+        let mut digest = blake3::Hasher::new();
+        digest.update(source.as_bytes()).update(&[0]).update(payload);
+        let key = self.key.and_then(|key| std::str::from_utf8(key).ok()?.parse::<TenantDay>().ok());
+        let (tenant, day) = key.map(|key| (key.tenant, key.day)).unzip();
+        Quarantined {
+            id: digest.finalize().to_hex().to_string(),
+            tenant,
+            day,
+            stage,
+            source,
+            topic: Some(self.topic.name().to_owned()),
+            partition: Some(self.partition),
+            offset: Some(self.offset),
+            key: self.key.map(<[u8]>::to_vec),
+            payload: payload.to_vec(),
+            reason,
+            status: Status::Open,
+            // When it was written: reading it again, after a rebuild, must not make it look new.
+            at: chrono::DateTime::from_timestamp_millis(self.timestamp_ms).unwrap_or_default(),
+        }
+    }
 }
 
 impl Batch {

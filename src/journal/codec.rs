@@ -2,8 +2,9 @@
 //!
 //! In: domain records, bytes from anybody's producer. Out: the same. A datum is read by the schema it was
 //! written with, which its id names; a field that the writer lacked gets its serde default. Texts are borrowed
-//! from the bytes. Absent: Kafka; IO, except for [`Codec::from_registry`] and [`Codec::learn`], which ask the registry.
+//! from the bytes. Absent: Kafka; IO, except for [`Codec::from_registry`] and [`Codec::learn_missing`], which ask the registry.
 
+use std::collections::BTreeSet;
 use std::io::BufRead;
 use std::sync::Arc;
 
@@ -72,7 +73,7 @@ pub enum DecodeError {
          the Avro serializers for Confluent Schema Registry do"
     )]
     NotConfluentFormat(&'static str),
-    /// The id may be in the registry: [`Codec::learn`] asks.
+    /// The id may be in the registry: [`Codec::learn_missing`] asks.
     #[error(
         "schema id {0} is unknown; the program's own ids are listed by `tributary schema list`, for those of a schema \
          registry set `schema_registry.url`"
@@ -147,12 +148,40 @@ impl Codec {
     ///
     /// # Errors
     /// [`RegistryError`] if there is no registry, it does not answer, or has no usable schema of that id.
-    pub async fn learn(&self, id: u32) -> Result<(), RegistryError> {
+    pub(super) async fn learn(&self, id: u32) -> Result<(), RegistryError> {
         let registry = self.registry.as_ref().ok_or(RegistryError::NoRegistry(id))?;
         let text = registry.schema(id).await?;
         let reader = Reader::foreign(&text).map_err(|why| RegistryError::Unusable { id, why })?;
         self.learned.insert(id, Arc::new(reader));
         Ok(())
+    }
+
+    /// Asks the registry about every schema that these payloads name and [`Codec::decode`] does not know.
+    ///
+    /// A schema that nobody has, or that cannot be read with, is no error here: `decode` tells, record by record.
+    ///
+    /// # Errors
+    /// [`RegistryError`] if the registry cannot be asked; then nothing is known about the records.
+    pub async fn learn_missing<'a>(&self, payloads: impl Iterator<Item = &'a [u8]>) -> Result<(), RegistryError> {
+        for id in self.missing(payloads) {
+            match self.learn(id).await {
+                Err(error) if !error.is_about_the_schema() => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn missing<'a>(&self, payloads: impl Iterator<Item = &'a [u8]>) -> BTreeSet<u32> {
+        let mut missing = BTreeSet::new();
+        let mut last = None;
+        for (id, _) in payloads.filter_map(|payload| split(payload).ok()) {
+            // Records of one writer follow each other.
+            if last.replace(id) != Some(id) && !self.readers.contains_key(&id) && !self.learned.contains_key(&id) {
+                missing.insert(id);
+            }
+        }
+        missing
     }
 
     fn add(&mut self, file: schema::SchemaFile<'static>, id: u32) {
@@ -180,7 +209,7 @@ impl Codec {
     /// Reads one record; its texts may borrow from `bytes`.
     ///
     /// # Errors
-    /// [`DecodeError`] by what is wrong; on `UnknownSchema` ask [`Codec::learn`] and try again.
+    /// [`DecodeError`] by what is wrong; before `UnknownSchema` is believed, ask [`Codec::learn_missing`].
     pub fn decode<'a, T: Record + Deserialize<'a>>(&self, bytes: &'a [u8]) -> Result<T, DecodeError> {
         let (id, datum) = split(bytes)?;
         if let Some(reader) = self.readers.get(&id) {

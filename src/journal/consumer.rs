@@ -10,34 +10,24 @@
 //! that precedes a revocation was read while the partitions were ours.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rdkafka::client::ClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, ConsumerGroupMetadata};
-use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::message::Message;
-use rdkafka::types::RDKafkaRespErr;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
+use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
-use super::batch::{Batch, RecordRef};
+use super::batch::Batch;
 use super::error::JournalError;
+use super::poller::{Context, Names, Poller};
 use super::settings::Connection;
 use super::topic::Topic;
 
-const MAX_RECORDS: usize = 20_000;
-const MAX_BYTES: usize = 4 << 20;
-/// A batch waits for more records at most this long.
-const MAX_WAIT: Duration = Duration::from_millis(10);
 /// Batches that wait for the worker; with the client's own queue this bounds the memory.
 const QUEUE: usize = 4;
-/// How long a batch waits for room before fetching is paused (a pause discards what was fetched ahead).
-const PAUSE_AFTER: Duration = Duration::from_secs(20);
-/// The worker must answer a rebalance within the group's patience (`max.poll.interval.ms`, 5 min).
-const REBALANCE_PATIENCE: Duration = Duration::from_secs(120);
 
 /// What happens to a group member.
 #[derive(Debug)]
@@ -55,13 +45,13 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Assignment {
     pub partitions: Vec<(Topic, i32)>,
-    answer: std_mpsc::SyncSender<Vec<(Topic, i32, StartAt)>>,
+    pub(super) answer: std_mpsc::SyncSender<Vec<(Topic, i32, StartAt)>>,
 }
 
 impl Assignment {
     /// Starts reading; partitions that are not named start at the group's committed offsets.
     pub fn start_at(self, starts: Vec<(Topic, i32, StartAt)>) {
-        // The thread may have given up waiting; then the partitions are assigned anew.
+        // Nobody listens if the member is ending.
         let _ = self.answer.send(starts);
     }
 }
@@ -79,10 +69,12 @@ pub enum StartAt {
 #[derive(Debug)]
 pub struct Revocation {
     pub partitions: Vec<(Topic, i32)>,
-    _done: std_mpsc::SyncSender<()>,
+    pub(super) _done: std_mpsc::SyncSender<()>,
 }
 
 /// A member of a consumer group.
+///
+/// Dropping it waits for its thread and leaves the group: up to a few seconds, so not on an async thread.
 pub struct Consumer {
     events: mpsc::Receiver<Event>,
     inner: Arc<BaseConsumer<Context>>,
@@ -108,7 +100,7 @@ impl Consumer {
         let names = Names(topics.iter().map(|topic| (connection.topic(*topic), *topic)).collect());
         let stop = Arc::new(AtomicBool::new(false));
         let (names_, stop_) = (names.clone(), Arc::clone(&stop));
-        let context = Context { events: sender.clone(), names: names_, stop: stop_, epoch: AtomicU64::new(0) };
+        let context = Context::new(sender.clone(), names_, stop_);
         let inner: BaseConsumer<Context> =
             connection.consumer_config(group).create_with_context(context).map_err(sort)?;
         let subscribed: Vec<&str> = names.0.iter().map(|(name, _)| name.as_str()).collect();
@@ -131,11 +123,6 @@ impl Consumer {
         self.events.recv().await
     }
 
-    /// As [`Self::next`], for a worker on a thread of its own.
-    pub fn blocking_next(&mut self) -> Option<Event> {
-        self.events.blocking_recv()
-    }
-
     /// The next event if there is one already.
     pub fn try_next(&mut self) -> Option<Event> {
         self.events.try_recv().ok()
@@ -146,11 +133,13 @@ impl Consumer {
         self.inner.group_metadata()
     }
 
-    /// Stops fetching these partitions until [`Self::resume`]. What is queued already still comes.
+    /// Stops fetching these partitions until [`Self::resume`] or until the group hands partitions out anew. What is
+    /// queued already still comes.
     ///
     /// # Errors
     /// [`JournalError`] if the client refuses.
     pub fn pause(&self, partitions: &[(Topic, i32)]) -> Result<(), JournalError> {
+        self.inner.context().paused().extend(partitions);
         let list = self.list(partitions);
         self.inner.pause(&list).map_err(|cause| self.sort(cause))
     }
@@ -160,6 +149,7 @@ impl Consumer {
     /// # Errors
     /// [`JournalError`] if the client refuses.
     pub fn resume(&self, partitions: &[(Topic, i32)]) -> Result<(), JournalError> {
+        self.inner.context().paused().retain(|place| !partitions.contains(place));
         let list = self.list(partitions);
         self.inner.resume(&list).map_err(|cause| self.sort(cause))
     }
@@ -184,7 +174,7 @@ impl Consumer {
         for (topic, partition, offset) in starts {
             let name = self.connection.topic(*topic);
             let moved = self.inner.seek(&name, *partition, Offset::Offset(*offset), Duration::from_secs(10));
-            moved.map_err(|cause| JournalError::of(cause, self.connection.bootstrap(), self.connection.instance()))?;
+            moved.map_err(|cause| self.sort(cause))?;
         }
         Ok(())
     }
@@ -200,219 +190,5 @@ impl Drop for Consumer {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-    }
-}
-
-/// Names of topics as Kafka knows them.
-#[derive(Debug, Clone)]
-struct Names(Vec<(String, Topic)>);
-
-impl Names {
-    fn topic(&self, name: &str) -> Option<Topic> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, topic)| *topic)
-    }
-
-    fn name(&self, topic: Topic) -> &str {
-        self.0.iter().find(|(_, known)| *known == topic).map_or("", |(name, _)| name)
-    }
-
-    fn partitions(&self, list: &TopicPartitionList) -> Vec<(Topic, i32)> {
-        let named = |e: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
-            self.topic(e.topic()).map(|topic| (topic, e.partition()))
-        };
-        list.elements().iter().filter_map(named).collect()
-    }
-}
-
-/// Runs inside `poll`, on the polling thread.
-#[derive(Debug)]
-struct Context {
-    events: mpsc::Sender<Event>,
-    names: Names,
-    stop: Arc<AtomicBool>,
-    epoch: AtomicU64,
-}
-
-impl ClientContext for Context {
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "Kafka client");
-    }
-}
-
-impl ConsumerContext for Context {
-    fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        self.epoch.fetch_add(1, Ordering::Relaxed);
-        let partitions = self.names.partitions(list);
-        if self.stop.load(Ordering::Relaxed) {
-            // Closing: nobody listens any more, and this may be an async thread, which must not wait.
-            let _ = consumer.unassign();
-            return;
-        }
-        let done = match error {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assign(consumer, partitions),
-            _ => {
-                self.revoke(partitions);
-                consumer.unassign()
-            }
-        };
-        if let Err(error) = done {
-            tracing::warn!(%error, "could not take over the group's assignment");
-        }
-    }
-}
-
-impl Context {
-    fn assign(&self, consumer: &BaseConsumer<Self>, partitions: Vec<(Topic, i32)>) -> KafkaResult<()> {
-        let (answer, answered) = std_mpsc::sync_channel(1);
-        let event = Event::Assigned(Assignment { partitions: partitions.clone(), answer });
-        let starts = match self.events.blocking_send(event) {
-            Ok(()) => wait(&answered, &self.stop).unwrap_or_default(),
-            Err(_) => return consumer.assign(&TopicPartitionList::new()),
-        };
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for (topic, partition) in partitions {
-            let start = starts.iter().find(|(t, p, _)| *t == topic && *p == partition);
-            let offset = match start.map(|(_, _, start)| *start) {
-                Some(StartAt::Beginning) => Offset::Beginning,
-                Some(StartAt::Offset(offset)) => Offset::Offset(offset),
-                Some(StartAt::Committed) | None => Offset::Stored,
-            };
-            list.add_partition_offset(self.names.name(topic), partition, offset)?;
-        }
-        consumer.assign(&list)
-    }
-
-    fn revoke(&self, partitions: Vec<(Topic, i32)>) {
-        let (done, dropped) = std_mpsc::sync_channel(1);
-        if self.events.blocking_send(Event::Revoked(Revocation { partitions, _done: done })).is_ok() {
-            let _: Option<()> = wait(&dropped, &self.stop);
-        }
-    }
-}
-
-/// Waits for an answer, for the sender's end, for the stop signal, or as long as the group would.
-fn wait<T>(answer: &std_mpsc::Receiver<T>, stop: &AtomicBool) -> Option<T> {
-    let since = Instant::now();
-    while since.elapsed() < REBALANCE_PATIENCE && !stop.load(Ordering::Relaxed) {
-        match answer.recv_timeout(Duration::from_millis(100)) {
-            Ok(answer) => return Some(answer),
-            Err(std_mpsc::RecvTimeoutError::Disconnected) => return None,
-            Err(std_mpsc::RecvTimeoutError::Timeout) => {}
-        }
-    }
-    None
-}
-
-struct Poller {
-    inner: Arc<BaseConsumer<Context>>,
-    names: Names,
-    events: mpsc::Sender<Event>,
-    connection: Connection,
-    stop: Arc<AtomicBool>,
-}
-
-/// What one poll brought.
-enum Polled {
-    Record,
-    Nothing,
-    Broken(JournalError),
-}
-
-impl Poller {
-    fn run(self) {
-        let mut batch = Batch::default();
-        let mut since = Instant::now();
-        while !self.stop.load(Ordering::Relaxed) {
-            let wait = if batch.is_empty() { Duration::from_millis(100) } else { MAX_WAIT };
-            let epoch = self.epoch();
-            let was_empty = batch.is_empty();
-            match self.poll(wait, &mut batch) {
-                Polled::Broken(error) => {
-                    let _ = self.events.blocking_send(Event::Failed(error));
-                    return;
-                }
-                Polled::Record if was_empty => since = Instant::now(),
-                Polled::Record | Polled::Nothing => {}
-            }
-            if self.epoch() != epoch && !was_empty {
-                // Read before the rebalance that has just been told: whoever owns it now reads it again.
-                batch = Batch::default();
-                continue;
-            }
-            let full = batch.len() >= MAX_RECORDS || batch.size() >= MAX_BYTES || since.elapsed() >= MAX_WAIT;
-            if !batch.is_empty() && full && !self.hand_over(std::mem::take(&mut batch)) {
-                return;
-            }
-        }
-    }
-
-    fn poll(&self, wait: Duration, batch: &mut Batch) -> Polled {
-        match self.inner.poll(wait) {
-            Some(Ok(message)) => {
-                if let Some(topic) = self.names.topic(message.topic()) {
-                    batch.push(RecordRef {
-                        topic,
-                        partition: message.partition(),
-                        offset: message.offset(),
-                        timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
-                        key: message.key(),
-                        payload: message.payload(),
-                    });
-                }
-                Polled::Record
-            }
-            None | Some(Err(KafkaError::PartitionEOF(_))) => Polled::Nothing,
-            Some(Err(cause)) => {
-                match JournalError::of(cause, self.connection.bootstrap(), self.connection.instance()) {
-                    JournalError::Unreachable { cause, .. } => {
-                        tracing::debug!(%cause, "waiting for Kafka");
-                        Polled::Nothing
-                    }
-                    error => Polled::Broken(error),
-                }
-            }
-        }
-    }
-
-    /// Gives a batch to the worker; while there is no room, keeps the group alive without fetching.
-    fn hand_over(&self, mut batch: Batch) -> bool {
-        let (since, epoch) = (Instant::now(), self.epoch());
-        let mut paused: Option<TopicPartitionList> = None;
-        while !self.stop.load(Ordering::Relaxed) {
-            match self.events.try_reserve() {
-                Ok(place) => {
-                    place.send(Event::Batch(batch));
-                    break;
-                }
-                Err(mpsc::error::TrySendError::Closed(())) => return false,
-                Err(mpsc::error::TrySendError::Full(())) => {}
-            }
-            if since.elapsed() < PAUSE_AFTER {
-                std::thread::park_timeout(Duration::from_millis(1));
-                continue;
-            }
-            if paused.is_none() {
-                tracing::debug!("the worker is busy: fetching is paused");
-                paused = self.inner.assignment().ok();
-                paused.as_ref().map(|list| self.inner.pause(list));
-            }
-            if let Polled::Broken(error) = self.poll(Duration::from_millis(50), &mut batch) {
-                let _ = self.events.blocking_send(Event::Failed(error));
-                return false;
-            }
-            if self.epoch() != epoch {
-                // The batch was ours before the rebalance; whoever owns it now reads it again.
-                return true;
-            }
-        }
-        if let Some(list) = paused {
-            let _ = self.inner.resume(&list);
-        }
-        true
-    }
-
-    /// Counts rebalances.
-    fn epoch(&self) -> u64 {
-        self.inner.context().epoch.load(Ordering::Relaxed)
     }
 }

@@ -6,13 +6,28 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The brokers may come back: pause, then the same again.
-    #[error("Kafka at {bootstrap} does not answer ({cause}); check kafka.bootstrap_servers and that the brokers run")]
+    #[error(
+        "Kafka at {bootstrap} does not answer ({cause}); check kafka.bootstrap_servers, the security settings in \
+         kafka.properties, and that the brokers run"
+    )]
     Unreachable { bootstrap: String, cause: KafkaError },
+    /// The brokers answer, and say no: an operator has to act.
+    #[error(
+        "Kafka at {bootstrap} refuses us ({cause}); check the credentials in kafka.properties and that this user may \
+         read, write and describe the topics, groups and transactional ids with the configured prefix"
+    )]
+    Denied { bootstrap: String, cause: KafkaError },
     /// The transaction is lost, the producer is not: abort, then the same batch again.
     #[error("the Kafka transaction has to be aborted")]
     Abort(#[source] KafkaError),
+    /// The group gave our partitions away while a transaction was open: forget what was read, read again.
+    #[error("the partitions moved to another member of the consumer group before what was read of them was committed")]
+    Rebalanced(#[source] KafkaError),
     /// Another process took over with the same name: stop, commit nothing.
-    #[error("another process took over as instance {instance:?}; give each process its own `instance` name")]
+    #[error(
+        "another process took over as instance {instance:?}, or a transaction stood open for longer than \
+         transaction.timeout.ms; give each process its own `instance` name, then start this one again"
+    )]
     Fenced { instance: String, cause: KafkaError },
     /// The client cannot go on; nothing that was committed is lost.
     #[error("the Kafka client failed")]
@@ -20,40 +35,67 @@ pub enum JournalError {
     /// A topic that should be there is not.
     #[error("topic {0} does not exist; run `tributary topology apply`")]
     NoTopic(String),
+    /// As [`Self::NoTopic`], where the client does not say which; a new topic takes a moment to be known everywhere.
+    #[error("a topic or one of its partitions does not exist; run `tributary topology apply`")]
+    UnknownTopic(#[source] KafkaError),
 }
 
 impl JournalError {
     /// Sorts a client error by what to do about it.
     pub fn of(cause: KafkaError, bootstrap: &str, instance: &str) -> Self {
+        let (bootstrap, instance) = (|| bootstrap.to_owned(), || instance.to_owned());
+        let code = cause.rdkafka_error_code();
         match &cause {
-            KafkaError::Transaction(error) if is_fenced(error.code()) => {
-                Self::Fenced { instance: instance.to_owned(), cause }
-            }
+            _ if code.is_some_and(is_fenced) => Self::Fenced { instance: instance(), cause },
+            _ if code.is_some_and(is_denied) => Self::Denied { bootstrap: bootstrap(), cause },
             KafkaError::Transaction(error) if error.is_fatal() => Self::Fatal(cause),
-            KafkaError::Transaction(error) if error.txn_requires_abort() => Self::Abort(cause),
+            KafkaError::Transaction(error) if error.txn_requires_abort() => match code.is_some_and(is_rebalance) {
+                true => Self::Rebalanced(cause),
+                false => Self::Abort(cause),
+            },
             KafkaError::Transaction(error) if error.is_retriable() => {
-                Self::Unreachable { bootstrap: bootstrap.to_owned(), cause }
-            }
-            KafkaError::MessageConsumptionFatal(code) if is_fenced(*code) => {
-                Self::Fenced { instance: instance.to_owned(), cause }
+                Self::Unreachable { bootstrap: bootstrap(), cause }
             }
             KafkaError::MessageConsumptionFatal(_) => Self::Fatal(cause),
-            _ if cause.rdkafka_error_code().is_some_and(is_transient) => {
-                Self::Unreachable { bootstrap: bootstrap.to_owned(), cause }
-            }
+            _ if code.is_some_and(is_transient) => Self::Unreachable { bootstrap: bootstrap(), cause },
+            _ if code.is_some_and(is_unknown_topic) => Self::UnknownTopic(cause),
             _ => Self::Fatal(cause),
         }
     }
 
     /// May the same call succeed later?
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Abort(_))
+        matches!(self, Self::Unreachable { .. } | Self::Abort(_) | Self::Rebalanced(_) | Self::UnknownTopic(_))
     }
 }
 
 fn is_fenced(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode::{FencedInstanceId, InvalidProducerEpoch, ProducerFenced};
     matches!(code, FencedInstanceId | InvalidProducerEpoch | ProducerFenced | RDKafkaErrorCode::Fenced)
+}
+
+fn is_denied(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::Authentication
+            | Code::SaslAuthenticationFailed
+            | Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::TransactionalIdAuthorizationFailed
+    )
+}
+
+/// What the group coordinator answers to positions of a member that is none any more.
+fn is_rebalance(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(code, Code::IllegalGeneration | Code::UnknownMemberId | Code::RebalanceInProgress)
+}
+
+fn is_unknown_topic(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(code, Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition)
 }
 
 fn is_transient(code: RDKafkaErrorCode) -> bool {
@@ -76,5 +118,40 @@ fn is_transient(code: RDKafkaErrorCode) -> bool {
             | Code::NotCoordinator
             | Code::NotEnoughReplicas
             | Code::Retry
+            // The worker was busy (a database away); the group takes us in again with the next poll.
+            | Code::PollExceeded
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(code: RDKafkaErrorCode) -> JournalError {
+        JournalError::of(KafkaError::MessageConsumption(code), "host:9092", "one")
+    }
+
+    #[test]
+    fn an_outage_is_waited_for_and_a_refusal_is_told() {
+        use RDKafkaErrorCode as Code;
+        for code in [Code::AllBrokersDown, Code::OperationTimedOut, Code::PollExceeded, Code::UnknownTopicOrPartition] {
+            assert!(of(code).is_transient(), "{code}");
+        }
+        for code in [Code::TopicAuthorizationFailed, Code::SaslAuthenticationFailed] {
+            let error = of(code);
+            assert!(matches!(error, JournalError::Denied { .. }) && !error.is_transient(), "{code}");
+            assert!(error.to_string().contains("kafka.properties"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_member_with_our_name_puts_us_out_for_good() {
+        let error = of(RDKafkaErrorCode::FencedInstanceId);
+        assert!(matches!(error, JournalError::Fenced { .. }) && !error.is_transient());
+    }
+
+    #[test]
+    fn what_nobody_foresaw_is_not_repeated_for_ever() {
+        assert!(matches!(of(RDKafkaErrorCode::InvalidMessageSize), JournalError::Fatal(_)));
+    }
 }

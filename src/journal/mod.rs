@@ -10,6 +10,7 @@ pub mod ends;
 pub mod error;
 pub mod evolution;
 pub mod plan;
+mod poller;
 pub mod producer;
 pub mod provision;
 pub mod registry;
@@ -20,6 +21,14 @@ pub mod schema;
 pub mod settings;
 pub mod topic;
 pub mod topology;
+
+/// Runs calls of this door that block on a thread where they may.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
 
 pub use batch::{Batch, RecordRef};
 pub use codec::{Codec, DecodeError, EncodeError, Record};

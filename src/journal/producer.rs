@@ -15,6 +15,8 @@ use super::topic::Topic;
 
 /// How long one call to the transaction coordinator may take before it is asked again.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How often it is asked. Whoever waits longer could not be stopped either, and loses nothing by beginning anew.
+const ATTEMPTS: u32 = 4;
 /// Records between two looks at the client's queue of failures.
 const POLL_EVERY: u32 = 1024;
 
@@ -86,6 +88,10 @@ impl TransactionalProducer {
                     self.inner.poll(Duration::from_millis(20));
                     record = unsent;
                 }
+                // A record sent earlier was refused for good, so the client takes no more of this transaction.
+                Err((cause @ KafkaError::MessageProduction(RDKafkaErrorCode::State), _)) => {
+                    return Err(JournalError::Abort(cause));
+                }
                 Err((cause, _)) => return Err(self.sort(cause)),
             }
         }
@@ -100,7 +106,7 @@ impl TransactionalProducer {
     /// Adds the positions of a consumer group to the transaction.
     ///
     /// # Errors
-    /// [`JournalError::Abort`] if the group moved on without us (a rebalance), others as for `commit`.
+    /// [`JournalError::Rebalanced`] if the group moved on without us, others as for `commit`.
     pub fn send_offsets(&mut self, next: &[NextOffset], group: &ConsumerGroupMetadata) -> Result<(), JournalError> {
         let mut list = TopicPartitionList::with_capacity(next.len());
         for NextOffset { topic, partition, offset } in next {
@@ -115,6 +121,7 @@ impl TransactionalProducer {
     ///
     /// # Errors
     /// [`JournalError::Abort`]: nothing is visible, call [`Self::abort`] and do the batch again.
+    /// [`JournalError::Unreachable`] leaves open whether it is visible: only a new producer finds out.
     pub fn commit(&mut self) -> Result<(), JournalError> {
         self.patiently(|inner| inner.commit_transaction(PATIENCE))
     }
@@ -127,13 +134,15 @@ impl TransactionalProducer {
         self.patiently(|inner| inner.abort_transaction(PATIENCE))
     }
 
-    /// Asks again while the coordinator is away; the transaction's own timeout ends that.
+    /// Asks again while the coordinator is away, for a minute in all.
     fn patiently(&self, call: impl Fn(&BaseProducer) -> Result<(), KafkaError>) -> Result<(), JournalError> {
+        let mut attempt = 1;
         loop {
             match call(&self.inner).map_err(|cause| self.sort(cause)) {
-                Err(JournalError::Unreachable { cause, .. }) => {
+                Err(JournalError::Unreachable { cause, .. }) if attempt < ATTEMPTS => {
                     tracing::warn!(%cause, "Kafka does not answer, asking again");
                     self.inner.poll(Duration::from_millis(200));
+                    attempt += 1;
                 }
                 settled => return settled,
             }

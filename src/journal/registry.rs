@@ -54,6 +54,22 @@ pub enum RegistryError {
     NoRegistry(u32),
 }
 
+impl RegistryError {
+    /// May the same question be answered later?
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Unexpected { status, .. } => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
+            _ => false,
+        }
+    }
+
+    /// Is it an answer about the schema that was asked for, and no failure to ask?
+    pub fn is_about_the_schema(&self) -> bool {
+        matches!(self, Self::NoSuchId(_) | Self::Unusable { .. } | Self::NoRegistry(_))
+    }
+}
+
 /// A schema registry and as whom we speak to it.
 pub struct Registry {
     http: reqwest::Client,

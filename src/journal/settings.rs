@@ -5,25 +5,12 @@ use std::collections::BTreeMap;
 use rdkafka::ClientConfig;
 
 use super::topic::Topic;
-
-/// Properties an operator may not change, and why.
-pub const FIXED: [(&str, &str, &str); 7] = [
-    ("bootstrap.servers", "", "it is set by kafka.bootstrap_servers"),
-    ("isolation.level", "read_committed", "rows of aborted transactions must stay unseen"),
-    ("enable.auto.commit", "false", "positions move inside our transactions"),
-    ("partition.assignment.strategy", "range", "a day's five topics must come to the same worker"),
-    ("partitioner", "murmur2_random", "a day must lie in the partition where Java clients look for it"),
-    ("enable.idempotence", "true", "a record must not be written twice"),
-    ("transactional.id", "", "it is derived from the instance name, so that a restart fences its predecessor"),
-];
+use crate::kafka_properties::{FIXED, Fixed};
 
 /// An operator's property that would break a promise.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("kafka property {key} cannot be set: {why}; remove it from kafka.properties")]
-pub struct FixedSetting {
-    pub key: String,
-    pub why: &'static str,
-}
+#[error("kafka.properties: {} is not free: {}; {}", .0.property, .0.why, .0.remedy)]
+pub struct FixedSetting(pub &'static Fixed);
 
 /// Where the log is and as whom we speak to it. Cheap to clone.
 #[derive(Clone)]
@@ -52,9 +39,9 @@ impl Connection {
         prefix: String,
         instance: String,
     ) -> Result<Self, FixedSetting> {
-        for (key, fixed, why) in FIXED {
-            if properties.get(key).is_some_and(|asked| asked != fixed) {
-                return Err(FixedSetting { key: key.to_owned(), why });
+        for fixed in &FIXED {
+            if properties.get(fixed.property).is_some_and(|asked| fixed.refuses(asked)) {
+                return Err(FixedSetting(fixed));
             }
         }
         Ok(Self { bootstrap, properties, prefix, instance })
@@ -133,6 +120,7 @@ impl Connection {
         let mut config = self.client_config();
         config.set("transactional.id", format!("{}{}-{role}", self.prefix, self.instance));
         config.set("enable.idempotence", "true");
+        config.set("acks", "all");
         config.set("partitioner", "murmur2_random");
         config.set("compression.type", self.asked("compression.type", "lz4"));
         config.set("linger.ms", self.asked("linger.ms", "5"));
@@ -164,8 +152,20 @@ mod tests {
     #[test]
     fn a_wish_that_breaks_a_promise_is_refused_with_the_reason() {
         let refused = with("isolation.level", "read_uncommitted").unwrap_err();
-        assert!(refused.to_string().contains("aborted transactions"), "{refused}");
+        assert!(refused.to_string().contains("isolation.level is not free: aborted batches"), "{refused}");
         assert!(with("isolation.level", "read_committed").is_ok());
+    }
+
+    #[test]
+    fn what_is_fixed_is_what_the_clients_are_given() {
+        let connection = with("client.rack", "a").unwrap();
+        let (reader, producer) = (connection.reader_config(), connection.producer_config("x"));
+        for fixed in FIXED.iter().filter(|fixed| fixed.property != "request.required.acks") {
+            if let Some(value) = fixed.value {
+                let set = reader.get(fixed.property).or(producer.get(fixed.property));
+                assert_eq!(set, Some(value), "{}", fixed.property);
+            }
+        }
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use serde::Deserialize;
 
 use super::topics;
-use crate::domain::quarantine::{Stage, Status};
-use crate::domain::{Day, DayAllocated, DaySealed, Outcome, Quarantined, TenantDay};
+use crate::domain::{Day, DayAllocated, DaySealed, Outcome};
 use crate::journal::codec::{Codec, Record};
 use crate::journal::{RecordRef, Topic};
 use crate::store::{self, Fact, Projection};
+use crate::wording::chain;
 
 /// What a record of a sliced projection is.
 #[derive(Debug)]
@@ -71,36 +71,4 @@ pub(super) fn allocation(codec: &Codec, payload: &[u8]) -> Result<DayAllocated, 
     let done: DayAllocated = codec.decode(payload).map_err(|error| chain(&error))?;
     store::check_allocation(&done).map_err(|error| error.to_string())?;
     Ok(done)
-}
-
-/// The entry for a record that cannot be used. The same record always gives the same entry.
-pub(super) fn entry(record: RecordRef<'_>, reason: String) -> Quarantined {
-    let source = format!("{}[{}]@{}", record.topic.name(), record.partition, record.offset);
-    let payload = record.payload.unwrap_or_default();
-    let mut digest = blake3::Hasher::new();
-    digest.update(source.as_bytes()).update(&[0]).update(payload);
-    let key = record.key.and_then(|key| std::str::from_utf8(key).ok()).and_then(|key| key.parse::<TenantDay>().ok());
-    let (tenant, day) = key.map(|key| (key.tenant, key.day)).unzip();
-    Quarantined {
-        id: digest.finalize().to_hex().to_string(),
-        tenant,
-        day,
-        stage: Stage::Project,
-        source,
-        topic: Some(record.topic.name().to_owned()),
-        partition: Some(record.partition),
-        offset: Some(record.offset),
-        key: record.key.map(<[u8]>::to_vec),
-        payload: payload.to_vec(),
-        reason,
-        status: Status::Open,
-        // When it was written: reading it again, after a rebuild, must not make it look new.
-        at: chrono::DateTime::from_timestamp_millis(record.timestamp_ms).unwrap_or_default(),
-    }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

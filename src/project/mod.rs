@@ -67,6 +67,17 @@ pub enum ProjectError {
     TooManyBad { projection: &'static str, count: usize, reason: String },
 }
 
+impl ProjectError {
+    /// May the same succeed later, because Kafka or the registry is back?
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Journal(error) => error.is_transient(),
+            Self::Registry(error) => error.is_transient(),
+            Self::Store(_) | Self::AnotherLog { .. } | Self::TooManyBad { .. } => false,
+        }
+    }
+}
+
 /// What one batch did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {

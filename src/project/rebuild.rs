@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Parts, ProjectError, run, topics};
-use crate::journal::{JournalError, Topic, ends};
+use crate::journal::{Topic, blocking, ends};
 use crate::store::{Position, Projection};
 
 /// How often the positions are looked at: another process may do the work, so nobody tells us.
@@ -136,13 +136,4 @@ async fn all_read(left: &[(Target, i64)], parts: &Parts) -> Result<bool, Project
     positions.sort_unstable();
     positions.dedup_by_key(|(topic, partition, _)| (*topic, *partition));
     Ok(blocking(move || ends::unread(&connection, &positions)).await?.is_empty())
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
-) -> Result<T, JournalError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-    }
 }

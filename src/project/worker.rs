@@ -8,15 +8,15 @@ use chrono::Datelike;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use super::batch::{Item, allocation, entry, item, seal};
+use super::batch::{Item, allocation, item, seal};
 use super::plan::{Note, Plan, Verdict, plan};
 use super::{Parts, Progress, ProjectError, group, topics};
+use crate::domain::quarantine::Stage;
 use crate::domain::{
     BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, Identity, Outcome, Quarantined, Resource,
 };
 use crate::journal::codec::Record;
-use crate::journal::registry::RegistryError;
-use crate::journal::{Assignment, Batch, Consumer, Event, StartAt, Topic, ends};
+use crate::journal::{Assignment, Batch, Consumer, Event, StartAt, Topic, blocking, ends};
 use crate::store::{
     CopyRows, DayKey, DimensionCache, DimensionOf, Fact, Fingerprint, Position, Projection, ProjectionTx, StoreError,
 };
@@ -39,7 +39,7 @@ pub async fn run(
         let mut consumer = Consumer::start(&projector.parts.connection, &group(projection), topics(projection))?;
         let ended = projector.follow(&mut consumer, &stop, &mut on_progress).await;
         // Leaving the group waits for its thread.
-        let _ = tokio::task::spawn_blocking(move || drop(consumer)).await;
+        blocking(move || drop(consumer)).await;
         match ended {
             Err(ProjectError::Store(StoreError::Fenced(_))) => {
                 tracing::warn!(
@@ -63,8 +63,6 @@ struct Projector {
     tenants: AHashMap<String, i32>,
     months: AHashSet<(i32, u32)>,
     dimensions: DimensionCache,
-    /// Ids of schemas that were met.
-    schemas: AHashSet<u32>,
     bad_in_a_row: usize,
 }
 
@@ -78,7 +76,6 @@ impl Projector {
             tenants: AHashMap::new(),
             months: AHashSet::new(),
             dimensions: DimensionCache::default(),
-            schemas: AHashSet::new(),
             bad_in_a_row: 0,
         }
     }
@@ -157,9 +154,9 @@ impl Projector {
     async fn check_log(&self, partitions: &[(Topic, i32)], taken: &[Position]) -> Result<(), ProjectError> {
         let topics: AHashSet<Topic> = partitions.iter().map(|(topic, _)| *topic).collect();
         let (connection, topics) = (self.parts.connection.clone(), topics.into_iter().collect::<Vec<_>>());
-        let ends = tokio::task::spawn_blocking(move || ends::ends(&connection, &topics)).await;
+        let ends = blocking(move || ends::ends(&connection, &topics)).await;
         // A broker that does not answer now is waited for where it is read; nothing is known, nothing is refused.
-        let Ok(Ok(ends)) = ends else { return Ok(()) };
+        let Ok(ends) = ends else { return Ok(()) };
         for end in ends {
             let name = self.parts.connection.topic(end.topic);
             let read = taken.iter().find(|p| p.topic == name && p.partition == end.partition);
@@ -186,7 +183,7 @@ impl Projector {
                         return Ok(None);
                     }
                 }
-                Err(error) if passes(&error) => {
+                Err(error) if error.is_transient() => {
                     tracing::warn!(projection = self.projection.name(), %error, "the batch has to wait");
                     tokio::select! {
                         () = stop.cancelled() => return Ok(None),
@@ -211,7 +208,7 @@ impl Projector {
             Position { topic, partition: *partition, next: *next }
         });
         let ends: Vec<Position> = ends.collect();
-        self.learn_schemas(batch).await?;
+        self.parts.codec.learn_missing(batch.records().filter_map(|record| record.payload)).await?;
         let progress = match self.projection {
             Projection::Billing => self.apply_facts::<BillingLine>(batch, &ends).await?,
             Projection::Resources => self.apply_facts::<Resource>(batch, &ends).await?,
@@ -227,19 +224,6 @@ impl Projector {
             }
         }
         Ok(progress)
-    }
-
-    /// Asks the registry for schemas of other writers. What it does not know is told by the decoder.
-    async fn learn_schemas(&mut self, batch: &Batch) -> Result<(), ProjectError> {
-        for id in batch.records().filter_map(|record| schema_id(record.payload?)) {
-            if !self.schemas.contains(&id) {
-                match self.parts.codec.learn(id).await {
-                    Err(error @ RegistryError::Unreachable { .. }) => return Err(error.into()),
-                    _ => self.schemas.insert(id),
-                };
-            }
-        }
-        Ok(())
     }
 
     async fn advance(&self, ends: &[Position]) -> Result<ProjectionTx, StoreError> {
@@ -262,7 +246,7 @@ impl Projector {
         let plan = plan(&known, tx.slices(&days(&known)).await?);
         let (rows, bad) = self.sort_out(&items, &notes, &fingerprints, &plan);
         let written = rows.rows();
-        let set_aside = self.set_aside(batch, bad).await?;
+        let set_aside = self.set_aside(batch, bad, &mut tx).await?;
         tx.copy(rows).await?;
         tx.save(&plan.changes).await?;
         tx.commit().await?;
@@ -370,7 +354,7 @@ impl Projector {
         let outcomes = newest_outcomes(&outcomes, &self.tenants);
 
         let mut tx = self.advance(ends).await?;
-        let set_aside = self.set_aside(batch, bad).await?;
+        let set_aside = self.set_aside(batch, bad, &mut tx).await?;
         tx.save_seals(&seals).await?;
         tx.save_allocations(&outcomes).await?;
         tx.commit().await?;
@@ -388,14 +372,19 @@ impl Projector {
             }
         }
         let mut tx = self.advance(ends).await?;
-        let set_aside = self.set_aside(batch, bad).await?;
+        let set_aside = self.set_aside(batch, bad, &mut tx).await?;
         tx.save_quarantine(&entries.iter().collect::<Vec<_>>()).await?;
         tx.commit().await?;
         Ok(Progress { records: batch.len(), rows: entries.len(), days: 0, set_aside })
     }
 
     /// Makes entries of unusable records durable, before the position passes them.
-    async fn set_aside(&mut self, batch: &Batch, bad: Vec<(usize, String)>) -> Result<usize, ProjectError> {
+    async fn set_aside(
+        &mut self,
+        batch: &Batch,
+        bad: Vec<(usize, String)>,
+        tx: &mut ProjectionTx,
+    ) -> Result<usize, ProjectError> {
         let (count, all) = (bad.len(), batch.len());
         if count == 0 {
             self.bad_in_a_row = 0;
@@ -408,10 +397,11 @@ impl Projector {
             return Err(ProjectError::TooManyBad { projection: self.projection.name(), count: in_a_row, reason });
         }
         let records: Vec<_> = batch.records().collect();
-        let entries: Vec<Quarantined> = bad.into_iter().map(|(i, reason)| entry(records[i], reason)).collect();
+        let entries: Vec<Quarantined> =
+            bad.into_iter().map(|(i, reason)| records[i].set_aside(Stage::Project, reason)).collect();
         // Read again after a rebuild: what is known stays as it is, sent again or not.
         let ids: Vec<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
-        let known = self.parts.store.known_quarantined(&ids).await?;
+        let known = tx.known_quarantined(&ids).await?;
         let new: Vec<Quarantined> = entries.into_iter().filter(|entry| !known.contains(&entry.id)).collect();
         for entry in &new {
             tracing::warn!(source = entry.source, reason = entry.reason, id = entry.id, "set a record aside");
@@ -421,15 +411,6 @@ impl Projector {
         }
         self.bad_in_a_row = in_a_row;
         Ok(count)
-    }
-}
-
-/// Kafka or the registry may come back.
-fn passes(error: &ProjectError) -> bool {
-    match error {
-        ProjectError::Journal(error) => error.is_transient(),
-        ProjectError::Registry(error) => matches!(error, RegistryError::Unreachable { .. }),
-        _ => false,
     }
 }
 
@@ -475,12 +456,4 @@ fn newest_outcomes<'a>(done: &'a [DayAllocated], tenants: &AHashMap<String, i32>
         }
     }
     newest.into_iter().map(|((tenant, ..), day)| (tenant, day)).collect()
-}
-
-/// The schema that a payload in Confluent's wire format names.
-fn schema_id(payload: &[u8]) -> Option<u32> {
-    match payload {
-        [0, a, b, c, d, ..] => Some(u32::from_be_bytes([*a, *b, *c, *d])),
-        _ => None,
-    }
 }

@@ -34,6 +34,16 @@ fn storable(text: &str) -> String {
 }
 
 impl ProjectionTx {
+    /// Which of these ids are in quarantine. Asked in the open transaction: a second connection for each projection
+    /// could be one more than the pool has.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the transaction is lost.
+    pub async fn known_quarantined(&mut self, ids: &[&str]) -> Result<Vec<String>, StoreError> {
+        let found = sqlx::query_scalar("SELECT id FROM quarantine WHERE id = ANY($1)").bind(ids);
+        found.fetch_all(&mut *self.tx).await.map_err(|error| StoreError::of(error, self.store.address()))
+    }
+
     /// Writes entries, each id once. What was sent again stays so, whatever arrives later.
     ///
     /// # Errors
@@ -106,15 +116,6 @@ impl Store {
         .await
         .map_err(|error| self.sort(error))?;
         rows.iter().map(|row| self.entry(row)).collect()
-    }
-
-    /// Which of these ids are known.
-    ///
-    /// # Errors
-    /// [`StoreError`] if Postgres does not answer.
-    pub async fn known_quarantined(&self, ids: &[&str]) -> Result<Vec<String>, StoreError> {
-        let found = sqlx::query_scalar("SELECT id FROM quarantine WHERE id = ANY($1)").bind(ids);
-        found.fetch_all(self.pool()).await.map_err(|error| self.sort(error))
     }
 
     fn entry(&self, row: &PgRow) -> Result<Quarantined, StoreError> {

@@ -2,7 +2,9 @@
 
 mod harness;
 
+mod architecture;
 mod bad_input;
 mod crash;
+mod rebalance;
 mod road;
 mod worlds;

@@ -7,6 +7,7 @@ use super::super::scalar::AsText;
 use super::super::section::{Inner, Section};
 use super::super::text::{Name, SecretText, Word};
 use super::super::{Database, Kafka, SchemaRegistry, Topics};
+use crate::kafka_properties::fixed;
 
 pub(super) fn kafka(s: &mut Section<'_>) -> Kafka {
     let servers = s.optional_or_env(
@@ -21,63 +22,15 @@ pub(super) fn kafka(s: &mut Section<'_>) -> Kafka {
         vec![],
         "librdkafka's properties, such as security.protocol, sasl.mechanism, sasl.username, sasl.password",
     );
-    let is_fixed = |property: &str| FIXED.iter().find(|fixed| fixed.property == property);
     for (property, value) in &properties {
-        if let Some(fixed) = is_fixed(property).filter(|fixed| fixed.refuses(value)) {
+        if let Some(fixed) = fixed(property).filter(|fixed| fixed.refuses(value)) {
             let problem = format!("`{property}` is not free: {}", fixed.why);
             s.fault_inside("properties", Inner::Key(property), problem, fixed.remedy);
         }
     }
-    let free = properties.into_iter().filter(|(property, _)| is_fixed(property).is_none());
+    let free = properties.into_iter().filter(|(property, _)| fixed(property).is_none());
     Kafka { bootstrap_servers: servers, properties: free.collect() }
 }
-
-/// A property that is ours.
-struct Fixed {
-    property: &'static str,
-    /// The one value that is accepted, being ours anyway.
-    value: Option<&'static str>,
-    why: &'static str,
-    remedy: &'static str,
-}
-
-impl Fixed {
-    const fn at(property: &'static str, value: &'static str, why: &'static str) -> Self {
-        Self { property, value: Some(value), why, remedy: "remove the property" }
-    }
-
-    const fn elsewhere(property: &'static str, why: &'static str, remedy: &'static str) -> Self {
-        Self { property, value: None, why, remedy }
-    }
-
-    fn refuses(&self, value: &str) -> bool {
-        self.value.is_none_or(|ours| !ours.eq_ignore_ascii_case(value.trim()))
-    }
-}
-
-const FIXED: [Fixed; 13] = [
-    Fixed::at("isolation.level", "read_committed", "aborted batches must stay unseen, so it is read_committed"),
-    Fixed::at("enable.auto.commit", "false", "positions move inside our transactions, so it is false"),
-    Fixed::at("enable.auto.offset.store", "false", "positions move inside our transactions, so it is false"),
-    Fixed::at(
-        "partition.assignment.strategy",
-        "range",
-        "one worker must own a partition number across all fact topics, so it is range",
-    ),
-    Fixed::at("enable.idempotence", "true", "nothing may be written twice, so it is true"),
-    Fixed::at("acks", "all", "nothing may be lost, so it is all"),
-    Fixed::at("request.required.acks", "all", "nothing may be lost, so it is all"),
-    Fixed::at("partitioner", "murmur2_random", "keys must lie where Java producers put them, so it is murmur2_random"),
-    Fixed::elsewhere("transactional.id", "each role has its own, made from `instance`", "remove it and set `instance`"),
-    Fixed::elsewhere(
-        "group.id",
-        "each role has its own, made from `topics.prefix`",
-        "remove it and set `topics.prefix`",
-    ),
-    Fixed::elsewhere("group.instance.id", "it is made from `instance`", "remove it and set `instance`"),
-    Fixed::elsewhere("bootstrap.servers", "it has a key of its own", "write it as `kafka.bootstrap_servers`"),
-    Fixed::elsewhere("metadata.broker.list", "it has a key of its own", "write it as `kafka.bootstrap_servers`"),
-];
 
 pub(super) fn database(s: &mut Section<'_>) -> Database {
     Database {

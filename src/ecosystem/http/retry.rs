@@ -94,8 +94,12 @@ pub fn advised_wait(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration>
         .or_else(|| {
             text("x-ratelimit-reset").and_then(seconds).map(|at| if at < FIRST_UNIX_TIME { at } else { at - now })
         });
-    seconds.and_then(|s| Duration::try_from_secs_f64(s.max(0.0)).ok())
+    seconds.and_then(|s| Duration::try_from_secs_f64(s.clamp(0.0, LONGEST_ADVICE)).ok())
 }
+
+/// An hour, in seconds. Whoever asks for more is asked again before that: a slip in one header must not keep a host
+/// closed for days, nor overflow the clock.
+const LONGEST_ADVICE: f64 = 3600.0;
 
 /// Some servers send relative seconds where a Unix time is expected; no reset lies 31 years ahead.
 const FIRST_UNIX_TIME: f64 = 1e9;
@@ -164,6 +168,7 @@ mod tests {
         assert_eq!(advice(&[("x-ratelimit-reset", "12")]), Some(12.0));
         assert_eq!(advice(&[("retry-after", "soon"), ("ratelimit-reset", "3")]), Some(3.0));
         assert_eq!(advice(&[("retry-after", "inf")]), None);
+        assert_eq!(advice(&[("retry-after", "1e300")]), Some(3600.0));
         assert_eq!(advice(&[]), None);
     }
 }

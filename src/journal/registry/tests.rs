@@ -133,12 +133,28 @@ async fn a_schema_of_another_writer_is_learned() {
 
     let unknown = codec.decode::<Resource>(&bytes).unwrap_err();
     assert!(matches!(unknown, DecodeError::UnknownSchema(unknown) if unknown == id));
-    codec.learn(id).await.unwrap();
+    // An id that nobody has, bytes that are no record, and one that is known: none of them is in the way.
+    let mut own = Vec::new();
+    codec.encode(&samples::billing_line(), &mut own).unwrap();
+    let payloads = [&b"\x00\x7f\xff\xff\xff"[..], b"garbage", &own, &bytes];
+    codec.learn_missing(payloads.into_iter()).await.unwrap();
     let resource: Resource = codec.decode(&bytes).unwrap();
     assert_eq!((resource.resource_id.as_str(), resource.day.to_string().as_str()), ("r1", "1970-01-03"));
     assert_eq!(resource.parent_id, None);
     let wrong = codec.decode::<BillingLine>(&bytes).unwrap_err();
     assert!(matches!(wrong, DecodeError::WrongSchema { .. }), "{wrong}");
+}
+
+#[tokio::test]
+async fn a_registry_that_cannot_be_asked_is_no_answer_about_a_schema() {
+    let (_, address) = serve(Fake::default()).await;
+    let codec = Codec::from_registry(registry(&address, "s3cret"), |topic| format!("t.{topic}")).await.unwrap();
+    codec.learn_missing(std::iter::once(&b"\x00\x00\x00\x00\x63"[..])).await.unwrap();
+    let status = reqwest::StatusCode::SERVICE_UNAVAILABLE;
+    let down = RegistryError::Unexpected { address, what: "it".into(), status, message: String::new() };
+    assert!(down.is_transient() && !down.is_about_the_schema());
+    let nobody = registry("http://127.0.0.1:1", "s3cret").schema(5).await.unwrap_err();
+    assert!(nobody.is_transient() && !nobody.is_about_the_schema());
 }
 
 #[tokio::test]

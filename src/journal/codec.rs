@@ -6,10 +6,9 @@
 
 use std::collections::BTreeSet;
 use std::io::BufRead;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use ahash::AHashMap;
-use dashmap::DashMap;
 use serde::{Deserialize, Serialize};
 use serde_avro_fast::Schema;
 use serde_avro_fast::de::read::SliceRead;
@@ -96,7 +95,8 @@ pub enum DecodeError {
 pub struct Codec {
     writers: AHashMap<&'static str, Writer>,
     readers: AHashMap<u32, Reader>,
-    learned: DashMap<u32, Arc<Reader>>,
+    /// Of other writers, as they were met.
+    learned: RwLock<AHashMap<u32, Arc<Reader>>>,
     registry: Option<Registry>,
 }
 
@@ -118,7 +118,7 @@ impl Codec {
     /// Never in a program whose tests passed: they parse every embedded schema.
     pub fn builtin() -> Self {
         let mut codec =
-            Self { writers: AHashMap::new(), readers: AHashMap::new(), learned: DashMap::new(), registry: None };
+            Self { writers: AHashMap::new(), readers: AHashMap::new(), learned: RwLock::default(), registry: None };
         for version in schema::versions() {
             codec.add(version.file, version.id);
         }
@@ -152,7 +152,7 @@ impl Codec {
         let registry = self.registry.as_ref().ok_or(RegistryError::NoRegistry(id))?;
         let text = registry.schema(id).await?;
         let reader = Reader::foreign(&text).map_err(|why| RegistryError::Unusable { id, why })?;
-        self.learned.insert(id, Arc::new(reader));
+        self.learned.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::new(reader));
         Ok(())
     }
 
@@ -172,12 +172,16 @@ impl Codec {
         Ok(())
     }
 
+    fn learned(&self, id: u32) -> Option<Arc<Reader>> {
+        self.learned.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
     fn missing<'a>(&self, payloads: impl Iterator<Item = &'a [u8]>) -> BTreeSet<u32> {
         let mut missing = BTreeSet::new();
         let mut last = None;
         for (id, _) in payloads.filter_map(|payload| split(payload).ok()) {
             // Records of one writer follow each other.
-            if last.replace(id) != Some(id) && !self.readers.contains_key(&id) && !self.learned.contains_key(&id) {
+            if last.replace(id) != Some(id) && !self.readers.contains_key(&id) && self.learned(id).is_none() {
                 missing.insert(id);
             }
         }
@@ -215,8 +219,7 @@ impl Codec {
         if let Some(reader) = self.readers.get(&id) {
             return reader.read(id, datum);
         }
-        let learned = self.learned.get(&id).map(|reader| Arc::clone(&reader));
-        learned.ok_or(DecodeError::UnknownSchema(id))?.read(id, datum)
+        self.learned(id).ok_or(DecodeError::UnknownSchema(id))?.read(id, datum)
     }
 }
 
@@ -266,7 +269,7 @@ fn split(bytes: &[u8]) -> Result<(u32, &[u8]), DecodeError> {
 
 impl std::fmt::Debug for Codec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Codec").field("ids", &self.readers.len()).field("learned", &self.learned.len()).finish()
+        f.debug_struct("Codec").field("ids", &self.readers.len()).finish()
     }
 }
 

@@ -39,13 +39,13 @@ impl Memory {
     /// [`GatherError`] if the topic cannot be read, or holds a record that is not ours: without its memory a
     /// tenant would count its revisions from 1 again, and nobody would listen.
     pub fn load(connection: &Connection, codec: &Codec) -> Result<BTreeMap<String, Self>, GatherError> {
-        let mut newest: BTreeMap<Vec<u8>, GatherState> = BTreeMap::new();
+        let mut newest = Newest::default();
         let mut unreadable = None;
         scan(connection, Topic::GatherState, None, |record| {
             let key = record.key.unwrap_or_default();
             match record.payload.map(|payload| codec.decode(payload)) {
-                None => drop(newest.remove(key)),
-                Some(Ok(state)) => drop(newest.insert(key.to_vec(), state)),
+                None => newest.note(key, record.timestamp_ms, None),
+                Some(Ok(state)) => newest.note(key, record.timestamp_ms, Some(state)),
                 Some(Err(source)) if unreadable.is_none() => {
                     let (partition, offset) = (record.partition, record.offset);
                     unreadable = Some(GatherError::Unreadable { partition, offset, source });
@@ -55,7 +55,7 @@ impl Memory {
         })?;
         match unreadable {
             Some(error) => Err(error),
-            None => Ok(by_tenant(newest.into_values())),
+            None => Ok(by_tenant(newest.0.into_values().filter_map(|(_, state)| state))),
         }
     }
 
@@ -111,6 +111,21 @@ impl Change {
     }
 }
 
+/// The newest record of each key, with the moment it was written.
+///
+/// A partition is read in its order, several are not. After the topic was widened a key has records in two of them,
+/// and the old one must not win: revisions would be numbered again from there, and nobody would listen.
+#[derive(Default)]
+struct Newest(BTreeMap<Vec<u8>, (i64, Option<GatherState>)>);
+
+impl Newest {
+    fn note(&mut self, key: &[u8], written_ms: i64, state: Option<GatherState>) {
+        if self.0.get(key).is_none_or(|(known_ms, _)| *known_ms <= written_ms) {
+            self.0.insert(key.to_vec(), (written_ms, state));
+        }
+    }
+}
+
 fn by_tenant(states: impl Iterator<Item = GatherState>) -> BTreeMap<String, Memory> {
     let mut memories: BTreeMap<String, Memory> = BTreeMap::new();
     for state in states {
@@ -161,6 +176,26 @@ mod tests {
         memory.apply(known);
         memory.apply(forget);
         assert_eq!(memory, Memory::default());
+    }
+
+    #[test]
+    fn of_two_partitions_the_later_record_counts_whichever_is_read_first() {
+        let written = |empty_in_a_row| {
+            let change = Change::Listing(GatheredListing { empty_in_a_row, ..listing() });
+            change.record("t")
+        };
+        for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0], [0, 2, 1]] {
+            let mut newest = Newest::default();
+            for i in order {
+                newest.note(b"t/listing/user", 1000 + i64::from(i), written(i).filter(|_| i != 1));
+            }
+            let read = by_tenant(newest.0.into_values().filter_map(|(_, state)| state));
+            assert_eq!(read["t"].listings["user"].empty_in_a_row, 2, "{order:?}");
+        }
+        let mut forgotten = Newest::default();
+        forgotten.note(b"t/listing/user", 2000, None);
+        forgotten.note(b"t/listing/user", 1000, written(0));
+        assert!(forgotten.0.into_values().all(|(_, state)| state.is_none()));
     }
 
     #[test]

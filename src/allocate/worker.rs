@@ -56,6 +56,11 @@ impl AllocateError {
             Self::Encode(_) => false,
         }
     }
+
+    /// Did the Kafka client break, or believe that it was put out?
+    pub fn broke_the_client(&self) -> bool {
+        matches!(self, Self::Journal(error) if error.breaks_the_client())
+    }
 }
 
 /// Allocates sealed days until it is told to stop. Blocks: give it a thread of its own.

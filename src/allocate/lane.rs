@@ -37,7 +37,8 @@ pub enum Fact<'a> {
 }
 
 impl Fact<'_> {
-    fn place(&self) -> (&str, Day, u32) {
+    /// Tenant, day, revision.
+    pub fn place(&self) -> (&str, Day, u32) {
         match self {
             Self::Line(f) => (&f.tenant, f.day, f.revision),
             Self::Resource(f) => (&f.tenant, f.day, f.revision),

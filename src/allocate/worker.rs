@@ -18,7 +18,7 @@ use super::outcome::{decide, unsealed};
 use super::{Allocation, RuleBooks};
 use crate::clock::Clock;
 use crate::domain::quarantine::{Quarantined, Stage};
-use crate::domain::{DayAllocated, TenantDay};
+use crate::domain::{DayAllocated, TenantDay, check_key};
 use crate::journal::codec::{Codec, DecodeError, EncodeError};
 use crate::journal::registry::RegistryError;
 use crate::journal::{
@@ -55,6 +55,11 @@ impl AllocateError {
             Self::Registry(error) => error.is_transient(),
             Self::Encode(_) => false,
         }
+    }
+
+    /// Did the Kafka client break, or believe that it was put out?
+    pub fn broke_the_client(&self) -> bool {
+        matches!(self, Self::Journal(error) if error.breaks_the_client())
     }
 }
 
@@ -239,20 +244,17 @@ impl Worker<'_> {
         let Some(lane) = self.lanes.get_mut(&record.partition) else { return };
         // A tombstone in a fact topic says nothing about a revision.
         let Some(payload) = record.payload else { return lane.passed(kind, record.offset) };
-        match decode(&self.codec, kind, payload) {
-            Ok(fact) => {
-                let taken = lane.take(kind, record.offset, fact);
-                self.decide(record.partition, taken);
-            }
-            Err(error) => {
-                let bad = record.set_aside(Stage::Allocate, chain(&error));
+        let taken = match read(&self.codec, kind, &record, payload) {
+            Ok(fact) => lane.take(kind, record.offset, fact),
+            Err((day, reason)) => {
+                let bad = record.set_aside(Stage::Allocate, reason);
                 tracing::error!(source = bad.source, reason = bad.reason, "a record was set aside");
-                let key = bad.tenant.clone().zip(bad.day).map(|(tenant, day)| TenantDay { tenant, day });
-                let taken = lane.spoil(kind, record.offset, key, &bad.source);
+                let taken = lane.spoil(kind, record.offset, day, &bad.source);
                 self.ready.bad.push(bad);
-                self.decide(record.partition, taken);
+                taken
             }
-        }
+        };
+        self.decide(record.partition, taken);
     }
 
     fn decide(&mut self, partition: i32, taken: Taken) {
@@ -341,6 +343,22 @@ fn kind(topic: Topic) -> Option<Kind> {
         Topic::Metrics => Some(Kind::Metrics),
         Topic::Days => Some(Kind::Days),
         _ => None,
+    }
+}
+
+/// Reads a record, or says which day it spoils and what is wrong.
+fn read<'a>(
+    codec: &Codec,
+    kind: Kind,
+    record: &RecordRef<'_>,
+    payload: &'a [u8],
+) -> Result<Fact<'a>, (Option<TenantDay>, String)> {
+    let of_key = || std::str::from_utf8(record.key?).ok()?.parse().ok();
+    let fact = decode(codec, kind, payload).map_err(|error| (of_key(), chain(&error)))?;
+    let (tenant, day, _) = fact.place();
+    match check_key(record.key, tenant, day) {
+        Ok(()) => Ok(fact),
+        Err(misplaced) => Err((Some(misplaced.holds.clone()), misplaced.to_string())),
     }
 }
 

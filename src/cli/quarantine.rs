@@ -128,6 +128,9 @@ fn origin(connection: &Connection, entry: &Quarantined) -> anyhow::Result<(Topic
             entry.source
         );
     };
+    if entry.is_cut() {
+        bail!("{} is too large to be kept whole, so it cannot be sent again: write it anew to {name}", entry.id);
+    }
     let known = Topic::all().iter().copied().find(|topic| topic.name() == name || connection.topic(*topic) == *name);
     match known.zip(entry.partition) {
         Some(origin) => Ok(origin),

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Role, Run};
 use super::progress::Say;
 use super::stack::{Need, Stack};
-use super::{sources, summary};
+use super::{sources, status, summary};
 use crate::clock::Clock;
 use crate::config::{Config, Tenant};
 use crate::domain::{Day, Quarantined, RuleBook};
@@ -29,6 +29,10 @@ use crate::{allocate, project, shutdown};
 /// How long `--once` waits while nothing moves; twice that at the most.
 const STALLED: Duration = Duration::from_secs(150);
 const INTERRUPTED: &str = "interrupted; the next run goes on from here";
+/// A role that stumbles again this soon will not get past what is in its way.
+const SETTLED: Duration = Duration::from_secs(60);
+/// How long `--once` waits for entries of the quarantine.
+const QUARANTINE_LIMIT: Duration = Duration::from_secs(10);
 /// Pause before a role is started again that an outage ended.
 const RESTART_PAUSE: Duration = Duration::from_secs(2);
 
@@ -153,11 +157,15 @@ pub fn start(roles: &[Role], parts: &Parts) -> JoinSet<Result<()>> {
 
 /// Keeps the allocate role running over outages of Kafka and over partitions that move to others.
 async fn allocating(parts: Parts) -> Result<()> {
+    let mut stumbles = Stumbles::default();
     loop {
         let Parts { connection, codec, clock, stop, moved, .. } = parts.clone();
         let work = move || allocate::worker::run(&connection, codec, clock, &stop, |_| moved.notify_waiters());
         match blocking(work).await {
             Err(error) if error.is_transient() => pause("allocate", &error, &parts.stop).await,
+            Err(error) if error.broke_the_client() && stumbles.may_pass(Instant::now()) => {
+                pause("allocate", &error, &parts.stop).await;
+            }
             ended => return Ok(ended?),
         }
     }
@@ -167,11 +175,30 @@ async fn allocating(parts: Parts) -> Result<()> {
 async fn projecting(parts: Parts, projection: Projection) -> Result<()> {
     let Parts { connection, codec, store, stop, moved, .. } = parts;
     let parts = projecting_parts(connection, codec, store);
+    let mut stumbles = Stumbles::default();
     loop {
         match project::run(projection, parts.clone(), stop.clone(), |_| moved.notify_waiters()).await {
             Err(error) if error.is_transient() => pause(projection.name(), &error, &stop).await,
+            Err(error) if error.broke_the_client() && stumbles.may_pass(Instant::now()) => {
+                pause(projection.name(), &error, &stop).await;
+            }
             ended => return Ok(ended?),
         }
+    }
+}
+
+/// Decides whether a role starts again with a new client after its client broke.
+///
+/// A broker that dies at a bad moment makes a client believe that it was put out, or breaks it for good: a new one gets
+/// past that. A real successor puts us out again, and a record that cannot be written fails again.
+#[derive(Debug, Default)]
+struct Stumbles {
+    last: Option<Instant>,
+}
+
+impl Stumbles {
+    fn may_pass(&mut self, now: Instant) -> bool {
+        self.last.replace(now).is_none_or(|last| now.duration_since(last) > SETTLED)
     }
 }
 
@@ -224,6 +251,7 @@ pub async fn once(config: &Config, parts: &Parts, gather: bool) -> Result<Summar
         .flat_map(|report| report.all_days.iter().map(|(day, revision)| (report.tenant.clone(), *day, *revision)))
         .collect();
     settle(parts, &sealed).await?;
+    quarantined(parts).await?;
     summary::of(config, &parts.store, &reports).await
 }
 
@@ -271,6 +299,23 @@ async fn settle(parts: &Parts, sealed: &[(String, Day, u32)]) -> Result<()> {
             () = moved => {}
             () = parts.stop.cancelled() => bail!(INTERRUPTED),
             // Roles in other processes do not tell us.
+            () = tokio::time::sleep(Duration::from_millis(250)) => {}
+        }
+    }
+}
+
+/// Waits until what was set aside on the way can be looked at, too; not for long, the days are there.
+async fn quarantined(parts: &Parts) -> Result<()> {
+    let since = Instant::now();
+    loop {
+        let moved = parts.moved.notified();
+        let lag = status::lag_of(Projection::Quarantine, &parts.store, &parts.connection).await?;
+        if lag == 0 || since.elapsed() > QUARANTINE_LIMIT || parts.stop.is_cancelled() {
+            return Ok(());
+        }
+        tokio::select! {
+            () = moved => {}
+            () = parts.stop.cancelled() => {}
             () = tokio::time::sleep(Duration::from_millis(250)) => {}
         }
     }
@@ -359,4 +404,17 @@ async fn periodically(config: &Config, parts: &Parts) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_starts_again_unless_it_stumbles_at_once_again() {
+        let (mut stumbles, start) = (Stumbles::default(), Instant::now());
+        assert!(stumbles.may_pass(start));
+        assert!(stumbles.may_pass(start + SETTLED * 2));
+        assert!(!stumbles.may_pass(start + SETTLED * 2 + RESTART_PAUSE));
+    }
 }

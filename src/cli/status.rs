@@ -60,16 +60,22 @@ pub async fn status(
 /// # Errors
 /// When Kafka or Postgres does not answer.
 pub async fn lag(store: &Store, connection: &Connection) -> anyhow::Result<Vec<(Projection, u64)>> {
-    let positions = store.positions().await?;
     let mut lags = Vec::new();
     for projection in Projection::ALL {
-        let connection = connection.clone();
-        let mine: Vec<Position> =
-            positions.iter().filter(|(p, _)| *p == projection).map(|(_, position)| position.clone()).collect();
-        let lag = blocking(move || behind(&connection, projection, &mine)).await?;
-        lags.push((projection, lag));
+        lags.push((projection, lag_of(projection, store, connection).await?));
     }
     Ok(lags)
+}
+
+/// How many offsets one projection has not read.
+///
+/// # Errors
+/// When Kafka or Postgres does not answer.
+pub async fn lag_of(projection: Projection, store: &Store, connection: &Connection) -> anyhow::Result<u64> {
+    let positions = store.positions().await?.into_iter();
+    let mine: Vec<Position> = positions.filter(|(p, _)| *p == projection).map(|(_, position)| position).collect();
+    let connection = connection.clone();
+    Ok(blocking(move || behind(&connection, projection, &mine)).await?)
 }
 
 fn behind(connection: &Connection, projection: Projection, positions: &[Position]) -> Result<u64, JournalError> {

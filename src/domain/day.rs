@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One UTC calendar day, `[start, end)`. On the wire an Avro `date`.
@@ -107,6 +107,39 @@ impl TenantDay {
     }
 }
 
+/// A record that does not stand where readers look for it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a record of {holds} stands under the key {key:?}: its writer must key records by their own tenant and day")]
+pub struct Misplaced {
+    /// The day it is of.
+    pub holds: TenantDay,
+    key: String,
+}
+
+/// Does a record of this tenant's day stand under its key? If not, it may lie in another partition than its day.
+///
+/// # Errors
+/// [`Misplaced`]: set it aside.
+pub fn check_key(key: Option<&[u8]>, tenant: &str, day: Day) -> Result<(), Misplaced> {
+    let key = key.unwrap_or_default();
+    if is_key(key, tenant, day.0) {
+        return Ok(());
+    }
+    Err(Misplaced { holds: TenantDay::new(tenant, day), key: String::from_utf8_lossy(key).into_owned() })
+}
+
+/// As if the key were written out and compared; but this is asked for every record.
+fn is_key(key: &[u8], tenant: &str, date: NaiveDate) -> bool {
+    let Some([b'/', y @ .., b'-', m1, m2, b'-', d1, d2]) = key.strip_prefix(tenant.as_bytes()) else { return false };
+    let number = |digits: &[u8]| {
+        digits.iter().try_fold(0, |n, digit| digit.is_ascii_digit().then(|| n * 10 + i64::from(digit - b'0')))
+    };
+    y.len() == 4
+        && number(y) == Some(date.year().into())
+        && number(&[*m1, *m2]) == Some(date.month().into())
+        && number(&[*d1, *d2]) == Some(date.day().into())
+}
+
 impl fmt::Display for TenantDay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.tenant, self.day)
@@ -136,6 +169,22 @@ mod tests {
         assert_eq!(key.to_string(), "team/a/2026-02-28");
         assert!("2026-02-28".parse::<TenantDay>().is_err());
         assert!("/2026-02-28".parse::<TenantDay>().is_err());
+    }
+
+    #[test]
+    fn a_record_stands_under_its_own_key_and_no_other() {
+        let day = "2026-02-28".parse().unwrap();
+        assert_eq!(check_key(Some(b"team/a/2026-02-28"), "team/a", day), Ok(()));
+        for key in ["team/a/2026-02-27", "team/2026-02-28", "team/a/2026-2-28", "team/a/2026-02-28 ", "2026-02-28", ""]
+        {
+            let misplaced = check_key(Some(key.as_bytes()), "team/a", day).unwrap_err().to_string();
+            assert!(
+                misplaced.contains("of team/a/2026-02-28") && misplaced.contains(&format!("{key:?}")),
+                "{misplaced}"
+            );
+        }
+        assert!(check_key(None, "team/a", day).is_err());
+        assert!(check_key(Some(b"team/a/\xff026-02-28"), "team/a", day).is_err());
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub use amount::{Amount, AmountError};
 pub use attribution::TopicAttributionRow;
 pub use billing::BillingLine;
 pub use chargeback::{ChargebackRow, CostType, DayAllocated, Outcome, Target};
-pub use day::{Day, TenantDay};
+pub use day::{Day, Misplaced, TenantDay, check_key};
 pub use gathered::{EntityKind, GatherState, GatheredDay, GatheredEntity, GatheredListing};
 pub use inventory::{Identity, Lifetime, Resource};
 pub use quarantine::Quarantined;

@@ -35,6 +35,7 @@ fn entry(tenant: &str, day: Option<Day>, row: &BadRow, at: DateTime<Utc>) -> Qua
         status: Status::Open,
         at,
     }
+    .cut()
 }
 
 /// The same bytes of the same tenant's day are the same entry, whenever and however they were asked for.

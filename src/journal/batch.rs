@@ -70,6 +70,7 @@ impl RecordRef<'_> {
             // When it was written: reading it again, after a rebuild, must not make it look new.
             at: chrono::DateTime::from_timestamp_millis(self.timestamp_ms).unwrap_or_default(),
         }
+        .cut()
     }
 }
 

@@ -28,7 +28,11 @@ pub enum JournalError {
         "another process took over as instance {instance:?}, or a transaction stood open for longer than \
          transaction.timeout.ms; give each process its own `instance` name, then start this one again"
     )]
-    Fenced { instance: String, cause: KafkaError },
+    Fenced {
+        instance: String,
+        #[source]
+        cause: KafkaError,
+    },
     /// The client cannot go on; nothing that was committed is lost.
     #[error("the Kafka client failed")]
     Fatal(#[source] KafkaError),
@@ -66,6 +70,11 @@ impl JournalError {
     /// May the same call succeed later?
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Abort(_) | Self::Rebalanced(_) | Self::UnknownTopic(_))
+    }
+
+    /// Is this client of no more use, although another one may be?
+    pub fn breaks_the_client(&self) -> bool {
+        matches!(self, Self::Fenced { .. } | Self::Fatal(_))
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::topics;
-use crate::domain::{Day, DayAllocated, DaySealed, Outcome};
+use crate::domain::{Day, DayAllocated, DaySealed, Outcome, check_key};
 use crate::journal::codec::{Codec, Record};
 use crate::journal::{RecordRef, Topic};
 use crate::store::{self, Fact, Projection};
@@ -31,10 +31,14 @@ where
         return closing(codec, F::PROJECTION, record.topic, payload);
     }
     match codec.decode::<F>(payload) {
-        Ok(row) => match row.check() {
-            Ok(()) => Item::Row(row),
-            Err(error) => Item::Bad(error.to_string()),
-        },
+        Ok(row) => {
+            let (tenant, day, ..) = row.place();
+            let misplaced = check_key(record.key, tenant, day).err().map(|error| error.to_string());
+            match misplaced.or_else(|| row.check().err().map(|error| error.to_string())) {
+                None => Item::Row(row),
+                Some(reason) => Item::Bad(reason),
+            }
+        }
         Err(error) => Item::Bad(chain(&error)),
     }
 }

@@ -76,6 +76,11 @@ impl ProjectError {
             Self::Store(_) | Self::AnotherLog { .. } | Self::TooManyBad { .. } => false,
         }
     }
+
+    /// Did the Kafka client break, or believe that it was put out?
+    pub fn broke_the_client(&self) -> bool {
+        matches!(self, Self::Journal(error) if error.breaks_the_client())
+    }
 }
 
 /// What one batch did.

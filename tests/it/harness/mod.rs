@@ -1,9 +1,11 @@
 //! What the tests stand on: services once per test process, a topic prefix and a database per test.
 
+mod running;
 mod services;
 mod world;
 
-pub use services::Installation;
+pub use running::{Running, processes_in, until};
+pub use services::{Addresses, Installation};
 pub use world::{Upstream, World, worlds};
 
 use std::process::{Command, Output};

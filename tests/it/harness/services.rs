@@ -53,8 +53,12 @@ pub struct Installation {
 impl Installation {
     /// A fresh one.
     pub fn new(name: &str) -> Self {
+        Self::on(services(), name)
+    }
+
+    /// A fresh one on other services than those that all tests share.
+    pub fn on(services: &Addresses, name: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let services = services();
         let unique = format!("{name}_{}", COUNT.fetch_add(1, Ordering::Relaxed)).replace('-', "_");
         let (server, _) = services.postgres.rsplit_once('/').expect("a database in the address");
         let database_url = format!("{server}/{unique}");
@@ -93,6 +97,16 @@ impl Installation {
         command
     }
 
+    /// The service with these roles, as one process of several: `instance` is its name among them.
+    pub fn service(&self, config: &Path, roles: &str, instance: &str) -> Command {
+        let text = std::fs::read_to_string(config).expect("the configuration");
+        let own = self.dir.path().join(format!("{instance}.yaml"));
+        std::fs::write(&own, text.replace("instance: test", &format!("instance: {instance}"))).expect("written");
+        let mut command = self.tributary();
+        command.arg("run").arg("--config").arg(own).args(["--roles", roles]);
+        command
+    }
+
     /// Exports all tables of a tenant into a folder and returns it.
     pub fn export(&self, config: &Path, tenant: &str, into: &str) -> PathBuf {
         let dir = self.dir.path().join(into);
@@ -108,14 +122,27 @@ impl Installation {
 
     /// The records of a topic that a `read_committed` reader can see.
     pub fn records(&self, topic: &str) -> usize {
+        self.partitions(topic).len()
+    }
+
+    /// The key of each record of a topic, with the partition it lies in.
+    pub fn partitions(&self, topic: &str) -> Vec<(Vec<u8>, i32)> {
         use tributary::journal::{Connection, Topic, scan};
         let connection =
             Connection::new(self.kafka.clone(), Default::default(), self.prefix.clone(), "reader".to_owned());
         let connection = connection.expect("plain settings");
-        let topic = Topic::all().iter().find(|t| t.name() == topic).expect("a topic of ours");
-        let mut count = 0;
-        scan(&connection, *topic, None, |_| count += 1).expect("the topic can be read");
-        count
+        let topic = Topic::by_name(topic).expect("a topic of ours");
+        let mut found = Vec::new();
+        let note = |record: tributary::journal::ScanRecord<'_>| {
+            found.push((record.key.unwrap_or_default().to_vec(), record.partition));
+        };
+        scan(&connection, topic, None, note).expect("the topic can be read");
+        found
+    }
+
+    /// Is there a table of this name?
+    pub fn has(&self, table: &str) -> bool {
+        self.sql(&format!("SELECT to_regclass('{table}') IS NOT NULL")) == "t"
     }
 
     /// Runs a statement and returns what psql prints, unaligned.

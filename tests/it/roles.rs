@@ -1,0 +1,92 @@
+//! The same work by several processes: each does its part, one takes over from another, the result is the same.
+
+use nix::sys::signal::Signal;
+
+use crate::harness::{Installation, Running, Upstream, World, succeed, until};
+use crate::worlds::{differences, tables};
+
+const WORLD: &str = "small-ccloud";
+
+/// What one process makes of the world.
+fn alone(world: &World, upstream: &Upstream) -> Vec<(String, String)> {
+    let installation = Installation::new("alone");
+    let config = world.config(&installation, &upstream.url);
+    succeed(&mut installation.once(&config, &world.runs[0]));
+    tables(&installation.export(&config, &world.name, "out"))
+}
+
+/// Exports, without the moments at which another process allocated.
+fn comparable(tables: &[(String, String)]) -> Vec<(String, String)> {
+    tables.iter().filter(|(name, _)| name != "days.csv").cloned().collect()
+}
+
+#[track_caller]
+fn same(expected: &[(String, String)], found: &[(String, String)]) {
+    let told = differences(&comparable(expected), &comparable(found));
+    assert!(told.is_empty(), "other tables\n{told}");
+}
+
+#[test]
+fn three_processes_are_as_good_as_one() {
+    let Some(world) = World::named(WORLD) else { return };
+    let upstream = Upstream::start(&world, &[]);
+    let expected = alone(&world, &upstream);
+    let installation = Installation::new("apart");
+    let config = world.config(&installation, &upstream.url);
+    succeed(installation.tributary().args(["topology", "apply", "--config"]).arg(&config));
+    let dir = installation.dir.path();
+    let allocating = Running::start(&mut installation.service(&config, "allocate", "allocator"), dir, "allocator");
+    let projecting = Running::start(&mut installation.service(&config, "project", "projector"), dir, "projector");
+    let mut gathering = installation.service(&config, "gather", "gatherer");
+    succeed(gathering.args(["--once", "--now", &world.runs[0]]));
+    allocating.stop();
+    projecting.stop();
+    same(&expected, &tables(&installation.export(&config, &world.name, "out")));
+}
+
+#[test]
+fn an_allocator_takes_over_from_one_that_was_killed() {
+    let Some(world) = World::named(WORLD) else { return };
+    let upstream = Upstream::start(&world, &[]);
+    let expected = alone(&world, &upstream);
+    let installation = Installation::new("takeover");
+    let config = world.config(&installation, &upstream.url);
+    let text = std::fs::read_to_string(&config).expect("the configuration");
+    // A member that is gone is missed sooner than after ten seconds.
+    let sooner = "kafka:\n  properties:\n    session.timeout.ms: \"3000\"\n    heartbeat.interval.ms: \"500\"\n";
+    std::fs::write(&config, format!("{sooner}{text}")).expect("written");
+    succeed(installation.tributary().args(["topology", "apply", "--config"]).arg(&config));
+    let dir = installation.dir.path();
+    let start = |name: &str, roles: &str| Running::start(&mut installation.service(&config, roles, name), dir, name);
+
+    let mut first = start("first", "allocate");
+    first.until("it has both partitions", |it| partitions(it).len() == 2);
+    let mut second = start("second", "allocate");
+    second.until("it has a partition", |it| partitions(it).len() == 1);
+    first.until("it has the other one", |it| partitions(it).len() == 3);
+    let of_second = partitions(&second)[0];
+
+    // Stopped in its tracks, it is a member that does no work: its days stay pending.
+    second.signal(Signal::SIGSTOP);
+    let mut gathering = installation.service(&config, "gather,project", "gatherer");
+    gathering.args(["--once", "--now", &world.runs[0]]);
+    let mut gathering = Running::start(&mut gathering, dir, "gatherer");
+    let days = expected.iter().find(|(name, _)| name == "days.csv").map_or(0, |(_, text)| text.lines().count() - 1);
+    gathering.until("all days are sealed", |_| installation.records("days") == days);
+    let pending = installation.partitions("days").iter().filter(|(_, partition)| *partition == of_second).count();
+    assert!(pending > 1, "{pending} of {days} days are in the partition of the one that is killed");
+    second.signal(Signal::SIGKILL);
+    second.ended();
+    assert!(gathering.ended().success(), "{}", gathering.said());
+    until("the rest was taken over", || installation.records("allocations") == days);
+    first.stop();
+    same(&expected, &tables(&installation.export(&config, &world.name, "out")));
+}
+
+/// The partitions that an allocator was given, in the order of its log.
+fn partitions(allocator: &Running) -> Vec<i32> {
+    let said = allocator.said();
+    let events = said.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let given = events.filter(|event| event["message"] == "allocating");
+    given.filter_map(|event| event["partition"].as_i64()?.try_into().ok()).collect()
+}

@@ -25,8 +25,8 @@ test: setup ## run every test, the ones with a real Kafka and Postgres included
 lint: ## formatting, clippy, documentation; warnings are errors
 	@scripts/lint.sh
 
-bench: setup ## run the benchmarks
-	cargo bench
+bench: setup ## run the benchmarks; figures and their meaning: docs/measurements.md
+	cargo bench --bench allocation_core --bench codec --bench road
 
 clean-data: ## remove what the embedded Kafka and Postgres keep between runs
 	@scripts/clean-data.sh

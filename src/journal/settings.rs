@@ -106,9 +106,11 @@ impl Connection {
         config.set("auto.offset.reset", "earliest");
         config.set("allow.auto.create.topics", "false");
         config.set("enable.partition.eof", "true");
-        // Bounded memory: what is fetched ahead, per consumer; asked again soon when it was full.
-        config.set("queued.max.messages.kbytes", self.asked("queued.max.messages.kbytes", "16384"));
-        config.set("fetch.message.max.bytes", self.asked("fetch.message.max.bytes", "2097152"));
+        // Bounded memory: what is fetched ahead, per consumer; asked again soon when it was full. The client counts
+        // neither its 400 bytes for each record nor that a fetch unpacks to ten times its size: keep both small.
+        config.set("queued.min.messages", self.asked("queued.min.messages", "20000"));
+        config.set("queued.max.messages.kbytes", self.asked("queued.max.messages.kbytes", "8192"));
+        config.set("fetch.message.max.bytes", self.asked("fetch.message.max.bytes", "262144"));
         config.set("fetch.queue.backoff.ms", self.asked("fetch.queue.backoff.ms", "5"));
         // An answer without records comes this late: it is what the end of a topic is recognised by.
         config.set("fetch.wait.max.ms", self.asked("fetch.wait.max.ms", "50"));
@@ -127,8 +129,8 @@ impl Connection {
         config.set("batch.size", self.asked("batch.size", "1000000"));
         config.set("batch.num.messages", self.asked("batch.num.messages", "20000"));
         config.set("message.max.bytes", self.asked("message.max.bytes", "8388608"));
-        config.set("queue.buffering.max.kbytes", self.asked("queue.buffering.max.kbytes", "65536"));
-        config.set("queue.buffering.max.messages", self.asked("queue.buffering.max.messages", "200000"));
+        config.set("queue.buffering.max.kbytes", self.asked("queue.buffering.max.kbytes", "32768"));
+        config.set("queue.buffering.max.messages", self.asked("queue.buffering.max.messages", "100000"));
         config.set("transaction.timeout.ms", self.asked("transaction.timeout.ms", "60000"));
         // Success is told by the commit.
         config.set("delivery.report.only.error", "true");

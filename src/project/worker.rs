@@ -18,7 +18,8 @@ use crate::domain::{
 use crate::journal::codec::Record;
 use crate::journal::{Assignment, Batch, Consumer, Event, StartAt, Topic, blocking, ends};
 use crate::store::{
-    CopyRows, DayKey, DimensionCache, DimensionOf, Fact, Fingerprint, Position, Projection, ProjectionTx, StoreError,
+    CopyRows, DayKey, DimensionCache, DimensionOf, Fact, Fingerprint, Fingerprints, Position, Projection, ProjectionTx,
+    StoreError,
 };
 
 /// So many unusable records in a row are no bad data any more.
@@ -323,10 +324,11 @@ impl Projector {
 
     async fn resolve_dimensions<F: Fact>(&mut self, items: &[Item<F>]) -> Result<Vec<Option<Fingerprint>>, StoreError> {
         let mut wanted: Vec<(Fingerprint, i32, DimensionOf<'_>)> = Vec::new();
+        let mut taken = Fingerprints::default();
         let fingerprints = items.iter().map(|item| {
             let Item::Row(row) = item else { return None };
             let (dimension, tenant) = row.dimension().zip(self.tenants.get(row.place().0).copied())?;
-            let fingerprint = dimension.fingerprint(tenant);
+            let fingerprint = taken.of(tenant, &dimension);
             wanted.push((fingerprint, tenant, dimension));
             Some(fingerprint)
         });

@@ -1,9 +1,10 @@
 //! Rows in Postgres' binary COPY format.
 //!
-//! In: typed values. Out: bytes for `COPY … FROM STDIN (FORMAT binary)`. Absent: IO. The format is described in
+//! In: typed values. Out: rows in a table, by `COPY … FROM STDIN (FORMAT binary)`. The format is described in
 //! Postgres' manual under COPY, "Binary Format"; a numeric is groups of four decimal digits.
 
 use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::PgConnection;
 
 use crate::domain::Amount;
 use crate::domain::amount::SCALE;
@@ -38,10 +39,19 @@ impl CopyRows {
         self.rows
     }
 
-    /// The bytes to send.
-    pub fn finish(mut self) -> Vec<u8> {
+    /// Sends the rows by a `COPY … FROM STDIN (FORMAT binary)`.
+    ///
+    /// # Errors
+    /// As Postgres says; a transaction around it is lost.
+    pub(super) async fn send(mut self, to: &mut PgConnection, statement: &str) -> Result<(), sqlx::Error> {
         self.bytes.extend_from_slice(&(-1_i16).to_be_bytes());
-        self.bytes
+        let mut copy = to.copy_in_raw(statement).await?;
+        if let Err(error) = copy.send(self.bytes).await {
+            // The connection is closed with the transaction; the first error is the one that tells.
+            let _ = copy.abort("could not send").await;
+            return Err(error);
+        }
+        copy.finish().await.map(drop)
     }
 
     /// A column of type int.
@@ -60,6 +70,11 @@ impl CopyRows {
             Some(value) => self.column(&value.to_be_bytes()),
             None => self.null(),
         }
+    }
+
+    /// A column of type bytea.
+    pub fn bytes(&mut self, value: &[u8]) -> &mut Self {
+        self.column(value)
     }
 
     /// A column of type text.

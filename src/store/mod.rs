@@ -24,7 +24,7 @@ use sqlx::{ConnectOptions, Connection as _, Row};
 
 pub use copy::CopyRows;
 pub use days::{check_allocation, check_seal};
-pub use dimensions::{DimensionCache, DimensionOf, Fingerprint};
+pub use dimensions::{DimensionCache, DimensionOf, Fingerprint, Fingerprints};
 pub use error::StoreError;
 pub use export::{ExportRange, Exported, ExportedRow};
 pub use facts::{Fact, FactCheck};

@@ -79,8 +79,11 @@ impl Table {
             count: row.count,
         };
         let notes: Vec<Note> = rows.iter().map(row).chain(closed).collect();
-        let prints: Vec<_> =
-            rows.iter().filter_map(Fact::dimension).map(|d| (d.fingerprint(self.tenant), self.tenant, d)).collect();
+        let prints: Vec<_> = rows
+            .iter()
+            .filter_map(Fact::dimension)
+            .map(|d| (Fingerprints::default().of(self.tenant, &d), self.tenant, d))
+            .collect();
         self.store.resolve_dimensions(&mut self.dimensions, self.generation, &prints).await?;
         let next = self.next + notes.len() as i64;
         let mut tx = self.store.advance(Projection::Chargebacks, self.generation, &at(self.next), &at(next)).await?;

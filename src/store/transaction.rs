@@ -217,17 +217,7 @@ impl ProjectionTx {
     pub async fn copy(&mut self, rows: CopyRows) -> Result<(), StoreError> {
         let Some(table) = self.projection.slice_table().filter(|_| rows.rows() > 0) else { return Ok(()) };
         let statement = format!("COPY {table} FROM STDIN (FORMAT binary)");
-        let bytes = rows.finish();
-        let copied = async {
-            let mut copy = self.tx.copy_in_raw(&statement).await?;
-            if let Err(error) = copy.send(bytes).await {
-                // The connection is closed with the transaction; the first error is the one that tells.
-                let _ = copy.abort("could not send").await;
-                return Err(error);
-            }
-            copy.finish().await
-        };
-        copied.await.map(drop).map_err(|error| self.store.sort(error))
+        rows.send(&mut self.tx, &statement).await.map_err(|error| self.store.sort(error))
     }
 
     /// Writes what became of the slices; what a completed one replaces is deleted.

@@ -219,10 +219,8 @@ impl Allocator {
 
     fn send_offsets(&mut self, kafka: &mut Kafka, txn: Txn) {
         if self.generation != kafka.generation {
-            kafka.decide(txn, false);
-            self.partitions.forget();
-            self.phase = Phase::Reading;
-            return;
+            // The worker ends, and starts again from what is committed.
+            return self.crash(kafka);
         }
         let mut sent = self.partitions.positions().map(|(partition, kind, offset)| {
             kafka.send(txn, Place::Offsets, Value::Offset(partition as usize, kind, offset))

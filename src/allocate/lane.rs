@@ -26,6 +26,11 @@ pub enum Kind {
 /// How many of them there are.
 pub const KINDS: usize = 5;
 
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; KINDS] = [Self::Billing, Self::Resources, Self::Identities, Self::Metrics, Self::Days];
+}
+
 /// One record of a fact topic.
 #[derive(Debug)]
 pub enum Fact<'a> {
@@ -66,31 +71,34 @@ pub struct Lane {
     /// The last revision of each day whose outcome is in the log.
     done: HashMap<TenantDay, u32>,
     open: IndexMap<TenantDay, Collecting>,
-    /// Days of which a record could not be read before any other had arrived.
-    spoiled: HashMap<TenantDay, Spoiled>,
-    /// What is read next of each topic, once anything was read.
+    /// What is read next of each topic, where that is known.
     next: [Option<i64>; KINDS],
 }
 
 #[derive(Debug)]
 struct Collecting {
     day: OpenDay,
-    /// Offset of the day's first record in each topic, of whatever revision.
+    /// Offset of the day's first record in each topic, of whatever revision, readable or not.
     first: [Option<i64>; KINDS],
+    doubt: Option<Doubt>,
 }
 
+/// A record of the day could not be read. Which revision it is of, nobody can say: one of which nothing is missing
+/// does not need it, and the next one may.
 #[derive(Debug)]
-struct Spoiled {
-    /// Of the first such record, where it stood.
+struct Doubt {
     reason: String,
     /// Offset of the first such record in each topic.
     first: [Option<i64>; KINDS],
 }
 
+/// The revision of a day of which only unreadable records have arrived; real ones count from 1.
+const UNKNOWN: u32 = 0;
+
 impl Lane {
-    /// A lane that knows which revisions were done before.
-    pub fn restored(done: HashMap<TenantDay, u32>) -> Self {
-        Self { done, ..Self::default() }
+    /// A lane that knows which revisions were done before, and where its topics are read from.
+    pub fn restored(done: HashMap<TenantDay, u32>, next: [Option<i64>; KINDS]) -> Self {
+        Self { done, next, ..Self::default() }
     }
 
     /// Takes a record in. Repeated, stale and superseded ones change nothing but the position.
@@ -98,7 +106,7 @@ impl Lane {
         self.passed(kind, offset);
         let (tenant, day, revision) = fact.place();
         let Some(index) = self.day(tenant, day, revision) else { return Taken::Nothing };
-        let Some((key, collecting)) = self.open.get_index_mut(index) else { return Taken::Nothing };
+        let Some((_, collecting)) = self.open.get_index_mut(index) else { return Taken::Nothing };
         collecting.first[kind as usize].get_or_insert(offset);
         match fact {
             Fact::Line(fact) => collecting.day.add_line(&fact),
@@ -107,41 +115,34 @@ impl Lane {
             Fact::Metric(fact) => collecting.day.add_metric(fact),
             Fact::Seal(fact) => collecting.day.seal(fact),
         }
-        if let Some(spoiled) = self.spoiled.get(key) {
-            collecting.day.spoil(&spoiled.reason);
-            if spoiled.first[Kind::Days as usize].is_some() {
-                return self.unsealed(index);
-            }
-        }
         if !collecting.day.is_complete() {
             return Taken::Nothing;
         }
         self.leave(index).map_or(Taken::Nothing, |day| Taken::Whole(Box::new(day)))
     }
 
-    /// Notes that a record of a day could not be read. The day is refused instead of waiting for ever.
-    pub fn spoil(&mut self, kind: Kind, offset: i64, key: Option<TenantDay>, reason: &str) -> Taken {
+    /// Notes that a record of a day could not be read: the day is in doubt until it is whole all the same, or
+    /// [`Self::exhausted`]. The record is read again after a crash, so that the doubt is not forgotten.
+    pub fn spoil(&mut self, kind: Kind, offset: i64, key: Option<TenantDay>, reason: &str) {
         self.passed(kind, offset);
-        let Some(key) = key else { return Taken::Nothing };
-        let Some(index) = self.open.get_index_of(&key) else {
-            let spoiled = self.spoiled.entry(key);
-            let spoiled = spoiled.or_insert_with(|| Spoiled { reason: reason.to_owned(), first: [None; KINDS] });
-            spoiled.first[kind as usize].get_or_insert(offset);
-            return Taken::Nothing;
-        };
-        if kind == Kind::Days {
-            return self.unsealed(index);
-        }
-        let complete = self.open.get_index_mut(index).is_some_and(|(_, collecting)| {
-            collecting.first[kind as usize].get_or_insert(offset);
-            collecting.day.spoil(reason);
-            collecting.day.is_complete()
-        });
-        if complete {
-            self.leave(index).map_or(Taken::Nothing, |day| Taken::Whole(Box::new(day)))
-        } else {
-            Taken::Nothing
-        }
+        let Some(key) = key else { return };
+        let collecting = self.open.entry(key.clone()).or_insert_with(|| Collecting::new(key, UNKNOWN));
+        collecting.first[kind as usize].get_or_insert(offset);
+        let doubt = || Doubt { reason: reason.to_owned(), first: [None; KINDS] };
+        collecting.doubt.get_or_insert_with(doubt).first[kind as usize].get_or_insert(offset);
+    }
+
+    /// Is there an open day of which a record could not be read?
+    pub fn is_doubtful(&self) -> bool {
+        self.open.values().any(|collecting| collecting.doubt.is_some())
+    }
+
+    /// Everything in the log has been read: a doubtful day that is not whole by now will never be, because a
+    /// revision's records become visible together. It leaves, to be refused.
+    pub fn exhausted(&mut self) -> Vec<Taken> {
+        let doubtful = |(key, collecting): (&TenantDay, &Collecting)| collecting.doubt.as_ref().map(|_| key.clone());
+        let doubtful: Vec<TenantDay> = self.open.iter().filter_map(doubtful).collect();
+        doubtful.iter().map(|key| self.give_up(key)).collect()
     }
 
     /// Moves on over a record that says nothing.
@@ -155,14 +156,16 @@ impl Lane {
         *last = revision.max(*last);
     }
 
+    /// What is read next of each topic, where that is known.
+    pub fn next(&self) -> [Option<i64>; KINDS] {
+        self.next
+    }
+
     /// What may be committed for each topic: everything before it is decided or superseded.
     pub fn next_offsets(&self) -> [Option<i64>; KINDS] {
         let mut next = self.next;
-        let open = self.open.values().map(|collecting| collecting.first);
-        // A crash must not make us forget that a day cannot become whole.
-        let spoiled = self.spoiled.values().map(|spoiled| spoiled.first);
-        for firsts in open.chain(spoiled) {
-            for (next, first) in next.iter_mut().zip(firsts) {
+        for collecting in self.open.values() {
+            for (next, first) in next.iter_mut().zip(collecting.first) {
                 if let (Some(at), Some(first)) = (*next, first) {
                     *next = Some(at.min(first));
                 }
@@ -183,12 +186,12 @@ impl Lane {
 
     /// The day that waits for its records the longest.
     pub fn oldest(&self) -> Option<&TenantDay> {
-        self.open.first().map(|(key, _)| key)
+        self.open.iter().find(|(_, collecting)| collecting.day.revision() != UNKNOWN).map(|(key, _)| key)
     }
 
     /// The topics that the oldest open day needs nothing more from: reading on in them only fills memory.
     pub fn ahead(&self) -> [bool; KINDS] {
-        let oldest = self.open.first().map(|(_, collecting)| &collecting.day);
+        let oldest = self.open.values().map(|collecting| &collecting.day).find(|day| day.revision() != UNKNOWN);
         oldest.map_or([false; KINDS], OpenDay::kinds_complete)
     }
 
@@ -206,24 +209,45 @@ impl Lane {
                 // A revision replaces the day: what was collected of the lower one is worth nothing. The first
                 // offsets stay, which only means that a little more is read again after a crash.
                 collecting.day = OpenDay::new(key.clone(), revision);
-                self.spoiled.remove(&key);
             }
             return Some(index);
         }
-        let collecting = Collecting { day: OpenDay::new(key.clone(), revision), first: [None; KINDS] };
+        let collecting = Collecting::new(key.clone(), revision);
         Some(self.open.insert_full(key, collecting).0)
     }
 
-    fn unsealed(&mut self, index: usize) -> Taken {
-        self.leave(index).map_or(Taken::Nothing, |day| Taken::Unsealed(day.key().clone(), day.revision()))
+    fn give_up(&mut self, key: &TenantDay) -> Taken {
+        let Some((index, _, collecting)) = self.open.get_full_mut(key) else { return Taken::Nothing };
+        if collecting.day.revision() == UNKNOWN {
+            // Nothing else of it is in the log: the record was no part of a revision.
+            self.open.shift_remove_index(index);
+            return Taken::Nothing;
+        }
+        if let Some(doubt) = collecting.doubt.take() {
+            collecting.day.spoil(&doubt.reason);
+        }
+        match self.leave(index) {
+            None => Taken::Nothing,
+            Some(day) if day.sealed().is_some() => Taken::Whole(Box::new(day)),
+            Some(day) => Taken::Unsealed(day.key().clone(), day.revision()),
+        }
     }
 
     fn leave(&mut self, index: usize) -> Option<OpenDay> {
         let (key, collecting) = self.open.shift_remove_index(index)?;
-        self.spoiled.remove(&key);
         // At once: the same revision's records may follow in the same batch.
-        self.done(key, collecting.day.revision());
+        self.done(key.clone(), collecting.day.revision());
+        if let Some(doubt) = collecting.doubt {
+            let first = doubt.first;
+            self.open.insert(key.clone(), Collecting { first, doubt: Some(doubt), ..Collecting::new(key, UNKNOWN) });
+        }
         Some(collecting.day)
+    }
+}
+
+impl Collecting {
+    fn new(key: TenantDay, revision: u32) -> Self {
+        Self { day: OpenDay::new(key, revision), first: [None; KINDS], doubt: None }
     }
 }
 
@@ -312,7 +336,7 @@ mod tests {
     #[test]
     fn what_was_decided_before_a_crash_is_dropped() {
         let done = HashMap::from([(TenantDay::new("t", DAY.parse().unwrap()), 2)]);
-        let mut lane = Lane::restored(done);
+        let mut lane = Lane::restored(done, [None; KINDS]);
         for revision in [1, 2] {
             lane.take(Kind::Billing, 1, Fact::Line(line(DAY, revision, 0, 1)));
             assert!(matches!(lane.take(Kind::Days, 1, Fact::Seal(seal(DAY, revision, 1))), Taken::Nothing));
@@ -332,17 +356,21 @@ mod tests {
         assert_eq!(whole(lane.take(Kind::Days, 2, Fact::Seal(seal(DAY, 2, 1)))), (DAY.into(), 2));
     }
 
+    fn bad(lane: &mut Lane, kind: Kind, offset: i64) {
+        lane.spoil(kind, offset, Some(TenantDay::new("t", DAY.parse().unwrap())), "garbage");
+    }
+
     #[test]
     fn a_record_that_cannot_be_read_refuses_its_day_and_no_other() {
-        let key = Some(TenantDay::new("t", DAY.parse().unwrap()));
         let mut lane = Lane::default();
-        lane.spoil(Kind::Billing, 1, key, "garbage");
-        assert_eq!(lane.next_offsets()[0], Some(1), "known again after a crash");
+        bad(&mut lane, Kind::Billing, 1);
         lane.take(Kind::Billing, 2, Fact::Line(line(NEXT, 1, 0, 1)));
-        let Taken::Whole(refused) = lane.take(Kind::Days, 1, Fact::Seal(seal(DAY, 1, 1))) else { panic!("held") };
-        assert!(super::super::allocate(*refused, &mut Default::default()).is_err());
+        assert!(matches!(lane.take(Kind::Days, 1, Fact::Seal(seal(DAY, 1, 1))), Taken::Nothing));
         assert_eq!(whole(lane.take(Kind::Days, 2, Fact::Seal(seal(NEXT, 1, 1)))), (NEXT.into(), 1));
-        assert_eq!(lane.next_offsets()[0], Some(3));
+        assert_eq!(lane.next_offsets(), [Some(1), None, None, None, Some(1)], "a crash would not hide the bad record");
+        let Some(Taken::Whole(refused)) = lane.exhausted().pop() else { panic!("held") };
+        assert!(super::super::allocate(*refused, &mut Default::default()).is_err());
+        assert_eq!(lane.next_offsets(), [Some(3), None, None, None, Some(3)]);
         // Gathered again, it is a day like any other.
         lane.take(Kind::Billing, 3, Fact::Line(line(DAY, 2, 0, 1)));
         let Taken::Whole(day) = lane.take(Kind::Days, 3, Fact::Seal(seal(DAY, 2, 1))) else { panic!("held") };
@@ -350,43 +378,35 @@ mod tests {
     }
 
     #[test]
-    fn whichever_record_cannot_be_read_a_crash_does_not_make_it_forgotten() {
-        let key = || Some(TenantDay::new("t", DAY.parse().unwrap()));
+    fn a_revision_that_is_whole_does_not_need_what_could_not_be_read() {
         let mut lane = Lane::default();
-        lane.spoil(Kind::Days, 4, key(), "garbage");
-        lane.spoil(Kind::Billing, 6, key(), "garbage");
-        lane.spoil(Kind::Billing, 7, key(), "garbage");
-        assert_eq!(lane.next_offsets(), [Some(6), None, None, None, Some(4)]);
-        assert!(matches!(lane.take(Kind::Metrics, 9, Fact::Metric(metric())), Taken::Unsealed(..)));
-        assert_eq!(lane.next_offsets(), [Some(8), None, None, Some(10), Some(5)]);
-        lane.take(Kind::Metrics, 10, Fact::Metric(MetricValueRef { revision: 2, ..metric() }));
-        lane.spoil(Kind::Billing, 8, key(), "garbage");
-        assert_eq!(lane.next_offsets()[0], Some(8));
-    }
-
-    fn metric() -> MetricValueRef<'static> {
-        MetricValueRef {
-            tenant: "t",
-            day: DAY.parse().unwrap(),
-            revision: 1,
-            ordinal: 0,
-            count: 2,
-            ecosystem: "e",
-            resource_id: "r",
-            metric: "m",
-            subject_type: crate::domain::Subject::Principal,
-            subject: "s",
-            value: 1.0,
-        }
+        bad(&mut lane, Kind::Billing, 1);
+        bad(&mut lane, Kind::Days, 1);
+        lane.take(Kind::Days, 2, Fact::Seal(seal(DAY, 1, 1)));
+        let Taken::Whole(day) = lane.take(Kind::Billing, 2, Fact::Line(line(DAY, 1, 0, 1))) else { panic!("held") };
+        assert!(super::super::allocate(*day, &mut Default::default()).is_ok());
+        // It may be of the next revision.
+        assert_eq!((lane.is_doubtful(), lane.next_offsets()), (true, [Some(1), None, None, None, Some(1)]));
+        lane.take(Kind::Billing, 3, Fact::Line(line(DAY, 2, 0, 1)));
+        assert!(matches!(lane.exhausted()[..], [Taken::Unsealed(_, 2)]));
+        assert!(!lane.is_doubtful() && lane.exhausted().is_empty());
     }
 
     #[test]
-    fn a_seal_that_cannot_be_read_lets_go_of_its_day() {
-        let key = Some(TenantDay::new("t", DAY.parse().unwrap()));
+    fn a_record_that_belongs_to_no_revision_holds_nothing_up() {
+        let mut lane = Lane::default();
+        bad(&mut lane, Kind::Metrics, 1);
+        assert_eq!((lane.is_doubtful(), lane.next_offsets()[3]), (true, Some(1)));
+        assert!(matches!(lane.exhausted()[..], [Taken::Nothing]));
+        assert_eq!((lane.is_doubtful(), lane.open_days(), lane.next_offsets()[3]), (false, 0, Some(2)));
+    }
+
+    #[test]
+    fn a_day_whose_seal_cannot_be_read_is_let_go_of() {
         let mut lane = Lane::default();
         lane.take(Kind::Billing, 1, Fact::Line(line(DAY, 1, 0, 1)));
-        let taken = lane.spoil(Kind::Days, 1, key.clone(), "garbage");
-        assert!(matches!(taken, Taken::Unsealed(k, 1) if Some(&k) == key.as_ref()));
+        bad(&mut lane, Kind::Days, 1);
+        assert!(matches!(&lane.exhausted()[..], [Taken::Unsealed(key, 1)] if key.tenant == "t"));
         assert_eq!(lane.next_offsets()[0], Some(2));
     }
 }

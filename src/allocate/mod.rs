@@ -13,6 +13,7 @@ pub mod lane;
 pub mod line;
 pub mod open_day;
 pub mod outcome;
+pub mod partitions;
 pub mod refusal;
 pub mod resolve;
 pub mod rows;

@@ -13,16 +13,17 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::lane::{Fact, KINDS, Kind, Lane, Taken};
-use super::outcome::{decide, unsealed};
-use super::{Allocation, RuleBooks};
+use super::lane::{Fact, KINDS, Kind, Lane};
+use super::partitions::{Decided, Partitions, Starts};
 use crate::clock::Clock;
-use crate::domain::quarantine::{Quarantined, Stage};
+use crate::domain::quarantine::Stage;
 use crate::domain::{DayAllocated, TenantDay, check_key};
 use crate::journal::codec::{Codec, DecodeError, EncodeError};
+use crate::journal::ends::{is_settled, unread};
 use crate::journal::registry::RegistryError;
 use crate::journal::{
-    Batch, Connection, Consumer, Event, JournalError, NextOffset, RecordRef, Topic, TransactionalProducer, scan,
+    Assignment, Batch, Connection, Consumer, Event, JournalError, NextOffset, RecordRef, StartAt, Topic,
+    TransactionalProducer, scan,
 };
 use crate::wording::chain;
 
@@ -85,9 +86,7 @@ pub fn run(
         codec,
         clock,
         producer,
-        lanes: BTreeMap::new(),
-        ready: Ready::default(),
-        books: RuleBooks::default(),
+        partitions: Partitions::default(),
         paused: Vec::new(),
     };
     loop {
@@ -101,10 +100,7 @@ pub fn run(
         match event {
             None => return Ok(()),
             Some(Event::Failed(error)) => return Err(error.into()),
-            Some(Event::Assigned(assignment)) => {
-                worker.assigned(&assignment.partitions)?;
-                assignment.start_at(Vec::new());
-            }
+            Some(Event::Assigned(assignment)) => worker.assigned(assignment, &consumer)?,
             Some(Event::Revoked(revocation)) => {
                 worker.revoked(&revocation.partitions);
                 drop(revocation);
@@ -121,45 +117,47 @@ struct Worker<'c> {
     codec: Arc<Codec>,
     clock: Clock,
     producer: TransactionalProducer,
-    lanes: BTreeMap<i32, Lane>,
-    ready: Ready,
-    books: RuleBooks,
+    partitions: Partitions,
     paused: Vec<(Topic, i32)>,
 }
 
-/// What waits for the next transaction.
-#[derive(Debug, Default)]
-struct Ready {
-    days: Vec<Decided>,
-    bad: Vec<Quarantined>,
-    rows: usize,
-}
-
-/// A day whose outcome is known.
-#[derive(Debug)]
-struct Decided {
-    partition: i32,
-    outcome: DayAllocated,
-    allocation: Option<Allocation>,
-}
-
 impl Worker<'_> {
-    fn assigned(&mut self, partitions: &[(Topic, i32)]) -> Result<(), JournalError> {
-        let mut numbers: BTreeMap<i32, usize> = BTreeMap::new();
-        for (_, number) in partitions {
-            *numbers.entry(*number).or_default() += 1;
+    fn assigned(&mut self, assignment: Assignment, consumer: &Consumer) -> Result<(), JournalError> {
+        let mut starts: BTreeMap<i32, Starts> = BTreeMap::new();
+        // First where to read, then what is done: see `Partitions::take_over`.
+        let committed = consumer.committed(&assignment.partitions)?;
+        for (topic, number, offset) in &committed {
+            let of_number = starts.entry(*number).or_default();
+            if let (Some(kind), Some(offset)) = (kind(*topic), offset) {
+                of_number[kind as usize] = Some(*offset);
+            }
         }
-        if let Some((number, _)) = numbers.iter().find(|(_, topics)| **topics != KINDS) {
+        let topics = |number: i32| assignment.partitions.iter().filter(|(_, n)| *n == number).count();
+        if let Some(number) = starts.keys().find(|number| topics(**number) != KINDS) {
             tracing::error!(
                 partition = number,
                 "the fact topics differ in their partition counts; run `tributary topology apply`"
             );
         }
-        let numbers: Vec<i32> = numbers.into_keys().collect();
+        let mut done = self.done(&starts.keys().copied().collect::<Vec<_>>())?;
+        for (number, starts) in starts {
+            let done = done.remove(&number).unwrap_or_default();
+            tracing::info!(partition = number, days = done.len(), "allocating");
+            self.partitions.take_over(number, done, starts);
+        }
+        self.paused.clear();
+        let start = |offset: Option<i64>| offset.map_or(StartAt::Beginning, StartAt::Offset);
+        let starts = committed.into_iter().map(|(topic, number, offset)| (topic, number, start(offset)));
+        assignment.start_at(starts.collect());
+        Ok(())
+    }
+
+    /// What the log says is done of these partitions' days.
+    fn done(&self, numbers: &[i32]) -> Result<BTreeMap<i32, HashMap<TenantDay, u32>>, JournalError> {
         let mut done: BTreeMap<i32, HashMap<TenantDay, u32>> = BTreeMap::new();
         if !numbers.is_empty() {
             let codec = &self.codec;
-            scan(self.connection, Topic::Allocations, Some(&numbers), |record| {
+            scan(self.connection, Topic::Allocations, Some(numbers), |record| {
                 let Some(payload) = record.payload else { return };
                 let Ok(outcome) = codec.decode::<DayAllocated>(payload) else {
                     // At worst a revision is allocated once more, to the same rows.
@@ -170,26 +168,14 @@ impl Worker<'_> {
                 *last = outcome.revision.max(*last);
             })?;
         }
-        for number in numbers {
-            let done = done.remove(&number).unwrap_or_default();
-            tracing::info!(partition = number, days = done.len(), "allocating");
-            self.lanes.insert(number, Lane::restored(done));
-        }
-        self.paused.clear();
-        Ok(())
+        Ok(done)
     }
 
     fn revoked(&mut self, partitions: &[(Topic, i32)]) {
         for (_, number) in partitions {
-            self.lanes.remove(number);
+            self.partitions.let_go(*number);
         }
-        self.paused.retain(|(_, number)| self.lanes.contains_key(number));
-        // Nothing of them was committed: their next owner reads the facts again.
-        self.ready = Ready::default();
-        if !self.lanes.is_empty() {
-            // The eager protocol takes all partitions at once; if ever not, what stays is read again.
-            tracing::warn!("a part of the partitions was taken; the others go on");
-        }
+        self.paused.retain(|(_, number)| self.partitions.has(*number));
     }
 
     fn batch(
@@ -202,33 +188,50 @@ impl Worker<'_> {
         self.runtime.block_on(self.codec.learn_missing(payloads))?;
         for record in batch.records() {
             self.record(record);
-            if self.ready.rows >= ROWS_PER_TRANSACTION {
+            if self.partitions.ready().rows() >= ROWS_PER_TRANSACTION {
                 self.commit(consumer, committed)?;
             }
         }
-        if !self.ready.days.is_empty() || !self.ready.bad.is_empty() {
+        if consumer.is_idle() {
+            self.settle_doubts()?;
+        }
+        if !self.partitions.ready().is_empty() {
             self.commit(consumer, committed)?;
         }
         self.bound_memory(consumer)
+    }
+
+    /// Refuses days that miss what could not be read, once nothing else is left to read.
+    fn settle_doubts(&mut self) -> Result<(), JournalError> {
+        let doubtful: Vec<(i32, Starts)> = self.partitions.doubtful().collect();
+        for (number, next) in doubtful {
+            let at = |(topic, next): (Topic, Option<i64>)| (topic, number, next.unwrap_or_default());
+            let positions: Vec<(Topic, i32, i64)> = TOPICS.into_iter().zip(next).map(at).collect();
+            if is_settled(self.connection, &TOPICS, number)? && unread(self.connection, &positions)?.is_empty() {
+                self.partitions.exhausted(number, self.clock.now());
+            }
+        }
+        Ok(())
     }
 
     /// Pauses what the oldest open days need nothing more from while open days take too much memory.
     ///
     /// What they need is never paused, so they become whole and their memory comes back.
     fn bound_memory(&mut self, consumer: &Consumer) -> Result<(), AllocateError> {
-        let over = self.lanes.values().map(Lane::bytes).sum::<usize>() > OPEN_BYTES;
-        let ahead = |(number, lane): (&i32, &Lane)| {
+        let over = self.partitions.lanes().map(|(_, lane)| lane.bytes()).sum::<usize>() > OPEN_BYTES;
+        let ahead = |(number, lane): (i32, &Lane)| {
             let topics = TOPICS.into_iter().zip(lane.ahead()).filter(|(topic, ahead)| *ahead && *topic != Topic::Days);
-            topics.map(|(topic, _)| (topic, *number)).collect::<Vec<_>>()
+            topics.map(|(topic, _)| (topic, number)).collect::<Vec<_>>()
         };
-        let wanted: Vec<(Topic, i32)> = if over { self.lanes.iter().flat_map(ahead).collect() } else { Vec::new() };
+        let wanted: Vec<(Topic, i32)> =
+            if over { self.partitions.lanes().flat_map(ahead).collect() } else { Vec::new() };
         let again: Vec<_> = self.paused.iter().filter(|place| !wanted.contains(place)).copied().collect();
         let newly: Vec<_> = wanted.iter().filter(|place| !self.paused.contains(place)).copied().collect();
         if !again.is_empty() {
             consumer.resume(&again)?;
         }
         if !newly.is_empty() {
-            let oldest = self.lanes.values().filter_map(Lane::oldest).min();
+            let oldest = self.partitions.lanes().filter_map(|(_, lane)| lane.oldest()).min();
             tracing::warn!(
                 oldest = oldest.map(ToString::to_string),
                 "open days fill the memory: reading ahead is paused until the oldest is whole"
@@ -241,38 +244,17 @@ impl Worker<'_> {
 
     fn record(&mut self, record: RecordRef<'_>) {
         let Some(kind) = kind(record.topic) else { return };
-        let Some(lane) = self.lanes.get_mut(&record.partition) else { return };
+        let RecordRef { partition, offset, payload, .. } = record;
         // A tombstone in a fact topic says nothing about a revision.
-        let Some(payload) = record.payload else { return lane.passed(kind, record.offset) };
-        let taken = match read(&self.codec, kind, &record, payload) {
-            Ok(fact) => lane.take(kind, record.offset, fact),
+        let Some(payload) = payload else { return self.partitions.passed(partition, kind, offset) };
+        match read(&self.codec, kind, &record, payload) {
+            Ok(fact) => self.partitions.take(partition, kind, offset, fact, self.clock.now()),
+            // Read before the partition was lost: the next owner sets it aside.
+            Err(_) if !self.partitions.has(partition) => {}
             Err((day, reason)) => {
                 let bad = record.set_aside(Stage::Allocate, reason);
                 tracing::error!(source = bad.source, reason = bad.reason, "a record was set aside");
-                let taken = lane.spoil(kind, record.offset, day, &bad.source);
-                self.ready.bad.push(bad);
-                taken
-            }
-        };
-        self.decide(record.partition, taken);
-    }
-
-    fn decide(&mut self, partition: i32, taken: Taken) {
-        let now = self.clock.now();
-        let decided = match taken {
-            Taken::Nothing => return,
-            Taken::Whole(day) => decide(*day, &mut self.books, now),
-            Taken::Unsealed(key, revision) => unsealed(&key, revision, now),
-        };
-        let Some((outcome, decided)) = decided else { return };
-        match decided {
-            Ok(allocation) => {
-                self.ready.rows += allocation.rows() as usize;
-                self.ready.days.push(Decided { partition, outcome, allocation: Some(allocation) });
-            }
-            Err(refused) => {
-                self.ready.bad.push(refused);
-                self.ready.days.push(Decided { partition, outcome, allocation: None });
+                self.partitions.spoil(partition, kind, offset, day, bad);
             }
         }
     }
@@ -294,18 +276,15 @@ impl Worker<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let ready = std::mem::take(&mut self.ready);
-        let mut outcomes = Vec::with_capacity(ready.days.len());
-        outcomes.extend(ready.days.into_iter().map(|day| day.outcome));
-        committed(&outcomes);
+        committed(&self.partitions.committed());
         Ok(())
     }
 
     fn write(&mut self, consumer: &Consumer) -> Result<(), AllocateError> {
-        let Self { codec, producer, ready, lanes, .. } = self;
+        let Self { codec, producer, partitions, .. } = self;
         let mut bytes = Vec::with_capacity(512);
         producer.begin()?;
-        for Decided { partition, outcome, allocation } in &ready.days {
+        for Decided { partition, outcome, allocation } in &partitions.ready().days {
             let key = TenantDay::new(&outcome.tenant, outcome.day).to_string();
             for row in allocation.iter().flat_map(|allocation| allocation.iter()) {
                 bytes.clear();
@@ -316,23 +295,20 @@ impl Worker<'_> {
             codec.encode(outcome, &mut bytes)?;
             producer.send(Topic::Allocations, Some(*partition), key.as_bytes(), Some(&bytes))?;
         }
-        for bad in &ready.bad {
+        for (_, bad) in &partitions.ready().bad {
             bytes.clear();
             codec.encode(bad, &mut bytes)?;
             producer.send(Topic::Quarantine, None, bad.id.as_bytes(), Some(&bytes))?;
         }
-        let next: Vec<NextOffset> = lanes.iter().flat_map(|(number, lane)| positions(*number, lane)).collect();
+        let next = partitions.positions();
+        let next = next.map(|(partition, kind, offset)| NextOffset { topic: TOPICS[kind as usize], partition, offset });
+        let next: Vec<NextOffset> = next.collect();
         if let Some(group) = consumer.group() {
             producer.send_offsets(&next, &group)?;
         }
         producer.commit()?;
         Ok(())
     }
-}
-
-fn positions(partition: i32, lane: &Lane) -> impl Iterator<Item = NextOffset> {
-    let next = TOPICS.into_iter().zip(lane.next_offsets());
-    next.filter_map(move |(topic, offset)| offset.map(|offset| NextOffset { topic, partition, offset }))
 }
 
 fn kind(topic: Topic) -> Option<Kind> {

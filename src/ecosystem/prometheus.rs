@@ -96,6 +96,15 @@ struct Series {
     value: (serde_json::Value, String),
 }
 
+/// What an answer's bytes say; series without a finite number are left out.
+///
+/// # Errors
+/// [`SourceError::Unusable`] if they are no answer of the query API, or one that refuses.
+pub fn parse(bytes: &[u8], expression: &str) -> Result<Vec<Sample>, SourceError> {
+    let answer = serde_json::from_slice(bytes);
+    read(answer.map_err(|error| SourceError::Unusable(format!("not an answer to {expression}: {error}")))?, expression)
+}
+
 fn read(answer: Answer, expression: &str) -> Result<Vec<Sample>, SourceError> {
     if !answer.warnings.is_empty() {
         tracing::warn!(warnings = ?answer.warnings, expression, "the metrics server answered with warnings");
@@ -151,7 +160,7 @@ mod tests {
     use super::*;
 
     fn answer(json: &str) -> Result<Vec<(String, f64)>, SourceError> {
-        let samples = read(serde_json::from_str(json).unwrap(), "up")?;
+        let samples = parse(json.as_bytes(), "up")?;
         Ok(samples.into_iter().map(|s| (s.labels.get("id").cloned().unwrap_or_default(), s.value)).collect())
     }
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
@@ -28,6 +29,8 @@ use super::topic::Topic;
 
 /// Batches that wait for the worker; with the client's own queue this bounds the memory.
 const QUEUE: usize = 4;
+/// How long committed positions may be in motion: a transaction of a predecessor that is gone ends by its timeout.
+const COMMITTED_PATIENCE: Duration = Duration::from_secs(90);
 
 /// What happens to a group member.
 #[derive(Debug)]
@@ -131,6 +134,32 @@ impl Consumer {
     /// As whom a transaction commits offsets: a rebalance in between makes it fail.
     pub fn group(&self) -> Option<ConsumerGroupMetadata> {
         self.inner.group_metadata()
+    }
+
+    /// Where the group reads on in these partitions, `None` where it never committed. Waits for transactions that are
+    /// about to move that. Blocks.
+    ///
+    /// # Errors
+    /// [`JournalError`] if the brokers do not answer.
+    pub fn committed(&self, partitions: &[(Topic, i32)]) -> Result<Vec<(Topic, i32, Option<i64>)>, JournalError> {
+        let list = self.inner.committed_offsets(self.list(partitions), COMMITTED_PATIENCE);
+        let list = list.map_err(|cause| self.sort(cause))?;
+        let read = |element: &TopicPartitionListElem<'_>| {
+            element.error().map_err(|cause| self.sort(cause))?;
+            let offset = match element.offset() {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            };
+            let mut topics = partitions.iter().map(|(topic, _)| *topic);
+            let topic = topics.find(|topic| self.connection.topic(*topic) == element.topic());
+            Ok(topic.map(|topic| (topic, element.partition(), offset)))
+        };
+        list.elements().iter().filter_map(|element| read(element).transpose()).collect()
+    }
+
+    /// Is nothing waiting to be taken by [`Self::next`]?
+    pub fn is_idle(&self) -> bool {
+        self.events.is_empty()
     }
 
     /// Stops fetching these partitions until [`Self::resume`] or until the group hands partitions out anew. What is

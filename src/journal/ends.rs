@@ -52,6 +52,25 @@ pub fn ends(connection: &Connection, topics: &[Topic]) -> Result<Vec<End>, Journ
     Ok(ends)
 }
 
+/// Can readers of committed records see everything that is written in this partition of the topics? Not while a
+/// transaction is open there, or committed and its marker still under way to one of the topics.
+///
+/// # Errors
+/// [`JournalError`] if the brokers do not answer.
+pub fn is_settled(connection: &Connection, topics: &[Topic], partition: i32) -> Result<bool, JournalError> {
+    let sort = |cause| JournalError::of(cause, connection.bootstrap(), connection.instance());
+    let (committed, everything) = (reader(connection)?, uncommitted_reader(connection)?);
+    for topic in topics {
+        let name = connection.topic(*topic);
+        let end = |of: &BaseConsumer| of.fetch_watermarks(&name, partition, SILENCE).map(|(_, end)| end).map_err(sort);
+        let written = end(&everything)?;
+        if end(&committed)? < written {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Of these positions, those behind which a committed record waits.
 ///
 /// # Errors
@@ -100,5 +119,12 @@ fn reader(connection: &Connection) -> Result<BaseConsumer, JournalError> {
     let mut config = connection.reader_config();
     // No group is joined; librdkafka wants a name all the same.
     config.set("group.id", format!("{}ends", connection.prefix()));
+    config.create().map_err(|cause| JournalError::of(cause, connection.bootstrap(), connection.instance()))
+}
+
+/// A reader that sees open transactions, too: for ends, not for records.
+pub(super) fn uncommitted_reader(connection: &Connection) -> Result<BaseConsumer, JournalError> {
+    let mut config = connection.reader_config();
+    config.set("group.id", format!("{}ends", connection.prefix())).set("isolation.level", "read_uncommitted");
     config.create().map_err(|cause| JournalError::of(cause, connection.bootstrap(), connection.instance()))
 }

@@ -8,6 +8,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::ends::uncommitted_reader;
 use super::error::JournalError;
 use super::settings::Connection;
 use super::topic::Topic;
@@ -26,9 +27,14 @@ pub struct ScanRecord<'a> {
     pub timestamp_ms: i64,
 }
 
+/// How long a transaction of somebody who is gone may stay open before Kafka ends it: our `transaction.timeout.ms`, and
+/// some more because Kafka looks only now and then.
+const OPEN_TRANSACTION: Duration = Duration::from_secs(90);
+
 /// Hands every committed record of the given partitions (`None`: all) to `each`, in order per partition.
 ///
-/// Blocks until each partition's end, as it was when that end was reached.
+/// Blocks until each partition's end, as it was when that end was reached. Committed records are seen only up to the
+/// first transaction that is still open; so whatever was open when the scan began is waited for.
 ///
 /// # Errors
 /// [`JournalError`] if the topic is missing or the brokers fall silent.
@@ -51,6 +57,7 @@ pub fn scan(
     if open.is_empty() {
         return Err(JournalError::NoTopic(name));
     }
+    wait_for_transactions(connection, &consumer, &name, &open)?;
     let mut list = TopicPartitionList::new();
     for partition in &open {
         list.add_partition_offset(&name, *partition, Offset::Beginning).map_err(sort)?;
@@ -82,6 +89,31 @@ pub fn scan(
                 return Err(sort(cause));
             }
             None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Waits until readers of committed records can see everything that is in the partitions now.
+fn wait_for_transactions(
+    connection: &Connection,
+    committed: &BaseConsumer,
+    name: &str,
+    partitions: &BTreeSet<i32>,
+) -> Result<(), JournalError> {
+    let sort = |cause| JournalError::of(cause, connection.bootstrap(), connection.instance());
+    let everything = uncommitted_reader(connection)?;
+    let since = Instant::now();
+    for partition in partitions {
+        let end = |of: &BaseConsumer| of.fetch_watermarks(name, *partition, SILENCE).map(|(_, end)| end).map_err(sort);
+        let written = end(&everything)?;
+        while end(committed)? < written {
+            if since.elapsed() > OPEN_TRANSACTION {
+                let cause = KafkaError::MessageConsumption(rdkafka::error::RDKafkaErrorCode::OperationTimedOut);
+                return Err(sort(cause));
+            }
+            tracing::debug!(topic = name, partition, "waiting for a transaction to end");
+            std::thread::park_timeout(Duration::from_millis(50));
         }
     }
     Ok(())

@@ -12,7 +12,7 @@ mod identities;
 mod inventory;
 mod json;
 mod resources;
-mod row;
+pub mod row;
 pub mod rules;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,326 @@
+//! An allocate worker whose decisions are the program's own and whose doors lead to the model.
+//!
+//! It takes the steps of `allocate::worker` one by one, so that anything may happen between two of them.
+
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::DateTime;
+use tributary::allocate::lane::{KINDS, Kind};
+use tributary::allocate::partitions::{Partitions, Starts};
+use tributary::domain::quarantine::{Quarantined, Stage, Status};
+use tributary::domain::{Outcome, TenantDay};
+
+use crate::dice::Dice;
+use crate::facts::{Record, kind_name, text};
+use crate::kafka::{Kafka, PARTITIONS, Place, Txn, Value};
+
+/// Where it is in its loop.
+#[derive(Debug, Clone, PartialEq)]
+enum Phase {
+    /// The group gave it partitions: it asks where to read.
+    Joining,
+    /// It asks what is done: it knows where to read, and waits for transactions that are open in `allocations`.
+    Restoring {
+        starts: Vec<(usize, Starts)>,
+        ends: Vec<usize>,
+    },
+    Reading,
+    /// Rows are sent.
+    Sent(Txn),
+    /// Offsets are sent, too.
+    Closing(Txn),
+}
+
+/// Faults of the take-over that the program must not have; the simulation must see what they do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    None,
+    /// Asks what is done before it asks where to read.
+    ScanFirst,
+    /// Takes what it sees of `allocations` for all there is.
+    ImpatientScan,
+}
+
+pub struct Allocator {
+    number: usize,
+    fault: Fault,
+    partitions: Partitions,
+    phase: Phase,
+    /// Which generation of the group it believes to be in; 0: none.
+    generation: u64,
+    owned: Vec<usize>,
+    positions: [[usize; KINDS]; PARTITIONS],
+    early: Vec<HashMap<TenantDay, u32>>,
+}
+
+impl Allocator {
+    pub fn new(number: usize, fault: Fault) -> Self {
+        Self {
+            number,
+            fault,
+            partitions: Partitions::default(),
+            phase: Phase::Reading,
+            generation: 0,
+            owned: Vec::new(),
+            positions: [[0; KINDS]; PARTITIONS],
+            early: Vec::new(),
+        }
+    }
+
+    /// Dies and starts again: memory is lost.
+    pub fn crash(&mut self, kafka: &mut Kafka) {
+        *self = Self::new(self.number, self.fault);
+        kafka.fence(self.number);
+    }
+
+    /// Is there nothing for it to do?
+    pub fn rests(&self, kafka: &Kafka) -> bool {
+        let read = |number: &usize| self.has_read_all(kafka, *number);
+        self.generation == kafka.generation
+            && self.phase == Phase::Reading
+            && self.partitions.ready().is_empty()
+            && self.owned.iter().all(read)
+            && self.partitions.doubtful().next().is_none()
+    }
+
+    pub fn step(&mut self, kafka: &mut Kafka, dice: &mut Dice, trouble: bool) {
+        match self.phase.clone() {
+            Phase::Reading if !self.partitions.ready().is_empty() => self.send(kafka),
+            Phase::Reading if self.generation != kafka.generation && (!trouble || dice.chance(30)) => {
+                self.rejoin(kafka);
+            }
+            Phase::Reading => self.read(kafka, dice, trouble),
+            Phase::Joining | Phase::Restoring { .. } if self.generation != kafka.generation => self.rejoin(kafka),
+            Phase::Joining => self.ask_where_to_read(kafka),
+            Phase::Restoring { starts, ends } => self.restore(kafka, &starts, &ends),
+            Phase::Sent(txn) | Phase::Closing(txn) if trouble && dice.chance(5) => {
+                // An error after which the same transaction is tried again.
+                kafka.decide(txn, false);
+                self.phase = Phase::Reading;
+            }
+            Phase::Sent(txn) => self.send_offsets(kafka, txn),
+            Phase::Closing(txn) if kafka.decide(txn, true) => {
+                self.partitions.committed();
+                self.phase = Phase::Reading;
+            }
+            Phase::Closing(_) => self.crash(kafka),
+        }
+    }
+
+    /// The rebalance is told: what goes is let go of, what comes is restored.
+    fn rejoin(&mut self, kafka: &Kafka) {
+        for number in self.owned.drain(..) {
+            self.partitions.let_go(number as i32);
+        }
+        self.generation = kafka.generation;
+        self.owned = (0..PARTITIONS).filter(|number| kafka.owners[*number] == Some(self.number)).collect();
+        self.early = self.owned.iter().map(|number| done(kafka, *number)).collect();
+        self.phase = Phase::Joining;
+    }
+
+    fn ask_where_to_read(&mut self, kafka: &Kafka) {
+        let starts = self.owned.iter().map(|number| Some((*number, kafka.offsets(*number)?)));
+        if let Some(starts) = starts.collect::<Option<Vec<_>>>() {
+            let ends = self.owned.iter().map(|number| kafka.end_of(Place::Allocations(*number)));
+            self.phase = Phase::Restoring { starts, ends: ends.collect() };
+        }
+    }
+
+    fn restore(&mut self, kafka: &Kafka, starts: &[(usize, Starts)], ends: &[usize]) {
+        let seen = |(number, end): (&usize, &usize)| kafka.stable(Place::Allocations(*number)) >= *end;
+        if self.fault == Fault::None && !self.owned.iter().zip(ends).all(seen) {
+            return;
+        }
+        for (at, (number, starts)) in starts.iter().enumerate() {
+            let now = done(kafka, *number);
+            let done = if self.fault == Fault::ScanFirst { self.early[at].clone() } else { now };
+            self.partitions.take_over(*number as i32, done, *starts);
+            self.positions[*number] = starts.map(|start| start.unwrap_or_default() as usize);
+        }
+        self.phase = Phase::Reading;
+    }
+
+    fn read(&mut self, kafka: &Kafka, dice: &mut Dice, trouble: bool) {
+        if trouble && dice.chance(5) {
+            self.read_again(kafka, dice);
+        }
+        for _ in 0..1 + dice.below(4) {
+            let readable = |number: &usize| {
+                let behind = |kind: &usize| self.positions[*number][*kind] < kafka.facts[*number].visible[*kind];
+                (0..KINDS).filter(behind).map(|kind| (*number, kind)).collect::<Vec<_>>()
+            };
+            let waiting: Vec<(usize, usize)> = self.owned.iter().flat_map(readable).collect();
+            let Some((number, kind)) = dice.pick(&waiting) else { break };
+            for _ in 0..1 + dice.below(6) {
+                self.take(kafka, number, kind);
+            }
+        }
+        let doubtful: Vec<i32> = self.partitions.doubtful().map(|(number, _)| number).collect();
+        for number in doubtful {
+            if self.has_read_all(kafka, number as usize) {
+                self.partitions.exhausted(number, DateTime::UNIX_EPOCH);
+            }
+        }
+    }
+
+    /// Deliveries of what is not committed are repeated.
+    fn read_again(&mut self, kafka: &Kafka, dice: &mut Dice) {
+        let Some(number) = dice.pick(&self.owned) else { return };
+        if let Some(starts) = kafka.offsets(number) {
+            for (position, start) in self.positions[number].iter_mut().zip(starts) {
+                *position = (*position).min(start.unwrap_or_default() as usize);
+            }
+        }
+    }
+
+    fn take(&mut self, kafka: &Kafka, number: usize, kind: usize) {
+        let at = self.positions[number][kind];
+        if at >= kafka.facts[number].visible[kind] {
+            return;
+        }
+        self.positions[number][kind] += 1;
+        let (partition, offset, kind) = (number as i32, at as i64, Kind::ALL[kind]);
+        let record = &kafka.facts[number].records[kind as usize][at];
+        match (record.fact(), record) {
+            (Some(fact), _) => self.partitions.take(partition, kind, offset, fact, DateTime::UNIX_EPOCH),
+            (None, Record::Garbage(key)) => {
+                let bad = set_aside(number, kind, offset, key.as_ref());
+                self.partitions.spoil(partition, kind, offset, key.clone(), bad);
+            }
+            _ => self.partitions.passed(partition, kind, offset),
+        }
+    }
+
+    fn has_read_all(&self, kafka: &Kafka, number: usize) -> bool {
+        let facts = &kafka.facts[number];
+        (0..KINDS).all(|kind| {
+            self.positions[number][kind] == facts.visible[kind] && facts.visible[kind] == facts.records[kind].len()
+        })
+    }
+
+    fn send(&mut self, kafka: &mut Kafka) {
+        let Some(txn) = kafka.begin(self.number) else { return };
+        self.phase = Phase::Sent(txn);
+        for decided in &self.partitions.ready().days {
+            let (number, outcome) = (decided.partition as usize, &decided.outcome);
+            let key = TenantDay::new(&outcome.tenant, outcome.day);
+            for row in decided.allocation.iter().flat_map(|allocation| allocation.iter()) {
+                let (ordinal, count, text) = (row.ordinal, row.count, text(&row));
+                let row = Value::Row { key: key.clone(), revision: row.revision, ordinal, count, text };
+                kafka.send(txn, Place::Chargebacks(number), row);
+            }
+            let value =
+                Value::Outcome { key, revision: outcome.revision, outcome: outcome.outcome, rows: outcome.rows };
+            kafka.send(txn, Place::Allocations(number), value);
+        }
+        for (_, bad) in &self.partitions.ready().bad {
+            kafka.send(txn, Place::Quarantine, Value::Quarantined(bad.id.clone()));
+        }
+    }
+
+    fn send_offsets(&mut self, kafka: &mut Kafka, txn: Txn) {
+        if self.generation != kafka.generation {
+            // The worker ends, and starts again from what is committed.
+            return self.crash(kafka);
+        }
+        let mut sent = self.partitions.positions().map(|(partition, kind, offset)| {
+            kafka.send(txn, Place::Offsets, Value::Offset(partition as usize, kind, offset))
+        });
+        if !sent.all(|sent| sent) {
+            drop(sent);
+            return self.crash(kafka);
+        }
+        drop(sent);
+        self.phase = Phase::Closing(txn);
+    }
+}
+
+/// What a scan of `allocations` finds now.
+fn done(kafka: &Kafka, number: usize) -> HashMap<TenantDay, u32> {
+    let mut done: HashMap<TenantDay, u32> = HashMap::new();
+    for (_, value) in kafka.read(Place::Allocations(number), 0) {
+        if let Value::Outcome { key, revision, .. } = value {
+            let last = done.entry(key.clone()).or_default();
+            *last = (*last).max(*revision);
+        }
+    }
+    done
+}
+
+fn set_aside(number: usize, kind: Kind, offset: i64, key: Option<&TenantDay>) -> Quarantined {
+    let source = format!("{}[{number}]@{offset}", kind_name(kind));
+    Quarantined {
+        id: source.clone(),
+        tenant: key.map(|key| key.tenant.clone()),
+        day: key.map(|key| key.day),
+        stage: Stage::Allocate,
+        source,
+        topic: None,
+        partition: Some(number as i32),
+        offset: Some(offset),
+        key: None,
+        payload: Vec::new(),
+        reason: String::new(),
+        status: Status::Open,
+        at: DateTime::UNIX_EPOCH,
+    }
+}
+
+/// Compares the results in the log with what the facts must lead to.
+pub struct Log {
+    /// Rows of each allocated revision.
+    pub rows: HashMap<TenantDay, HashMap<u32, Vec<String>>>,
+    pub allocated: HashMap<TenantDay, u32>,
+    pub refused: BTreeSet<(TenantDay, u32)>,
+    pub quarantined: BTreeSet<String>,
+}
+
+impl Log {
+    /// Reads what readers of committed records see.
+    ///
+    /// # Errors
+    /// What is doubled, or out of order, or not as many as announced.
+    pub fn read(kafka: &Kafka) -> Result<Self, String> {
+        let mut log = Self {
+            rows: HashMap::new(),
+            allocated: HashMap::new(),
+            refused: BTreeSet::new(),
+            quarantined: BTreeSet::new(),
+        };
+        for number in 0..PARTITIONS {
+            for (_, value) in kafka.read(Place::Chargebacks(number), 0) {
+                let Value::Row { key, revision, ordinal, text, .. } = value else { continue };
+                let rows = log.rows.entry(key.clone()).or_default().entry(*revision).or_default();
+                if rows.len() != *ordinal as usize {
+                    return Err(format!("{key} revision {revision}: row {ordinal} stands at place {}", rows.len()));
+                }
+                rows.push(text.clone());
+            }
+            for (_, value) in kafka.read(Place::Allocations(number), 0) {
+                let Value::Outcome { key, revision, outcome, rows } = value else { continue };
+                log.outcome(key, *revision, *outcome, *rows)?;
+            }
+        }
+        for (_, value) in kafka.read(Place::Quarantine, 0) {
+            if let Value::Quarantined(id) = value {
+                log.quarantined.insert(id.clone());
+            }
+        }
+        Ok(log)
+    }
+
+    fn outcome(&mut self, key: &TenantDay, revision: u32, outcome: Outcome, rows: u32) -> Result<(), String> {
+        if outcome == Outcome::Refused {
+            let new = self.refused.insert((key.clone(), revision));
+            return if new { Ok(()) } else { Err(format!("{key} revision {revision} was refused twice")) };
+        }
+        if self.allocated.insert(key.clone(), revision) >= Some(revision) {
+            return Err(format!("{key} revision {revision} was allocated after itself or a later one"));
+        }
+        let there = self.rows.entry(key.clone()).or_default().entry(revision).or_default().len();
+        if there != rows as usize {
+            return Err(format!("{key} revision {revision} announces {rows} rows, there are {there}"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! As much of Postgres as the projector rests on, and projectors whose decisions are the program's own.
+//!
+//! Rows, slices and positions change together or not at all; a position moves only from where its mover believes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tributary::domain::{Outcome, TenantDay};
+use tributary::project::plan::{Note, Verdict, plan};
+use tributary::store::{DayKey, DaySlices, SliceChange};
+
+use crate::dice::Dice;
+use crate::kafka::{Kafka, PARTITIONS, Place, Value};
+
+#[derive(Debug, Default)]
+pub struct Tables {
+    /// Rises with every rebuild.
+    generation: u64,
+    positions: BTreeMap<Place, usize>,
+    slices: BTreeMap<DayKey, DaySlices>,
+    rows: BTreeMap<DayKey, Vec<(u32, String)>>,
+}
+
+impl Tables {
+    /// `tributary rebuild`.
+    pub fn reset(&mut self) {
+        *self = Self { generation: self.generation + 1, ..Self::default() };
+    }
+
+    fn position(&self, place: Place) -> usize {
+        self.positions.get(&place).copied().unwrap_or_default()
+    }
+
+    /// What readers see of a day: the whole revision, and its rows in order.
+    ///
+    /// # Errors
+    /// If rows of other revisions are left.
+    pub fn day(&self, key: &TenantDay) -> Result<(Option<u32>, Vec<String>), String> {
+        let at = day_key(key);
+        let complete = self.slices.get(&at).and_then(|day| day.complete);
+        let rows = self.rows.get(&at).map_or(&[][..], Vec::as_slice);
+        if let Some((left, _)) = rows.iter().find(|(revision, _)| Some(*revision) != complete) {
+            return Err(format!("{key}: rows of revision {left} are left, {complete:?} holds"));
+        }
+        let mut texts: Vec<String> = rows.iter().map(|(_, text)| text.clone()).collect();
+        texts.sort_unstable();
+        Ok((complete, texts))
+    }
+
+    fn save(&mut self, change: SliceChange) {
+        match change {
+            SliceChange::Grown { at, revision, slice } => {
+                self.slices.entry(at).or_default().open.insert(revision, slice);
+            }
+            SliceChange::Completed { at, revision, replaces, .. } => {
+                let day = self.slices.entry(at).or_default();
+                if replaces {
+                    self.rows.entry(at).or_default().retain(|(other, _)| *other >= revision);
+                    day.open.retain(|other, _| *other >= revision);
+                }
+                day.open.remove(&revision);
+                day.complete = Some(revision);
+            }
+        }
+    }
+}
+
+fn day_key(key: &TenantDay) -> DayKey {
+    let tenant = key.tenant.bytes().last().map_or(0, i32::from);
+    DayKey { tenant, day: key.day }
+}
+
+/// A projector of chargebacks.
+#[derive(Debug, Default)]
+pub struct Projector {
+    generation: u64,
+    /// Where it believes the tables stand, for the partitions it believes to own.
+    believed: BTreeMap<Place, usize>,
+}
+
+impl Projector {
+    /// It loses its memory, or its partitions.
+    pub fn forget(&mut self) {
+        self.believed.clear();
+    }
+
+    /// The group gives it a partition: it asks the tables where to read.
+    pub fn take_over(&mut self, tables: &Tables, number: usize) {
+        if self.generation != tables.generation {
+            self.forget();
+            self.generation = tables.generation;
+        }
+        for place in [Place::Chargebacks(number), Place::Allocations(number)] {
+            self.believed.insert(place, tables.position(place));
+        }
+    }
+
+    pub fn owns_all(&self) -> bool {
+        self.believed.len() == 2 * PARTITIONS
+    }
+
+    /// Has it nothing to read? Then its positions are the tables'.
+    pub fn rests(&self, kafka: &Kafka, tables: &Tables) -> bool {
+        let read = |(place, at): (&Place, &usize)| kafka.read(*place, *at).next().is_none();
+        self.generation == tables.generation
+            && self.believed.iter().all(|(place, at)| tables.position(*place) == *at)
+            && self.believed.iter().all(read)
+    }
+
+    /// Reads a batch and writes it. False: the tables stand elsewhere, nothing was written.
+    ///
+    /// # Errors
+    /// If records disagree about their revision.
+    pub fn step(&mut self, kafka: &Kafka, tables: &mut Tables, dice: &mut Dice) -> Result<bool, String> {
+        let (mut batch, mut ends) = (Vec::new(), BTreeMap::new());
+        let places: Vec<Place> = self.believed.keys().copied().collect();
+        for _ in 0..1 + dice.below(3) {
+            let Some(place) = dice.pick(&places) else { return Ok(true) };
+            let from = ends.get(&place).copied().unwrap_or(self.believed[&place]);
+            for (offset, value) in kafka.read(place, from).take(1 + dice.below(6)) {
+                batch.push(value);
+                ends.insert(place, offset + 1);
+            }
+        }
+        let stands = |place: &Place| tables.position(*place) == self.believed[place];
+        if self.generation != tables.generation || !ends.keys().all(stands) {
+            self.forget();
+            return Ok(false);
+        }
+        write(&batch, tables)?;
+        tables.positions.extend(&ends);
+        self.believed.extend(ends);
+        Ok(true)
+    }
+}
+
+fn write(batch: &[&Value], tables: &mut Tables) -> Result<(), String> {
+    let notes = batch.iter().map(|value| match value {
+        Value::Row { key, revision, ordinal, count, .. } => {
+            Some(Note::Row { at: day_key(key), revision: *revision, ordinal: *ordinal, count: *count })
+        }
+        Value::Outcome { key, revision, outcome: Outcome::Allocated, rows } => {
+            Some(Note::Closed { at: day_key(key), revision: *revision, count: *rows })
+        }
+        _ => None,
+    });
+    let noted: Vec<(Note, &Value)> = notes.zip(batch).filter_map(|(note, value)| Some((note?, *value))).collect();
+    let notes: Vec<Note> = noted.iter().map(|(note, _)| *note).collect();
+    let days: BTreeSet<DayKey> = notes.iter().map(|note| at(note).0).collect();
+    let known = days.into_iter().map(|at| (at, tables.slices.get(&at).cloned().unwrap_or_default()));
+    let planned = plan(&notes, known.collect());
+    for ((note, value), verdict) in noted.iter().zip(&planned.verdicts) {
+        match (verdict, value) {
+            (Verdict::Keep, Value::Row { text, .. }) => {
+                let (day, revision) = at(note);
+                tables.rows.entry(day).or_default().push((revision, text.clone()));
+            }
+            (Verdict::Misfit { count, known }, _) => return Err(format!("{value:?}: {count} rows or {known}")),
+            _ => {}
+        }
+    }
+    planned.changes.into_iter().for_each(|change| tables.save(change));
+    Ok(())
+}
+
+fn at(note: &Note) -> (DayKey, u32) {
+    match note {
+        Note::Row { at, revision, .. } | Note::Closed { at, revision, .. } => (*at, *revision),
+    }
+}

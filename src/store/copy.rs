@@ -13,7 +13,7 @@ const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const POSTGRES_EPOCH: NaiveDate = NaiveDate::from_ymd_opt(2000, 1, 1).expect("a date");
 const NULL: i32 = -1;
 
-/// A buffer of rows, begun by [`CopyRows::default`] and ended by [`CopyRows::finish`].
+/// A buffer of rows, begun by [`CopyRows::default`] and ended when it is copied.
 #[derive(Debug)]
 pub struct CopyRows {
     bytes: Vec<u8>,

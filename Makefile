@@ -25,7 +25,7 @@ test: setup ## run every test, the ones with a real Kafka and Postgres included
 lint: ## formatting, clippy, documentation; warnings are errors
 	@scripts/lint.sh
 
-bench: setup ## run the benchmarks; figures and their meaning: docs/measurements.md
+bench: setup ## run the benchmarks; figures and their meaning: docs/src/measurements.md
 	cargo bench --bench allocation_core --bench codec --bench road
 
 sim: ## run the core under N random schedules (N=10000)

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{Day, EntityKind, GatherState, GatheredDay, GatheredEntity, GatheredListing};
+use crate::domain::{Day, EntityKind, GatherState, GatheredDay, GatheredEntity, GatheredListing, GatheredTenant};
 use crate::journal::{Codec, Connection, Topic, scan};
 
 use super::GatherError;
@@ -20,6 +20,8 @@ pub struct Memory {
     pub listings: Listings,
     /// Ids of provider rows that are in quarantine already.
     pub bad_rows: BTreeSet<String>,
+    /// How the tenant's cycles went; `None`: there was none.
+    pub cycles: Option<GatheredTenant>,
 }
 
 /// One thing to remember, or to forget.
@@ -30,6 +32,7 @@ pub enum Change {
     Forget(EntityKind, String),
     Listing(GatheredListing),
     BadRow(String),
+    Cycles(GatheredTenant),
 }
 
 impl Memory {
@@ -67,6 +70,7 @@ impl Memory {
             Change::Forget(kind, id) => drop(self.entities.remove(&(kind, id))),
             Change::Listing(listing) => drop(self.listings.insert(listing.name.clone(), listing)),
             Change::BadRow(id) => drop(self.bad_rows.insert(id)),
+            Change::Cycles(cycles) => self.cycles = Some(cycles),
         }
     }
 
@@ -95,6 +99,7 @@ impl Change {
             Self::Forget(kind, id) => entity(*kind, id),
             Self::Listing(listing) => format!("{tenant}/listing/{}", listing.name),
             Self::BadRow(id) => format!("{tenant}/bad/{id}"),
+            Self::Cycles(_) => format!("{tenant}/cycles/last"),
         }
     }
 
@@ -106,6 +111,7 @@ impl Change {
             Self::Entity(entity) => Some(GatherState { entity: Some(entity), ..empty }),
             Self::Listing(listing) => Some(GatherState { listing: Some(listing), ..empty }),
             Self::BadRow(id) => Some(GatherState { bad_row: Some(id), ..empty }),
+            Self::Cycles(cycles) => Some(GatherState { cycles: Some(cycles), ..empty }),
             Self::Forget(..) => None,
         }
     }
@@ -135,6 +141,7 @@ fn by_tenant(states: impl Iterator<Item = GatherState>) -> BTreeMap<String, Memo
             state.entity.map(Change::Entity),
             state.listing.map(Change::Listing),
             state.bad_row.map(Change::BadRow),
+            state.cycles.map(Change::Cycles),
         ];
         parts.into_iter().flatten().for_each(|change| memory.apply(change));
     }

@@ -20,7 +20,7 @@ use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 
 use crate::clock::Clock;
-use crate::domain::{Day, GatheredDay, RuleBook};
+use crate::domain::{Day, GatheredDay, GatheredTenant, RuleBook, Run};
 use crate::ecosystem::{Bill, Inventory, Source, UsageOf};
 use crate::journal::{Codec, Connection};
 use crate::wording::chain;
@@ -32,7 +32,7 @@ use super::plan::{self, Step, Verdict};
 use super::publish::{Publisher, Transaction};
 use super::report::{CycleReport, Phase, Progress};
 use super::window::Window;
-use super::{GatherError, TenantSettings, quarantine};
+use super::{Ask, GatherError, TenantSettings, quarantine};
 
 /// Days whose usage is in memory at the same time.
 const DAYS_AT_ONCE: usize = 4;
@@ -75,6 +75,19 @@ impl Gatherer {
         &self.settings.tenant_id
     }
 
+    /// How the tenant's cycles went; `None`: there was none.
+    pub fn cycles(&self) -> Option<&GatheredTenant> {
+        self.memory.cycles.as_ref()
+    }
+
+    /// Records runs that started or ended, and what is to be remembered of the tenant's cycles.
+    ///
+    /// # Errors
+    /// [`GatherError`]; the gatherer is of no more use then.
+    pub async fn record(&mut self, runs: Vec<Run>, cycles: Option<GatheredTenant>) -> Result<(), GatherError> {
+        self.commit(Transaction { runs, ..Transaction::of(cycles.map(Change::Cycles)) }).await
+    }
+
     /// Gathers the tenant once. What the source does not answer is in the report, not an error.
     ///
     /// # Errors
@@ -84,13 +97,22 @@ impl Gatherer {
         source: &Source,
         rules: &RuleBook,
         clock: &Clock,
+        ask: &Ask,
         progress: impl Fn(Progress),
     ) -> Result<(Self, CycleReport), GatherError> {
         let (now, of, tenant) = (clock.now(), &self.settings, self.settings.tenant_id.clone());
         let window = Window::at(now, of.lookback_days, of.cutoff_days, of.retention_days);
+        let window = window.of_days(ask.from, ask.to);
         let mut report = CycleReport::new(&tenant, window);
-        let periods = window.periods(self.memory.held_days());
-        let (seen, (bill, unbilled)) = tokio::join!(source.inventory(), bill_of(source, &periods, &progress));
+        let whole = ask.from.is_none() && ask.to.is_none();
+        let periods = window.periods(self.memory.held_days().filter(|_| whole));
+        let seen = async { tokio::join!(source.inventory(), bill_of(source, &periods, &progress)) };
+        let Some((seen, (bill, unbilled))) = ask.stop.run_until_cancelled(seen).await else {
+            report.stopped = true;
+            report.all_days = self.memory.sealed_days(window.oldest);
+            return Ok((self, report));
+        };
+        report.fruitless = seen.is_err() || (!periods.is_empty() && unbilled.len() == periods.len());
         let (seen, incomplete) = inventory::judge(seen);
         self.remember(&seen, &bill, window, now, &mut report).await?;
         let cycle = Cycle {
@@ -106,7 +128,7 @@ impl Gatherer {
         let billed = |day: &Day| !unbilled.iter().any(|((from, to), _)| from <= day && day < to);
         let days = periods.iter().flat_map(|(from, to)| from.until(*to)).filter(billed).collect();
         let due = self.look_at(days, bill, &cycle, &mut report).await?;
-        self.fetch_and_seal(due, source, &cycle, &progress, &mut report).await?;
+        self.fetch_and_seal(due, source, &cycle, ask, &progress, &mut report).await?;
         report.all_days = self.memory.sealed_days(window.oldest);
         Ok((self, report))
     }
@@ -130,7 +152,7 @@ impl Gatherer {
         let listings = news.listings.into_iter().map(Change::Listing);
         let bad_rows = quarantined.iter().map(|entry| Change::BadRow(entry.id.clone()));
         let changes = entities.chain(forgotten).chain(listings).chain(bad_rows).collect();
-        self.commit(Transaction { revision: None, quarantined, changes }).await
+        self.commit(Transaction { quarantined, changes, ..Transaction::default() }).await
     }
 
     /// Decides about each day before usage; gives back those whose usage is wanted.
@@ -182,6 +204,7 @@ impl Gatherer {
         due: Vec<Due>,
         source: &Source,
         cycle: &Cycle<'_>,
+        ask: &Ask,
         progress: &impl Fn(Progress),
         report: &mut CycleReport,
     ) -> Result<(), GatherError> {
@@ -195,12 +218,16 @@ impl Gatherer {
         });
         let mut fetched = stream::iter(fetches).buffered(DAYS_AT_ONCE);
         let mut done = 0;
-        while let Some((due, answers)) = fetched.next().await {
+        loop {
+            let Some(next) = ask.stop.run_until_cancelled(fetched.next()).await else {
+                report.stopped = true;
+                return Ok(());
+            };
+            let Some((due, answers)) = next else { return Ok(()) };
             self.seal(due, answers, cycle, report).await?;
             done += 1;
             progress(Progress { phase: Phase::Days, done, total });
         }
-        Ok(())
     }
 
     /// Decides about a day with its usage, and commits what follows.
@@ -291,7 +318,8 @@ mod tests {
         source: &'static Source,
         rules: &'static RuleBook,
         clock: &'static Clock,
+        ask: &'static Ask,
     ) {
-        drop(tokio::spawn(gatherer.cycle(source, rules, clock, |_| ())));
+        drop(tokio::spawn(gatherer.cycle(source, rules, clock, ask, |_| ())));
     }
 }

@@ -65,7 +65,10 @@ pub const FILES: &[SchemaFile<'static>] = embedded![
     "topic-attribution-row" v 1,
     "day-allocated" v 1,
     "gather-state" v 1,
+    "gather-state" v 2,
     "quarantined" v 1,
+    "command" v 1,
+    "run" v 1,
 ];
 
 const RELEASED: &str = include_str!("../../schemas/released.toml");

@@ -18,10 +18,12 @@ pub enum Topic {
     Allocations,
     GatherState,
     Quarantine,
+    Commands,
+    Runs,
 }
 
 impl Topic {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Billing,
         Self::Resources,
         Self::Identities,
@@ -32,6 +34,8 @@ impl Topic {
         Self::Allocations,
         Self::GatherState,
         Self::Quarantine,
+        Self::Commands,
+        Self::Runs,
     ];
 
     /// Every topic, in the data's order.
@@ -52,6 +56,8 @@ impl Topic {
             Self::Allocations => "allocations",
             Self::GatherState => "gather-state",
             Self::Quarantine => "quarantine",
+            Self::Commands => "commands",
+            Self::Runs => "runs",
         }
     }
 
@@ -68,6 +74,8 @@ impl Topic {
             Self::Allocations => "day-allocated",
             Self::GatherState => "gather-state",
             Self::Quarantine => "quarantined",
+            Self::Commands => "command",
+            Self::Runs => "run",
         }
     }
 

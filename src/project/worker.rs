@@ -1,5 +1,7 @@
 //! The loop of a projection: read a batch, plan, write rows and positions together.
 
+mod gathering;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -217,6 +219,7 @@ impl Projector {
             Projection::Chargebacks => self.apply_facts::<ChargebackRow<'_>>(batch, &ends).await?,
             Projection::Days => self.apply_days(batch, &ends).await?,
             Projection::Quarantine => self.apply_quarantine(batch, &ends).await?,
+            Projection::Gathering => self.apply_gathering(batch, &ends).await?,
         };
         for end in ends {
             let known = self.positions.iter_mut().find(|p| p.topic == end.topic && p.partition == end.partition);

@@ -118,6 +118,7 @@ const DAYS: &str = concat!(
     moment!("gathered_at"),
     " FROM days",
     chosen!(),
+    " AND (sealed_revision IS NOT NULL OR outcome IS NOT NULL)",
     " ORDER BY day"
 );
 

@@ -8,9 +8,12 @@
 //! whatever crashes. Whoever finds the positions moved by somebody else forgets everything and joins the group anew.
 
 mod batch;
+mod gathering;
 pub mod plan;
+mod prepare;
 mod rebuild;
 mod worker;
+mod write;
 
 use std::sync::Arc;
 

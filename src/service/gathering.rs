@@ -259,9 +259,13 @@ impl<'a> Desk<'a> {
                 command.tenant
             ));
         }
-        match self.owned.contains_key(&command.tenant) {
-            true => Ok(command),
-            false => Err(format!("there is no tenant with the id {:?} in the configuration", command.tenant)),
+        let known = self.gathering.tenants.iter().any(|tenant| tenant.settings.tenant_id == command.tenant);
+        match (known, self.owned.contains_key(&command.tenant)) {
+            (_, true) => Ok(command),
+            (true, false) => {
+                Err("it lies in another partition than its key asks for; partition by murmur2 of the key".into())
+            }
+            (false, _) => Err(format!("there is no tenant with the id {:?} in the configuration", command.tenant)),
         }
     }
 

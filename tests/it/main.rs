@@ -4,6 +4,7 @@ mod harness;
 
 mod architecture;
 mod bad_input;
+mod corrections;
 mod crash;
 mod embedded;
 mod outage;

@@ -11,9 +11,7 @@ use super::refusal::Refusal;
 use crate::domain::CostType;
 use crate::domain::inventory::UNALLOCATED;
 use crate::domain::rule::identity::{EvenSplit, Matcher};
-use crate::domain::rule::{
-    Product, RULES_VERSION, Resolver, Rule, RuleBook, RuleError, Share, Split, Tier, Usage,
-};
+use crate::domain::rule::{Product, RULES_VERSION, Resolver, Rule, RuleBook, RuleError, Share, Split, Tier, Usage};
 
 /// Detail of rows whose line's usage could not be fetched.
 const METRICS_FAILED: &str = "metrics_fetch_failed";
@@ -277,7 +275,8 @@ impl Compiler {
         sorted.sort_by(|a, b| a.id.cmp(&b.id));
         let named = sorted.iter().map(|share| place(&mut self.named, share.id.clone())).collect();
         // Validated: between 0 and 1, so the units fit.
-        let units = sorted.iter().map(|share| share.units().map(|share| share.units() as u64)).collect::<Result<_, _>>();
+        let units =
+            sorted.iter().map(|share| share.units().map(|share| share.units() as u64)).collect::<Result<_, _>>();
         Ok(By::Shares(named, units.map_err(|fault| Refusal::UnreadableRules(fault.to_string()))?))
     }
 

@@ -98,7 +98,7 @@ impl Allocator<'_> {
             false => (billed.line.amount, Amount::ZERO),
         };
         let mut labels = match product.parts.as_slice() {
-            [tiers] => Vec::from_iter(self.part(billed, tiers, active)?),
+            [tiers] => self.part(billed, tiers, active)?.into_iter().flatten().flatten().collect(),
             _ => self.mix(billed, product, active)?,
         };
         if !inactive.is_zero() {
@@ -126,13 +126,13 @@ impl Allocator<'_> {
         let amounts = amounts.map_or(vec![], <[Amount]>::to_vec);
         let mut labels = Vec::with_capacity(amounts.len());
         for (tiers, amount) in product.parts.iter().zip(amounts) {
-            labels.extend(self.part(billed, tiers, amount)?);
+            labels.extend(self.part(billed, tiers, amount)?.into_iter().flatten().flatten());
         }
         Ok(labels)
     }
 
-    /// One part of a line by the first tier that fits; the label its rows got.
-    fn part(&mut self, billed: &Billed<'_>, tiers: &[Tier], amount: Amount) -> Result<Option<u16>, Stuck> {
+    /// One part of a line by the first tier that fits; the labels its rows may have got, each once.
+    fn part(&mut self, billed: &Billed<'_>, tiers: &[Tier], amount: Amount) -> Result<Option<[Option<u16>; 2]>, Stuck> {
         if amount.is_zero() {
             return Ok(None);
         }
@@ -169,7 +169,8 @@ impl Allocator<'_> {
                 }
                 By::Unallocated => self.push_whole(row, billed, self.facts.unallocated),
             }
-            return Ok(Some(row.label));
+            let doubtful = matches!(tier.by, By::Metrics(_) | By::Weights) && tier.label_doubtful != row.label;
+            return Ok(Some([Some(row.label), doubtful.then_some(tier.label_doubtful)]));
         }
         Err(Stuck::NoTier)
     }

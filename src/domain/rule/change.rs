@@ -68,17 +68,22 @@ impl Override {
 
     /// The metrics that are split by.
     pub fn metrics(&self) -> impl Iterator<Item = &String> {
-        self.splits().filter_map(|split| if let Split::ByUsage(Usage::Metrics(m)) = split { Some(m) } else { None }).flatten()
+        self.splits()
+            .filter_map(|split| if let Split::ByUsage(Usage::Metrics(m)) = split { Some(m) } else { None })
+            .flatten()
     }
 
-    /// Principals by usage need metrics by principal, statements their owners; an even split needs somebody.
+    /// The resolver without which its splits by usage never fit: principals for metrics, owners for statements.
+    pub fn demands(&self) -> Option<Resolver> {
+        let weights = self.splits().any(|split| matches!(split, Split::ByUsage(Usage::Resolved { .. })));
+        let metrics = self.metrics().next().map(|_| Resolver::KeysAndPrincipals);
+        if weights { Some(Resolver::StatementOwners) } else { metrics }
+    }
+
+    /// An even split over whom is found needs somebody who looks.
     fn needs(&self, own: Resolver) -> Resolver {
-        if self.splits().any(|split| matches!(split, Split::ByUsage(Usage::Resolved { .. }))) {
-            return Resolver::StatementOwners;
-        }
-        let asks = self.metrics().next().is_some();
         let finds = own == Resolver::None && self.splits().any(|split| *split == Split::EvenActive);
-        if asks || finds { Resolver::KeysAndPrincipals } else { own }
+        self.demands().unwrap_or(if finds { Resolver::KeysAndPrincipals } else { own })
     }
 
     fn splits(&self) -> impl Iterator<Item = &Split> {
@@ -162,7 +167,10 @@ mod tests {
     #[test]
     fn a_rule_is_given_the_resolver_and_the_metrics_it_needs() {
         let by_usage = changed("P", usage("out"));
-        assert_eq!((by_usage.resolver, by_usage.metrics), (Resolver::KeysAndPrincipals, vec!["in".into(), "out".into()]));
+        assert_eq!(
+            (by_usage.resolver, by_usage.metrics),
+            (Resolver::KeysAndPrincipals, vec!["in".into(), "out".into()])
+        );
         assert_eq!(changed("P", Split::EvenActive).resolver, Resolver::ResourceOwner);
         assert_eq!(changed("NEW", Split::EvenActive).resolver, Resolver::KeysAndPrincipals);
         assert_eq!(changed("NEW", Split::ToOwner).resolver, Resolver::None);

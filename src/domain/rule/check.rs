@@ -139,6 +139,14 @@ fn check_shares(shares: &[Share]) -> Result<(), RuleFault> {
 }
 
 impl Split {
+    /// Are its shares, if it has any, shares of identities that add up to 1?
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn check_shares(&self) -> Result<(), RuleFault> {
+        if let Self::ByShares(shares) = self { check_shares(shares) } else { Ok(()) }
+    }
+
     /// Does it take any line, whatever the facts are?
     pub fn always_fits(&self) -> bool {
         matches!(self, Self::ByShares(_) | Self::ToIdentity { .. } | Self::ToResource | Self::Unallocated)

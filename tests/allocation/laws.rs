@@ -183,7 +183,7 @@ fn identities() -> impl Strategy<Value = IdentityRules> {
 
 /// An operator's rules, often none.
 fn changes() -> impl Strategy<Value = Changes> {
-    let products = prop::sample::select(&[&PRODUCTS[..], &[OTHERWISE, "PROMO_CREDIT"]].concat()[..]);
+    let products = prop::sample::select([&PRODUCTS[..], &[OTHERWISE]].concat());
     let resolver = prop::option::weighted(0.2, Just(Resolver::ResourceOwner));
     let change = (rules(), resolver).prop_map(|(rule, resolver)| Override { rule, resolver });
     let products = prop::collection::btree_map(products.prop_map(str::to_owned), change, 0..8);

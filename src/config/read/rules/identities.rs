@@ -92,7 +92,7 @@ impl Kind for OneStep {
     type Out = Option<Step>;
 
     fn schema(&self) -> Json {
-        describe(|s| keys(s)).1
+        describe(keys).1
     }
 
     fn read(&self, value: &Value<'_>) -> Option<Self::Out> {

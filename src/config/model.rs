@@ -172,6 +172,8 @@ pub struct ConfluentCloud {
     pub allocator_params: BTreeMap<String, Param>,
     /// In place of some of the built-in rules.
     pub rules: Rules,
+    /// Granularity in lower case to hours, at least 1; never `monthly`.
+    pub granularity_durations: BTreeMap<String, u32>,
     /// Kept for a later version.
     pub topic_attribution: TopicAttribution,
     /// Least time between two gathers, seconds; 0: none.

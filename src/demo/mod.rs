@@ -112,6 +112,7 @@ mod tests {
             days_per_query: 15,
             metrics: Some(prometheus::Settings { url: running.base_url.clone(), auth }),
             renamed_metrics: Default::default(),
+            granularities: Default::default(),
             metrics_workers: 4,
             flink: running.flink.iter().map(region).collect(),
         };

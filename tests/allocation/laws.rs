@@ -96,7 +96,9 @@ fn billed() -> impl Strategy<Value = Vec<Resource>> {
     let facts = (prop::option::of(prop::sample::select(&PEOPLE[..])), hour(), hour());
     prop::collection::vec(prop::option::of(facts), RESOURCES.len()).prop_map(|facts| {
         let at = |hours: i64| key().day.start() + TimeDelta::minutes(hours * 60 + 17);
-        let resource = |(id, fact): (&&str, Option<(Option<&str>, Option<i64>, Option<i64>)>)| {
+        // Owner, first and last hour.
+        type Known<'a> = (Option<&'a str>, Option<i64>, Option<i64>);
+        let resource = |(id, fact): (&&str, Option<Known<'_>>)| {
             let (owner, from, until) = fact?;
             Some(Resource {
                 tenant: key().tenant,

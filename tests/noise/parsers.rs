@@ -5,8 +5,8 @@
 use tributary::allocate::RuleBooks;
 use tributary::config;
 use tributary::domain::{
-    Amount, BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, GatherState, Identity, MetricValue,
-    MetricValueRef, Quarantined, Resource, TenantDay, TopicAttributionRow,
+    Amount, BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, GatherState, Granularities, Identity,
+    MetricValue, MetricValueRef, Quarantined, Resource, TenantDay, TopicAttributionRow,
 };
 use tributary::ecosystem::confluent_cloud::row::Row;
 use tributary::ecosystem::prometheus;
@@ -64,7 +64,10 @@ pub fn amount(bytes: &[u8]) {
 
 /// A row of a provider's bill: spread over its days it is the same money.
 pub fn billing_row(bytes: &[u8]) {
-    let Some(row) = std::str::from_utf8(bytes).ok().and_then(|text| Row::read(text).ok()) else { return };
+    let Some(row) = std::str::from_utf8(bytes).ok().and_then(|text| Row::read(text, &Granularities::default()).ok())
+    else {
+        return;
+    };
     let (amount, quantity, start) = (row.amount, row.quantity, row.start);
     let days: Vec<Row> = row.by_day().collect();
     assert!((1..=366).contains(&days.len()), "{} days", days.len());

@@ -11,9 +11,7 @@ mod services;
 mod tenant;
 mod topic_attribution;
 
-pub use ccloud::VOCABULARY as CONFLUENT_WORDS;
-pub use external::VOCABULARY as EXTERNAL_WORDS;
-pub use rules::Vocabulary;
+pub use rules::{CONFLUENT_WORDS, EXTERNAL_WORDS, Vocabulary};
 
 use super::address::FilePath;
 use super::kind::{Anything, List, Names, object};

@@ -193,6 +193,9 @@ group.min.session.timeout.ms=1000
 # a machine under load takes a living broker for dead.
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
+# What a client that is gone left open holds up every reader behind it. Overdue ones are looked for this often; the
+# default is 10 s.
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 # The default of 128 MiB is a third of the heap.
 log.cleaner.dedupe.buffer.size=16777216
 # Enough for a 1 GiB segment; the default of 10 MiB is reserved twice per partition.

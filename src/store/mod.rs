@@ -85,7 +85,8 @@ impl Store {
             .after_connect(|connection, _| Box::pin(configure(connection)))
             .connect_lazy_with(options);
         let store = Self { pool, address };
-        sqlx::migrate!().run(&store.pool).await.map_err(StoreError::Migrate)?;
+        let brought = sqlx::migrate!().run(&store.pool).await;
+        brought.map_err(|error| StoreError::migrating(error, &store.address))?;
         Ok(store)
     }
 

@@ -49,7 +49,7 @@ impl<'c> Crew<'c> {
         for (member, (_, role)) in self.members.iter_mut().zip(CREW) {
             if let Some(status) = member.running.as_mut().and_then(Running::has_ended) {
                 let said = member.running.take().map(|it| it.said()).unwrap_or_default();
-                self.ended.push(format!("{} ({status}): {}", member.name, last_words(&said)));
+                self.ended.push(format!("{role}: {}", last_words(&said)));
                 member.back = Some(Instant::now() + BY_ITSELF);
             }
             if member.back.is_some_and(|due| due <= Instant::now()) {
@@ -119,6 +119,8 @@ impl<'c> Crew<'c> {
     }
 }
 
+/// The error with which a process ended, or the last thing it said.
 fn last_words(said: &str) -> String {
-    said.lines().rev().take(2).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join(" ⏎ ")
+    let error = said.lines().rev().find_map(|line| line.strip_prefix("error: "));
+    error.or_else(|| said.lines().last()).unwrap_or_default().to_owned()
 }

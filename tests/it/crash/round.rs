@@ -37,16 +37,14 @@ pub struct Stage {
     upstream: Upstream,
     world: World,
     expected: Truth,
-    /// How long an undisturbed round takes.
-    pub whole: Duration,
 }
 
 /// How a round went.
 pub struct Round {
     /// Each fault, and whether it was met by anything.
     pub faults: Vec<(Fault, bool)>,
-    /// From when work could go on after the last fault to the last row, or what is wrong.
-    pub recovery: Result<Duration, String>,
+    /// From the start of its processes to the last row, without the time that something was kept away; or what is wrong.
+    pub took: Result<Duration, String>,
     /// The last words of processes that ended by themselves.
     pub ended: Vec<String>,
     /// Kept when the round failed.
@@ -62,7 +60,7 @@ impl Stage {
         let postgres = Proxy::start(&own.runtime, Wire::Postgres, port(server(&direct.postgres)));
         let upstream = Upstream::start(&world, &["--latency", LATENCY]);
         let expected = Truth::default();
-        let mut stage = Self { own, direct, kafka, postgres, upstream, world, expected, whole: Duration::ZERO };
+        let mut stage = Self { own, direct, kafka, postgres, upstream, world, expected };
 
         let installation = Installation::on(&stage.direct, "alone");
         let config = stage.configure(&installation);
@@ -72,7 +70,8 @@ impl Stage {
 
         let round = stage.round(&Plan(Vec::new()));
         let lasted = |what| panic!("an undisturbed round: {what}, logs in {}", round.logs.display());
-        stage.whole = round.recovery.unwrap_or_else(lasted);
+        let whole = round.took.unwrap_or_else(lasted);
+        println!("undisturbed: {:.1} s", whole.as_secs_f64());
         assert_eq!(round.ended, Vec::<String>::new(), "undisturbed, nobody ends");
         stage
     }
@@ -92,24 +91,25 @@ impl Stage {
             command.env("KAFKA_BOOTSTRAP_SERVERS", format!("127.0.0.1:{kafka}"));
             command
         });
-        let (mut faults, mut since) = (Vec::new(), Instant::now());
+        let (mut faults, mut away, begun) = (Vec::new(), Duration::ZERO, Instant::now());
         for (pause, fault) in &plan.0 {
             crew.watch_until(*pause, || false);
             let met = self.inject(*fault, &mut crew, &installation.prefix);
             faults.push((*fault, met.is_some()));
-            since = met.unwrap_or(since);
+            away += met.unwrap_or_default();
         }
-        let done = self.wait_until_done(&installation, &mut crew).map(|()| since.elapsed());
+        let done = self.wait_until_done(&installation, &mut crew);
+        let took = done.map(|()| begun.elapsed().saturating_sub(away));
         let ended = std::mem::take(&mut crew.ended);
         // Judged when nobody works any more: what is doubled late is doubled, too.
         let stopped = crew.stop();
-        let recovery = done.and_then(|took| stopped.map(|()| took)).and_then(|took| {
+        let took = took.and_then(|took| stopped.map(|()| took)).and_then(|took| {
             let told = self.expected.differences(&self.truth(&installation));
             if told.is_empty() { Ok(took) } else { Err(told) }
         });
         self.clean_up(&installation);
-        let logs = if recovery.is_err() { installation.dir.keep() } else { PathBuf::new() };
-        Round { faults, recovery, ended, logs }
+        let logs = if took.is_err() { installation.dir.keep() } else { PathBuf::new() };
+        Round { faults, took, ended, logs }
     }
 
     /// The world's configuration with several tenants and a gatherer that begins again every second.
@@ -129,18 +129,19 @@ impl Stage {
         (0..TENANTS).map(|n| if n == 0 { self.world.name.clone() } else { format!("{}-{n}", self.world.name) })
     }
 
-    /// Does a fault and repairs what it broke. Since when could work go on? `None` if the fault met nothing.
-    fn inject(&mut self, fault: Fault, crew: &mut Crew<'_>, prefix: &str) -> Option<Instant> {
+    /// Does a fault and repairs what it broke. How long was something kept away? `None` if the fault met nothing.
+    fn inject(&mut self, fault: Fault, crew: &mut Crew<'_>, prefix: &str) -> Option<Duration> {
+        let since = Instant::now();
         match fault {
             Fault::Kill { member, back } => {
                 let lived = crew.lives(member);
                 crew.kill(member, Some(back));
                 crew.watch_until(back, || false);
-                lived.then(Instant::now)
+                lived.then(|| since.elapsed())
             }
+            // Nobody is kept away: a twin is there.
             Fault::TakenOver { member } | Fault::Zombie { member } => {
-                let joined = self.joined(crew, member, prefix);
-                let (since, dies) = (Instant::now(), matches!(fault, Fault::TakenOver { .. }));
+                let (joined, dies) = (self.joined(crew, member, prefix), matches!(fault, Fault::TakenOver { .. }));
                 if dies {
                     crew.kill(member, None)
                 } else {
@@ -152,7 +153,7 @@ impl Stage {
                 } else {
                     crew.signal(member, Signal::SIGCONT)
                 }
-                (joined && over).then_some(since)
+                (joined && over).then_some(Duration::ZERO)
             }
             Fault::Down { service, back } => {
                 match service {
@@ -164,23 +165,23 @@ impl Stage {
                     Wire::Kafka => self.own.restart_kafka(),
                     Wire::Postgres => self.own.restart_postgres(),
                 }
-                Some(Instant::now())
+                Some(since.elapsed())
             }
             Fault::CutAt { service, message, moment } => {
                 let sprung = self.proxy(service).cut_at(message, moment);
                 let met = crew.watch_until(TRAP, || sprung.yet());
                 self.proxy(service).disarm();
-                met.then(Instant::now)
+                met.then_some(Duration::ZERO)
             }
             Fault::CutAll { service } => {
                 self.proxy(service).cut_all();
-                Some(Instant::now())
+                Some(Duration::ZERO)
             }
             Fault::Stall { service, lasts } => {
                 self.proxy(service).stall(true);
                 crew.watch_until(lasts, || false);
                 self.proxy(service).stall(false);
-                Some(Instant::now())
+                Some(since.elapsed())
             }
         }
     }

@@ -5,34 +5,38 @@ use std::time::Duration;
 
 use super::faults::Fault;
 
-/// How often a kind of fault was injected, and what it cost where it was alone in its round.
+/// How often a kind of fault was injected, and how long the rounds took in which it was alone.
 #[derive(Debug, Default)]
 struct OfKind {
     met: u32,
-    /// Planned, but the round was over before it came to it.
+    /// Planned, but there was nothing for it to meet.
     missed: u32,
-    recovered: Vec<Duration>,
+    took: Vec<Duration>,
 }
 
 /// Everything that is counted.
 #[derive(Debug, Default)]
 pub struct Tally {
     kinds: BTreeMap<String, OfKind>,
-    recovered: Vec<(Duration, u64)>,
-    pub survived: u32,
+    /// Of every round that ended well.
+    took: Vec<(Duration, u64)>,
+    /// Of those without a fault.
+    undisturbed: Vec<Duration>,
     pub failed: Vec<u64>,
     /// Processes that ended although nobody had killed them, by their last words.
     ended: BTreeMap<String, u32>,
 }
 
 impl Tally {
-    /// A round that ended well: its faults, whether each was met, and the time from when work could go on to its last row.
-    pub fn survived(&mut self, seed: u64, faults: &[(Fault, bool)], recovery: Duration) {
-        self.survived += 1;
+    /// A round that ended well: its faults, whether each was met, and how long it took without the time that something
+    /// was kept away.
+    pub fn survived(&mut self, seed: u64, faults: &[(Fault, bool)], took: Duration) {
         self.count(faults);
-        self.recovered.push((recovery, seed));
-        if let [(fault, true)] = faults {
-            self.kinds.entry(fault.kind()).or_default().recovered.push(recovery);
+        self.took.push((took, seed));
+        match faults {
+            [] => self.undisturbed.push(took),
+            [(fault, true)] => self.kinds.entry(fault.kind()).or_default().took.push(took),
+            _ => {}
         }
     }
 
@@ -42,7 +46,11 @@ impl Tally {
     }
 
     pub fn ended(&mut self, last_words: &[String]) {
-        last_words.iter().for_each(|words| *self.ended.entry(words.clone()).or_default() += 1);
+        for words in last_words {
+            // Rounds differ in the number of their database only.
+            let words = words.replace(|c: char| c.is_ascii_digit(), "");
+            *self.ended.entry(words).or_default() += 1;
+        }
     }
 
     fn count(&mut self, faults: &[(Fault, bool)]) {
@@ -52,43 +60,39 @@ impl Tally {
         }
     }
 
-    /// The table; `whole` is how long an undisturbed round takes.
-    pub fn print(&mut self, whole: Duration) {
+    /// The table. A fault's cost is how much later than usual the last row of its round came, the time not counted that
+    /// something was kept away by the fault itself.
+    pub fn print(&mut self) {
+        self.undisturbed.sort();
+        let usual = middle(&self.undisturbed);
+        let cost = |took: Option<Duration>| seconds(took.zip(usual).map(|(took, usual)| took.saturating_sub(usual)));
         println!(
-            "\n{:<52} {:>8} {:>7} {:>6} {:>10} {:>10}",
-            "fault", "injected", "missed", "alone", "median, s", "worst, s"
+            "\n{:<46} {:>8} {:>7} {:>6} {:>10} {:>9}",
+            "fault", "injected", "missed", "alone", "late by, s", "worst, s"
         );
         let (mut met, mut missed) = (0, 0);
         for (name, kind) in &mut self.kinds {
-            kind.recovered.sort();
-            let (median, worst) = (kind.recovered.get(kind.recovered.len() / 2), kind.recovered.last());
-            let (median, worst) = (seconds(median.copied()), seconds(worst.copied()));
-            println!(
-                "{name:<52} {:>8} {:>7} {:>6} {median:>10} {worst:>10}",
-                kind.met,
-                kind.missed,
-                kind.recovered.len()
-            );
+            kind.took.sort();
+            let (median, worst) = (cost(middle(&kind.took)), cost(kind.took.last().copied()));
+            println!("{name:<46} {:>8} {:>7} {:>6} {median:>10} {worst:>9}", kind.met, kind.missed, kind.took.len());
             (met, missed) = (met + kind.met, missed + kind.missed);
         }
-        println!("{:<52} {met:>8} {missed:>7}", "in all");
-        self.recovered.sort();
-        let at = |share: usize| self.recovered.get(self.recovered.len() * share / 100).map(|(took, _)| *took);
-        let (median, p95) = (seconds(at(50)), seconds(at(95)));
-        let slowest = self
-            .recovered
-            .last()
-            .map_or_else(String::new, |(took, seed)| format!("{} s in seed {seed}", seconds(Some(*took))));
-        println!("\n{} rounds survived, {} failed {:?}", self.survived, self.failed.len(), self.failed);
-        println!(
-            "from when work could go on after the last fault to the last row: median {median} s, 95 % {p95} s, slowest {slowest}"
-        );
-        println!("an undisturbed round: {} s from the start of its processes to the last row", seconds(Some(whole)));
+        println!("{:<46} {met:>8} {missed:>7}", "in all");
+        self.took.sort();
+        let slowest = self.took.last().map(|(took, seed)| format!("{} (seed {seed})", seconds(Some(*took))));
+        let undisturbed = (seconds(usual), seconds(self.undisturbed.last().copied()));
+        println!("\n{} rounds survived, {} failed {:?}", self.took.len(), self.failed.len(), self.failed);
+        println!("slowest round: {} s", slowest.unwrap_or_default());
+        println!("{} without a fault: median {} s, worst {} s", self.undisturbed.len(), undisturbed.0, undisturbed.1);
         println!("processes that ended by themselves and were started again: {}", self.ended.values().sum::<u32>());
         for (words, count) in &self.ended {
-            println!("  {count} x {words:.400}");
+            println!("  {count} x {words:.600}");
         }
     }
+}
+
+fn middle(sorted: &[Duration]) -> Option<Duration> {
+    sorted.get(sorted.len() / 2).copied()
 }
 
 fn seconds(of: Option<Duration>) -> String {

@@ -47,7 +47,7 @@ impl<'c> Crew<'c> {
     /// Looks after everybody once: notes who ended, starts who is due.
     pub fn watch(&mut self) {
         for (member, (_, role)) in self.members.iter_mut().zip(CREW) {
-            if let Some(status) = member.running.as_mut().and_then(Running::has_ended) {
+            if member.running.as_mut().and_then(Running::has_ended).is_some() {
                 let said = member.running.take().map(|it| it.said()).unwrap_or_default();
                 self.ended.push(format!("{role}: {}", last_words(&said)));
                 member.back = Some(Instant::now() + BY_ITSELF);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
@@ -97,6 +98,34 @@ fn kafka_goes_away_and_comes_back() {
     service.until("there is more", |_| sealed(&installation) > 2);
     own.kill_kafka();
     own.restart_kafka();
+    service.until("the tables have it all", |_| installation.sql(DONE) == expected.days);
+    service.stop();
+    expected.check(&installation, &config, &world);
+}
+
+/// How long Postgres stays away in the test of a long absence; `TRIBUTARY_OUTAGE_SECONDS=60` for a minute.
+fn long() -> Duration {
+    let asked = std::env::var("TRIBUTARY_OUTAGE_SECONDS").ok();
+    Duration::from_secs(asked.map_or(5, |text| text.parse().expect("TRIBUTARY_OUTAGE_SECONDS is a number")))
+}
+
+#[test]
+fn kafka_restarts_while_postgres_is_away_for_long() {
+    let Some(world) = World::named(WORLD) else { return };
+    let expected = undisturbed(&world);
+    let mut own = Own::start();
+    let (installation, _upstream, config, mut service) = gathering(&world, &mut own, "both_gone");
+    service.until("something is sealed", |_| installation.has("day_facts") && sealed(&installation) > 0);
+    own.kill_postgres();
+    let gone = Instant::now();
+    // In the middle of the absence, whatever the service is at.
+    std::thread::park_timeout(long() / 2);
+    own.kill_kafka();
+    own.restart_kafka();
+    let days: usize = expected.days.parse().expect("a number");
+    service.until("all days are allocated without Postgres", |_| installation.records("allocations") == days);
+    std::thread::park_timeout(long().saturating_sub(gone.elapsed()));
+    own.restart_postgres();
     service.until("the tables have it all", |_| installation.sql(DONE) == expected.days);
     service.stop();
     expected.check(&installation, &config, &world);

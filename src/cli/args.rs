@@ -41,6 +41,9 @@ pub enum Command {
     /// Look at the Avro schemas and check that changes are compatible
     #[command(subcommand)]
     Schema(Schema),
+    /// Look at the rules that a tenant's days are allocated by
+    #[command(subcommand)]
+    Rules(Rules),
     /// Check a configuration, or print its JSON Schema
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -231,6 +234,21 @@ pub enum Schema {
         /// Default: the newest
         #[arg(long)]
         version: Option<u32>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Rules {
+    /// Print a tenant's rule book as JSON, as it travels in each seal
+    Show {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Tenant, by its name in the configuration
+        #[arg(long, value_name = "NAME")]
+        tenant: String,
+        /// On many lines, for people
+        #[arg(long)]
+        pretty: bool,
     },
 }
 

@@ -3,7 +3,7 @@
 # Rust is often installed for one user and not in the PATH of a plain shell.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
-.PHONY: help setup build demo test lint bench sim noise fuzz deny clean-data
+.PHONY: help setup build demo test lint bench sim crash noise fuzz deny clean-data
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -30,6 +30,9 @@ bench: setup ## run the benchmarks; figures and their meaning: docs/src/measurem
 
 sim: ## run the core under N random schedules (N=10000)
 	TRIBUTARY_SIM_SEEDS=$(or $(N),10000) cargo test --test simulation -- --nocapture
+
+crash: setup ## kill, cut and stall everything in N rounds on a real Kafka and Postgres (N=20); SEED=n begins there
+	TRIBUTARY_CRASH_ROUNDS=$(or $(N),20) TRIBUTARY_CRASH_SEED=$(or $(SEED),$(shell date +%s)) cargo test --test it rounds_of_faults -- --nocapture
 
 noise: ## damage the examples of each parser N times (N=20000)
 	TRIBUTARY_NOISE=$(or $(N),20000) cargo test --test noise

@@ -283,7 +283,7 @@ impl Worker<'_> {
     fn write(&mut self, consumer: &Consumer) -> Result<(), AllocateError> {
         let Self { codec, producer, partitions, .. } = self;
         let mut bytes = Vec::with_capacity(512);
-        producer.begin()?;
+        producer.begin_for(partitions.ready().rows())?;
         for Decided { partition, outcome, allocation } in &partitions.ready().days {
             let key = TenantDay::new(&outcome.tenant, outcome.day).to_string();
             for row in allocation.iter().flat_map(|allocation| allocation.iter()) {

@@ -32,6 +32,9 @@ pub enum Command {
     Quarantine(Quarantine),
     /// Drop projections and build them anew from Kafka
     Rebuild(Rebuild),
+    /// Give a tenant a login of its own to read with, take it back
+    #[command(subcommand)]
+    Tenant(Tenant),
     /// Check, compare and create the topics
     #[command(subcommand)]
     Topology(Topology),
@@ -171,6 +174,35 @@ pub struct Rebuild {
     pub projections: Vec<String>,
     #[command(flatten)]
     pub file: ConfigFile,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Tenant {
+    /// Make a Postgres login that reads the rows of one tenant; its password is printed once
+    Grant {
+        /// Its name in the configuration, or its tenant_id
+        tenant: String,
+        /// A role of another name, or one that is there already
+        #[arg(long, value_name = "ROLE")]
+        role: Option<String>,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Take the rights of a tenant's logins away and drop those that `grant` made
+    Revoke {
+        /// Its name in the configuration, or its tenant_id
+        tenant: String,
+        /// Only this role
+        #[arg(long, value_name = "ROLE")]
+        role: Option<String>,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Tenants, whether they are configured, and their logins
+    List {
+        #[command(flatten)]
+        file: ConfigFile,
+    },
 }
 
 #[derive(Debug, Subcommand)]

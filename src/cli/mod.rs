@@ -16,6 +16,7 @@ pub mod sources;
 pub mod stack;
 pub mod status;
 pub mod summary;
+pub mod tenant;
 pub mod topology;
 
 use std::fs::File;
@@ -83,6 +84,13 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
             attached(&file, Need::POSTGRES, Task::ShowQuarantined(id)).await
         }
         Command::Quarantine(Quarantine::Resend { file, ids }) => attached(&file, Need::BOTH, Task::Resend(ids)).await,
+        Command::Tenant(args::Tenant::Grant { tenant, role, file }) => {
+            attached(&file, Need::POSTGRES, Task::Grant(tenant, role)).await
+        }
+        Command::Tenant(args::Tenant::Revoke { tenant, role, file }) => {
+            attached(&file, Need::POSTGRES, Task::Revoke(tenant, role)).await
+        }
+        Command::Tenant(args::Tenant::List { file }) => attached(&file, Need::POSTGRES, Task::ListTenants).await,
         Command::Rebuild(Rebuild { file, projections }) => {
             rebuild::projections(&projections)?;
             attached(&file, Need::BOTH, Task::Rebuild(projections)).await
@@ -97,6 +105,9 @@ enum Task {
     ShowQuarantined(String),
     Resend(Vec<String>),
     Rebuild(Vec<String>),
+    Grant(String, Option<String>),
+    Revoke(String, Option<String>),
+    ListTenants,
 }
 
 async fn attached(file: &ConfigFile, need: Need, task: Task) -> Result<ExitCode> {
@@ -111,6 +122,9 @@ async fn attached(file: &ConfigFile, need: Need, task: Task) -> Result<ExitCode>
         match task {
             Task::ListQuarantine(all) => quarantine::list(&store, all, &mut out).await,
             Task::ShowQuarantined(id) => quarantine::show(&store, &id, &mut out).await,
+            Task::Grant(tenant, role) => tenant::grant(&store, &config, &tenant, role.as_deref(), &mut out).await,
+            Task::Revoke(tenant, role) => tenant::revoke(&store, &config, &tenant, role.as_deref(), &mut out).await,
+            Task::ListTenants => tenant::list(&store, &config, &mut out).await,
             Task::Status => {
                 let connection = stack.connection(&config)?;
                 let codec = codec(&config, &connection).await?;

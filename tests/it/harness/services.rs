@@ -79,9 +79,11 @@ impl Installation {
         path
     }
 
-    /// The program, pointed at this installation.
+    /// The program, pointed at this installation. `TRIBUTARY_PROGRAM` names another build of it, which a long run keeps
+    /// while this one is built anew.
     pub fn tributary(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
+        let program = std::env::var_os("TRIBUTARY_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_tributary").into());
+        let mut command = Command::new(program);
         command
             .env("KAFKA_BOOTSTRAP_SERVERS", &self.kafka)
             .env("DATABASE_URL", &self.database_url)
@@ -151,7 +153,8 @@ impl Installation {
     }
 }
 
-fn sql(url: &str, statement: &str) -> String {
+/// Runs a statement in a database and returns what psql prints, unaligned.
+pub fn sql(url: &str, statement: &str) -> String {
     let output = succeed(Command::new("psql").args(["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement, url]));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

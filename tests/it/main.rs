@@ -5,6 +5,7 @@ mod harness;
 mod architecture;
 mod bad_input;
 mod crash;
+mod cut;
 mod embedded;
 mod external;
 mod outage;

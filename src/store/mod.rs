@@ -14,6 +14,7 @@ mod overview;
 mod positions;
 mod quarantine;
 mod slices;
+mod text;
 mod transaction;
 
 use std::str::FromStr;

@@ -22,7 +22,7 @@ demo: setup ## start everything with a made-up organisation and show who caused 
 test: setup ## run every test, the ones with a real Kafka and Postgres included
 	@scripts/test.sh
 
-lint: ## formatting, clippy, documentation; warnings are errors
+lint: ## formatting, clippy, documentation, dependencies, oldest Rust; warnings are errors
 	@scripts/lint.sh
 
 bench: setup ## run the benchmarks; figures and their meaning: docs/src/measurements.md
@@ -37,8 +37,8 @@ noise: ## damage the examples of each parser N times (N=20000)
 fuzz: ## libFuzzer for T=avro, key, amount, billing_row, prometheus, rules or config, S=60 seconds; needs cargo-fuzz
 	cd fuzz && mkdir -p corpus/$(T) && cargo +nightly fuzz run $(T) corpus/$(T) ../tests/golden/$(if $(filter avro,$(T)),wire,noise/$(T)) -- -max_total_time=$(or $(S),60)
 
-deny: ## licences, advisories and duplicates of what we depend on; needs cargo-deny
-	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; else echo 'deny: SKIPPED: cargo install --locked cargo-deny'; fi
+deny: ## licences, advisories and duplicates of what we depend on: everything that cargo-deny says
+	@"$$(scripts/tools.sh)"/cargo-deny check
 
 clean-data: ## remove what the embedded Kafka and Postgres keep between runs
 	@scripts/clean-data.sh

@@ -32,7 +32,7 @@ impl Kind {
     pub const ALL: [Self; KINDS] = [Self::Billing, Self::Resources, Self::Identities, Self::Metrics, Self::Days];
 }
 
-/// How long a revision may take to become whole, in milliseconds of the log's time: a day. Our own gatherer writes
+/// How long a revision may wait for its next record, in milliseconds of the log's time: a day. Our own gatherer writes
 /// one in a transaction; somebody else's may write it piece by piece, or die in the middle.
 pub const PATIENCE_MS: i64 = 24 * 3600 * 1000;
 
@@ -80,12 +80,14 @@ pub struct Lane {
     next: [Option<i64>; KINDS],
     /// The latest time that a record of the partition was written at, in milliseconds since 1970.
     time: i64,
+    /// When the record in hand was written.
+    now: i64,
 }
 
 #[derive(Debug)]
 struct Collecting {
     day: OpenDay,
-    /// The lane's time when the revision began to arrive.
+    /// When the youngest record of the revision was written.
     since: i64,
     /// Offset of the day's first record in each topic, of whatever revision, readable or not.
     first: [Option<i64>; KINDS],
@@ -135,16 +137,16 @@ impl Lane {
     pub fn spoil(&mut self, kind: Kind, offset: i64, key: Option<TenantDay>, reason: &str) {
         self.passed(kind, offset);
         let Some(key) = key else { return };
-        let time = self.time;
-        let collecting = self.open.entry(key.clone()).or_insert_with(|| Collecting::new(key, UNKNOWN, time));
+        let now = self.now;
+        let collecting = self.open.entry(key.clone()).or_insert_with(|| Collecting::new(key, UNKNOWN, now));
         collecting.first[kind as usize].get_or_insert(offset);
         let doubt = || Doubt { reason: reason.to_owned(), first: [None; KINDS] };
         collecting.doubt.get_or_insert_with(doubt).first[kind as usize].get_or_insert(offset);
     }
 
-    /// Notes when a record of the partition was written, in milliseconds since 1970. Time never goes back: a record
-    /// that claims to be old changes nothing.
+    /// Notes when the record that comes next was written, in milliseconds since 1970.
     pub fn at(&mut self, time: i64) {
+        self.now = time;
         self.time = self.time.max(time);
     }
 
@@ -233,11 +235,12 @@ impl Lane {
                 // A revision replaces the day: what was collected of the lower one is worth nothing. The first
                 // offsets stay, which only means that a little more is read again after a crash.
                 collecting.day = OpenDay::new(key.clone(), revision);
-                collecting.since = self.time;
+                collecting.since = self.now;
             }
+            collecting.since = collecting.since.max(self.now);
             return Some(index);
         }
-        let collecting = Collecting::new(key.clone(), revision, self.time);
+        let collecting = Collecting::new(key.clone(), revision, self.now);
         Some(self.open.insert_full(key, collecting).0)
     }
 
@@ -268,7 +271,7 @@ impl Lane {
         self.done(key.clone(), collecting.day.revision());
         if let Some(doubt) = collecting.doubt {
             let first = doubt.first;
-            let again = Collecting::new(key.clone(), UNKNOWN, self.time);
+            let again = Collecting::new(key.clone(), UNKNOWN, self.now);
             self.open.insert(key, Collecting { first, doubt: Some(doubt), ..again });
         }
         Some(collecting.day)

@@ -11,8 +11,8 @@ use super::book::Book;
 use super::open_day::{Attribute, Group, Line, Person, Records, Thing, Value, WholeDay};
 use super::refusal::{Kind, Refusal};
 use super::resolve::Sentinel;
+use super::stand_in::{self, StandIn};
 use super::symbols::{Renumbering, Sym, Symbols, Texts};
-use crate::domain::inventory::UNALLOCATED;
 use crate::domain::{DaySealed, Subject};
 
 /// The facts of one day.
@@ -22,6 +22,10 @@ pub struct Facts {
     /// By key.
     pub lines: Vec<Line>,
     pub unallocated: Sym,
+    /// Those that the rule book names, in its order.
+    pub named: Vec<Sym>,
+    /// Who is charged in place of whom is found, in the order of the book's mappings.
+    pub stand_ins: Vec<StandIn>,
     people: ById<Person>,
     things: ById<Thing>,
     keys: Vec<(Sym, Sym)>,
@@ -41,6 +45,7 @@ impl Facts {
     pub fn index(day: WholeDay, book: &Book) -> Result<(Self, DaySealed), Refusal> {
         let WholeDay { mut records, seal, .. } = day;
         intern_targets(&mut records.symbols, book);
+        let stand_ins = stand_in::find(&mut records, book);
         let mut failed: Vec<Sym> = seal.metrics_failed.iter().map(|id| records.symbols.intern(id)).collect();
         let Records { symbols, mut lines, mut things, mut people, mut groups, values } = records;
         let (texts, numbers) = symbols.sorted();
@@ -57,9 +62,24 @@ impl Facts {
         let api_key = texts.find("api_key");
         let keys = keys(&people.items, api_key);
         let statements = statements(&things.items);
-        let unallocated = texts.find(UNALLOCATED).ok_or(Refusal::Incomplete)?;
-        let facts =
-            Self { texts, lines, unallocated, people, things, keys, statements, groups, values, failed, api_key };
+        let named: Vec<Sym> = book.named.iter().filter_map(|name| texts.find(name)).collect();
+        let unallocated = *named.first().ok_or(Refusal::Incomplete)?;
+        let stand_ins = stand_ins.renumbered(&numbers, &texts);
+        let facts = Self {
+            texts,
+            lines,
+            unallocated,
+            named,
+            stand_ins,
+            people,
+            things,
+            keys,
+            statements,
+            groups,
+            values,
+            failed,
+            api_key,
+        };
         Ok((facts, seal))
     }
 
@@ -153,7 +173,9 @@ fn run(pairs: &[(Sym, Sym)], first: Sym) -> &[(Sym, Sym)] {
 
 /// Targets that no record names must have numbers too.
 fn intern_targets(symbols: &mut Symbols, book: &Book) {
-    symbols.intern(UNALLOCATED);
+    book.named.iter().for_each(|name| {
+        symbols.intern(name);
+    });
     for family in &book.families {
         for sentinel in Sentinel::of(family.resolver) {
             symbols.intern(&sentinel.id(&family.service));

@@ -9,6 +9,7 @@
 
 pub mod book;
 pub mod facts;
+pub mod interval;
 pub mod lane;
 pub mod line;
 pub mod open_day;
@@ -17,6 +18,7 @@ pub mod partitions;
 pub mod refusal;
 pub mod resolve;
 pub mod rows;
+pub mod stand_in;
 pub mod symbols;
 pub mod worker;
 

@@ -6,6 +6,7 @@
 //! Records are kept as numbers ([`Symbols`]): a day may have a million of them.
 
 use ahash::AHashMap;
+use chrono::{DateTime, Utc};
 
 use super::refusal::{Kind, Refusal};
 use super::symbols::{Sym, Symbols};
@@ -26,6 +27,9 @@ pub struct Line {
     pub category: Sym,
     pub product: Sym,
     pub currency: Sym,
+    /// The charged interval `[from, until)`.
+    pub from: DateTime<Utc>,
+    pub until: DateTime<Utc>,
 }
 
 /// What existed, as far as a resolver asks.
@@ -37,6 +41,7 @@ pub struct Thing {
     pub owner: Option<Sym>,
     /// Did it exist at some moment of the day?
     pub overlaps: bool,
+    pub lifetime: Lifetime,
     /// Those of [`Attribute`], in that order.
     pub attributes: Box<[(Attribute, Sym)]>,
 }
@@ -170,6 +175,8 @@ impl OpenDay {
             category: symbols.intern(&line.product_category),
             product: symbols.intern(&line.product_type),
             currency: symbols.intern(&line.currency),
+            from: line.period_start,
+            until: line.period_end,
         };
         self.records.lines.push(line);
     }
@@ -193,6 +200,7 @@ impl OpenDay {
             name: symbols.intern_some(r.display_name.as_deref()),
             owner: symbols.intern_some(r.owner_id.as_deref()),
             overlaps: lifetime.overlaps(self.key.day),
+            lifetime,
             attributes,
         };
         self.records.things.push(thing);

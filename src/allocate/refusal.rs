@@ -63,10 +63,6 @@ pub enum Refusal {
     UnreadableRules(String),
     #[error("the seal's rules are not sound: {0}")]
     UnsoundRules(#[from] RuleError),
-    #[error("no tier of the rule fits line {line}: end its tiers in `to_resource` or `unallocated`")]
-    NoTier { line: String },
-    #[error("the usage behind line {line} adds up to more than a float holds")]
-    UsageSum { line: String },
     #[error("line {line} is {amount}, its rows add up to {rows}: this is a fault of the program, please report it")]
     Conservation { line: String, amount: Amount, rows: Amount },
     #[error("the day's lines add up to {0}, which does not fit 14 digits before the decimal point")]

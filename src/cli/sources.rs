@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
+use super::rules;
 use crate::config::{self, Config, Ecosystem, MetricsAuth, Tenant};
 use crate::domain::RuleBook;
-use crate::ecosystem::confluent_cloud::{self, ConfluentCloud, rules};
+use crate::ecosystem::confluent_cloud::{self, ConfluentCloud};
 use crate::ecosystem::http::{Auth, Http, Limits};
 use crate::ecosystem::{Source, prometheus};
 use crate::gather::TenantSettings;
 use crate::service::{self, Gathering};
 
-/// All tenants with their sources, rules and limits.
+/// All tenants whose days we gather, with their sources, rules and limits.
 ///
 /// # Errors
 /// If an address in the configuration cannot be used.
@@ -26,7 +27,12 @@ pub fn gathering(config: &Config) -> Result<Gathering> {
     };
     let features = &config.features;
     Ok(Gathering {
-        tenants: config.tenants.iter().map(wired).collect::<Result<_>>()?,
+        tenants: config
+            .tenants
+            .iter()
+            .filter(|tenant| tenant.ecosystem.is_gathered())
+            .map(wired)
+            .collect::<Result<_>>()?,
         refresh: features.enable_periodic_refresh.then(|| Duration::from_secs(features.refresh_interval)),
         at_once: features.max_parallel_tenants as usize,
     })
@@ -35,17 +41,18 @@ pub fn gathering(config: &Config) -> Result<Gathering> {
 /// The source of a tenant's costs and the rules to split them by.
 ///
 /// # Errors
-/// If an address in the configuration cannot be used.
+/// If an address in the configuration cannot be used, or another program writes the tenant's days.
 pub fn of(tenant: &Tenant, http: &Http) -> Result<(Source, RuleBook)> {
-    match &tenant.ecosystem {
+    let source = match &tenant.ecosystem {
         Ecosystem::ConfluentCloud(cloud) => {
             let settings = confluent_cloud(cloud, tenant.metrics_prefetch_workers as usize);
             let source = ConfluentCloud::new(http, settings);
             let source = source.with_context(|| format!("tenants.{} cannot be gathered", tenant.name))?;
-            let book = rules::rule_book(&cloud.cku_usage_ratio, &cloud.cku_shared_ratio);
-            Ok((Source::ConfluentCloud(source), book))
+            Source::ConfluentCloud(source)
         }
-    }
+        Ecosystem::External(_) => bail!("tenants.{} is not gathered: another program writes its days", tenant.name),
+    };
+    Ok((source, rules::of(tenant)))
 }
 
 /// What gather needs to know about a tenant.

@@ -31,4 +31,5 @@ pub use crate::secret::Secret;
 pub use fault::{Fault, Faults, Warning};
 pub use load::{Loaded, load, parse, schema};
 pub use model::*;
+pub use read::{CONFLUENT_WORDS, EXTERNAL_WORDS, Vocabulary};
 pub use show::show;

@@ -135,7 +135,14 @@ mod tests {
         };
         let products = [("READ", product(&["out", "in"])), ("BASE", product(&["in"])), ("SUPPORT", product(&[]))];
         let products = products.map(|(name, product)| (name.to_owned(), product)).into();
-        RuleBook { version: 1, products, otherwise: product(&[]), owner_types: vec![] }
+        RuleBook {
+            version: 1,
+            products,
+            otherwise: product(&[]),
+            owner_types: vec![],
+            identities: BTreeMap::new(),
+            interval_rule: vec![],
+        }
     }
 
     fn need(resource_id: &str) -> UsageNeed {

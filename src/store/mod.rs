@@ -13,6 +13,8 @@ mod ordinals;
 mod overview;
 mod positions;
 mod quarantine;
+mod roles;
+mod scram;
 mod slices;
 mod text;
 mod transaction;
@@ -33,6 +35,7 @@ pub use ordinals::Ordinals;
 pub use overview::{DayProgress, DayState, Overview, Summary};
 pub use positions::{Position, Projection};
 pub use quarantine::{stage_name, status_name};
+pub use roles::{Granted, RoleError, TenantRole};
 pub use slices::{DayKey, DaySlices, Slice};
 pub use transaction::{ProjectionTx, SliceChange};
 

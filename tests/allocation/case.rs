@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use tributary::allocate::{Allocation, OpenDay, Refusal, RuleBooks, allocate};
+use tributary::cli::rules;
+use tributary::config;
 use tributary::domain::{
-    Amount, BillingLine, Day, DaySealed, Identity, MetricValue, MetricValueRef, Reason, Resource, Subject, Target,
-    TenantDay,
+    Amount, BillingLine, Day, DaySealed, Identity, MetricValue, MetricValueRef, Reason, Resource, RuleBook, Subject,
+    Target, TenantDay,
 };
 use tributary::ecosystem::confluent_cloud::rules::rule_book;
 
@@ -19,6 +21,9 @@ pub struct Case {
     pub why: String,
     #[serde(default)]
     ratios: Option<[String; 2]>,
+    /// Keys of `plugin_settings` as in a configuration file: rules of an operator's own.
+    #[serde(default)]
+    settings: String,
     #[serde(default)]
     usage_failed: Vec<String>,
     #[serde(default)]
@@ -47,6 +52,16 @@ pub struct Facts {
     pub seal: DaySealed,
 }
 
+/// The rules of a Confluent Cloud tenant with these lines in its `plugin_settings`.
+pub fn configured(settings: &str) -> RuleBook {
+    let head = "tenants:\n  t:\n    ecosystem: confluent_cloud\n    tenant_id: t\n    plugin_settings:\n      \
+                ccloud_api: {key: k, secret: s}\n";
+    let lines = settings.lines().map(|line| format!("      {line}\n"));
+    let text = head.to_owned() + &lines.collect::<String>();
+    let loaded = config::parse(&text, &|_| None).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
+    rules::of(&loaded.config.tenants[0])
+}
+
 pub fn day() -> Day {
     "2026-02-01".parse().unwrap()
 }
@@ -62,14 +77,13 @@ impl Case {
     }
 
     pub fn facts(&self) -> Facts {
-        let ratios = self.ratios.as_ref().map_or(["0.70", "0.30"], |[a, b]| [a.as_str(), b.as_str()]);
         let words = |text: &str| -> Vec<Vec<String>> {
             text.lines()
                 .map(|l| l.split_whitespace().map(str::to_owned).collect())
                 .filter(|l: &Vec<_>| !l.is_empty())
                 .collect()
         };
-        let mut facts = Facts::new(&serde_json::to_string(&rule_book(ratios[0], ratios[1])).unwrap());
+        let mut facts = Facts::new(&serde_json::to_string(&self.rules()).unwrap());
         facts.seal.metrics_failed = self.usage_failed.clone();
         facts.lines = self.line.iter().map(|line| bill(&words(&line.bill)[0])).collect();
         facts.resources = words(&self.resources).iter().map(|words| resource(words)).collect();
@@ -77,6 +91,13 @@ impl Case {
         facts.metrics = words(&self.usage).iter().flat_map(|words| usage(words)).collect();
         facts.number();
         facts
+    }
+
+    fn rules(&self) -> RuleBook {
+        if let Some([usage, shared]) = &self.ratios {
+            return rule_book(usage, shared);
+        }
+        configured(&self.settings)
     }
 
     /// What is expected: the lines' tables in the order of the lines' keys.

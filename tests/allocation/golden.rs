@@ -57,4 +57,18 @@ cases! {
     whole_to_the_resource
     remainder_goes_to_the_largest
     zero_lines_have_no_rows
+    own_even
+    own_by_usage
+    own_shares
+    own_owner
+    own_to_somebody
+    own_resource_and_unallocated
+    own_first_that_fits
+    own_mix
+    own_rule_for_unknown_products
+    identities_by_map_and_pattern
+    identities_by_team
+    identities_of_resources
+    interval_rule
+    usage_out_of_range
 }

@@ -15,20 +15,20 @@ use tributary::journal::{Codec, Record};
 use crate::harness::{Installation, Running, Upstream, World, fail, succeed, until};
 
 /// A program that writes what it likes into the topics of an installation.
-struct Writer {
+pub(super) struct Writer {
     producer: BaseProducer,
     prefix: String,
 }
 
 impl Writer {
-    fn to(installation: &Installation) -> Self {
+    pub(super) fn to(installation: &Installation) -> Self {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &installation.kafka).set("partitioner", "murmur2_random");
         config.set("message.max.bytes", "30000000").set("compression.type", "lz4");
         Self { producer: config.create().expect("a producer"), prefix: installation.prefix.clone() }
     }
 
-    fn write(&self, topic: &str, key: &[u8], payload: &[u8]) {
+    pub(super) fn write(&self, topic: &str, key: &[u8], payload: &[u8]) {
         self.write_at(Clock::system().now(), topic, key, payload);
     }
 
@@ -41,13 +41,13 @@ impl Writer {
     }
 }
 
-fn bytes<T: Record + Serialize>(record: &T) -> Vec<u8> {
+pub(super) fn bytes<T: Record + Serialize>(record: &T) -> Vec<u8> {
     let mut bytes = Vec::new();
     Codec::builtin().encode(record, &mut bytes).expect("it fits its schema");
     bytes
 }
 
-fn line(tenant: &str, day: Day, ordinal: u32, count: u32) -> BillingLine {
+pub(super) fn line(tenant: &str, day: Day, ordinal: u32, count: u32) -> BillingLine {
     let one = Amount::whole(1);
     BillingLine {
         tenant: tenant.into(),
@@ -90,7 +90,7 @@ fn usage(tenant: &str, day: Day, ordinal: u32, count: u32) -> MetricValue {
 }
 
 /// A seal of a day with one billing line and nothing else.
-fn seal(tenant: &str, day: Day) -> DaySealed {
+pub(super) fn seal(tenant: &str, day: Day) -> DaySealed {
     DaySealed {
         tenant: tenant.into(),
         day,

@@ -214,6 +214,8 @@ static RULES: LazyLock<String> = LazyLock::new(|| {
         products: BTreeMap::from([("USED".into(), product(Resolver::KeysAndPrincipals, &["bytes"], used))]),
         otherwise: product(Resolver::None, &[], otherwise),
         owner_types: types.clone(),
+        identities: BTreeMap::new(),
+        interval_rule: vec![],
     };
     serde_json::to_string(&book).expect("rules are JSON")
 });

@@ -5,18 +5,56 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 
 use super::super::address::HttpUrl;
-use super::super::kind::{Anything, List, Names, object};
+use super::super::kind::{List, Names, object};
 use super::super::number::Int;
 use super::super::scalar::{Choice, Free, quoted};
 use super::super::section::{Inner, Section};
 use super::super::text::{MaybeSecret, Name, SecretText, Text};
 use super::super::{CcloudApi, ConfluentCloud, FlinkRegion, Granularity, Metrics, MetricsAuth, Param, Secret, suggest};
 use super::emitter::{self, GRANULARITIES};
+use super::rules::{Vocabulary, rules};
 use super::topic_attribution::topic_attribution;
 
+/// The words of the rules of Confluent Cloud.
+pub const VOCABULARY: Vocabulary = Vocabulary {
+    products: &[
+        "AUDIT_LOG_READ",
+        "CLUSTER_LINKING_PER_LINK",
+        "CLUSTER_LINKING_READ",
+        "CLUSTER_LINKING_WRITE",
+        "CONNECT_CAPACITY",
+        "CONNECT_NUM_TASKS",
+        "CONNECT_THROUGHPUT",
+        "CUSTOM_CONNECT_NUM_TASKS",
+        "CUSTOM_CONNECT_PLUGIN",
+        "CUSTOM_CONNECT_THROUGHPUT",
+        "FLINK_NUM_CFU",
+        "FLINK_NUM_CFUS",
+        "GOVERNANCE_BASE",
+        "KAFKA_BASE",
+        "KAFKA_NETWORK_READ",
+        "KAFKA_NETWORK_WRITE",
+        "KAFKA_NUM_CKU",
+        "KAFKA_NUM_CKUS",
+        "KAFKA_PARTITION",
+        "KAFKA_STORAGE",
+        "KSQL_NUM_CSU",
+        "KSQL_NUM_CSUS",
+        "NUM_RULES",
+        "SCHEMA_REGISTRY",
+        "SUPPORT",
+        "TABLEFLOW_DATA_PROCESSED",
+        "TABLEFLOW_NUM_TOPICS",
+        "TABLEFLOW_STORAGE",
+    ],
+    services: &["connector", "default", "flink", "kafka", "ksqldb", "org_wide", "schema_registry", "unknown"],
+    metrics: &["bytes_in", "bytes_out"],
+    statements: true,
+    owner_types: &["service_account", "user", "identity_pool", "principal"],
+};
+
 pub(super) fn settings(s: &mut Section<'_>) -> ConfluentCloud {
-    refuse_code(s, "allocator_overrides", "for the CKU ratios write `allocator_params`");
-    refuse_code(s, "identity_resolution_overrides", "the built-in resolution is always used");
+    let rules = rules(s, VOCABULARY);
     let hours = Names(Int(1..=u32::MAX));
     s.ignored("granularity_durations", hours, "every Confluent Cloud line is allocated by day");
     let granularity = "only limits the `aggregation` of emitters; rows are by day whatever it says";
@@ -55,6 +93,7 @@ pub(super) fn settings(s: &mut Section<'_>) -> ConfluentCloud {
         cku_usage_ratio: ratios.usage,
         cku_shared_ratio: ratios.shared,
         allocator_params: params,
+        rules,
         topic_attribution: topics,
         min_refresh_gap_seconds: s.default(
             "min_refresh_gap_seconds",
@@ -64,15 +103,6 @@ pub(super) fn settings(s: &mut Section<'_>) -> ConfluentCloud {
         ),
         metrics_step_seconds: s.default("metrics_step_seconds", Int(1..=u32::MAX), 3600, "step of range queries"),
         emitters,
-    }
-}
-
-/// Python code by name: it cannot run here, and money must not silently be split in another way.
-fn refuse_code(s: &mut Section<'_>, key: &'static str, instead: &str) {
-    let doc = "Python code by name; not accepted, rules as data come in a later version";
-    for (name, ()) in s.default(key, Names(Anything), vec![], doc) {
-        let problem = "names Python code, which cannot run here; overrides as data come in a later version";
-        s.fault_inside(key, Inner::Key(&name), problem, format!("remove it; {instead}"));
     }
 }
 

@@ -4,10 +4,16 @@
 
 mod ccloud;
 mod emitter;
+mod external;
 mod preview;
+mod rules;
 mod services;
 mod tenant;
 mod topic_attribution;
+
+pub use ccloud::VOCABULARY as CONFLUENT_WORDS;
+pub use external::VOCABULARY as EXTERNAL_WORDS;
+pub use rules::Vocabulary;
 
 use super::address::FilePath;
 use super::kind::{Anything, List, Names, object};

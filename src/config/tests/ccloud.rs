@@ -87,12 +87,3 @@ fn emitters_are_told_apart_and_not_finer_than_what_they_get() {
     assert_eq!(output_dir.to_str(), Some("/tmp/topic_attribution"));
     assert_eq!(filename_template, "topic_attr_{tenant_id}_{date}.csv");
 }
-
-#[test]
-fn python_code_is_refused_and_an_empty_map_of_it_is_not() {
-    good(&settings(&["allocator_overrides: {}", "identity_resolution_overrides:"]));
-    for key in ["allocator_overrides", "identity_resolution_overrides"] {
-        let text = settings(&[&format!("{key}: {{KAFKA_BASE: 'my.module:split'}}")]);
-        refused_with(&text, &[&format!("{key}.KAFKA_BASE (line 7): names Python code"), "later version", "remove it"]);
-    }
-}

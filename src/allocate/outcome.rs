@@ -39,8 +39,8 @@ pub fn decide(day: OpenDay, books: &mut RuleBooks, now: DateTime<Utc>) -> Outcom
     }
 }
 
-/// The outcome of a day whose seal cannot be read.
-pub fn unsealed(key: &TenantDay, revision: u32, now: DateTime<Utc>) -> Outcomes {
+/// The outcome of a day that has no seal.
+pub fn unsealed(key: &TenantDay, revision: u32, refusal: &Refusal, now: DateTime<Utc>) -> Outcomes {
     let outcome = DayAllocated {
         tenant: key.tenant.clone(),
         day: key.day,
@@ -55,7 +55,7 @@ pub fn unsealed(key: &TenantDay, revision: u32, now: DateTime<Utc>) -> Outcomes 
         rows_digest: String::new(),
         allocated_at: now,
     };
-    Some(refuse(outcome, &Refusal::Unreadable("its seal".to_owned()), now))
+    Some(refuse(outcome, refusal, now))
 }
 
 fn refuse(

@@ -82,6 +82,13 @@ impl Partitions {
         self.lanes.iter().map(|(number, lane)| (*number, lane))
     }
 
+    /// Notes when a record that comes next was written, in milliseconds since 1970.
+    pub fn at(&mut self, partition: i32, time: i64) {
+        if let Some(lane) = self.lanes.get_mut(&partition) {
+            lane.at(time);
+        }
+    }
+
     /// Takes a record.
     pub fn take(&mut self, partition: i32, kind: Kind, offset: i64, fact: Fact<'_>, now: DateTime<Utc>) {
         let Some(lane) = self.lanes.get_mut(&partition) else { return };
@@ -116,6 +123,13 @@ impl Partitions {
         }
     }
 
+    /// The oldest open day of a partition keeps others from being read, and nothing of it is left to read: it is refused.
+    pub fn give_up_oldest(&mut self, partition: i32, now: DateTime<Utc>) {
+        let Some(lane) = self.lanes.get_mut(&partition) else { return };
+        let taken = lane.give_up_oldest();
+        self.decide(partition, taken, now);
+    }
+
     /// What waits for the next transaction.
     pub fn ready(&self) -> &Ready {
         &self.ready
@@ -140,7 +154,7 @@ impl Partitions {
         let decided = match taken {
             Taken::Nothing => return,
             Taken::Whole(day) => decide(*day, &mut self.books, now),
-            Taken::Unsealed(key, revision) => unsealed(&key, revision, now),
+            Taken::Unsealed(key, revision, refusal) => unsealed(&key, revision, &refusal, now),
         };
         let Some((outcome, decided)) = decided else { return };
         let allocation = match decided {

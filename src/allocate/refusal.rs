@@ -49,6 +49,10 @@ pub enum Refusal {
     Unreadable(String),
     #[error("not all records of the revision have arrived")]
     Incomplete,
+    #[error(
+        "the revision was never finished, {missing} did not arrive: write a whole one with the next number, at best in one transaction"
+    )]
+    NeverFinished { missing: String },
     #[error("two {kind} records have the key {key}: it must be unique in a revision")]
     Duplicate { kind: Kind, key: String },
     #[error(

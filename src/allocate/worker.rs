@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,9 @@ const ROWS_PER_TRANSACTION: usize = 200_000;
 const ATTEMPTS: u32 = 3;
 /// Memory of open days, bytes, above which topics are paused that are ahead of the others.
 const OPEN_BYTES: usize = 96 << 20;
+
+/// How long nothing may come before days that wait for what will not come are looked at again.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// Why the stage ended.
 #[derive(Debug, thiserror::Error)]
@@ -90,11 +94,13 @@ pub fn run(
         paused: Vec::new(),
     };
     loop {
+        let waits = worker.waits_in_vain();
         let event = runtime.block_on(async {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => None,
                 event = consumer.next() => event,
+                () = tokio::time::sleep(QUIET), if waits => Some(Event::Batch(Batch::default())),
             }
         });
         match event {
@@ -194,6 +200,7 @@ impl Worker<'_> {
         }
         if consumer.is_idle() {
             self.settle_doubts()?;
+            self.make_room()?;
         }
         if !self.partitions.ready().is_empty() {
             self.commit(consumer, committed)?;
@@ -201,17 +208,42 @@ impl Worker<'_> {
         self.bound_memory(consumer)
     }
 
-    /// Refuses days that miss what could not be read, once nothing else is left to read.
+    /// Is there a day that may be refused without another record being read?
+    fn waits_in_vain(&self) -> bool {
+        !self.paused.is_empty() || self.partitions.doubtful().next().is_some()
+    }
+
+    /// Refuses days that miss what could not be read or did not come for a day, once nothing else is left to read.
     fn settle_doubts(&mut self) -> Result<(), JournalError> {
         let doubtful: Vec<(i32, Starts)> = self.partitions.doubtful().collect();
         for (number, next) in doubtful {
-            let at = |(topic, next): (Topic, Option<i64>)| (topic, number, next.unwrap_or_default());
-            let positions: Vec<(Topic, i32, i64)> = TOPICS.into_iter().zip(next).map(at).collect();
-            if is_settled(self.connection, &TOPICS, number)? && unread(self.connection, &positions)?.is_empty() {
+            if self.is_read(number, &TOPICS, next)? {
                 self.partitions.exhausted(number, self.clock.now());
             }
         }
         Ok(())
+    }
+
+    /// Refuses the oldest open day of a partition in which reading is paused for its sake, once what it misses is
+    /// nowhere in the log: the days behind it would wait for ever.
+    fn make_room(&mut self) -> Result<(), JournalError> {
+        let nexts: Vec<(i32, Starts)> = self.partitions.lanes().map(|(number, lane)| (number, lane.next())).collect();
+        for (number, next) in nexts {
+            let (paused, needed): (Vec<Topic>, Vec<Topic>) =
+                TOPICS.into_iter().partition(|topic| self.paused.contains(&(*topic, number)));
+            if !paused.is_empty() && self.is_read(number, &needed, next)? && !self.is_read(number, &paused, next)? {
+                self.partitions.give_up_oldest(number, self.clock.now());
+            }
+        }
+        Ok(())
+    }
+
+    /// Has everything been read of these topics of a partition, open transactions included?
+    fn is_read(&self, number: i32, topics: &[Topic], next: Starts) -> Result<bool, JournalError> {
+        let at = |(topic, next): (Topic, Option<i64>)| (topic, number, next.unwrap_or_default());
+        let positions = TOPICS.into_iter().zip(next).map(at).filter(|(topic, ..)| topics.contains(topic));
+        let positions: Vec<(Topic, i32, i64)> = positions.collect();
+        Ok(is_settled(self.connection, topics, number)? && unread(self.connection, &positions)?.is_empty())
     }
 
     /// Pauses what the oldest open days need nothing more from while open days take too much memory.
@@ -245,10 +277,13 @@ impl Worker<'_> {
     fn record(&mut self, record: RecordRef<'_>) {
         let Some(kind) = kind(record.topic) else { return };
         let RecordRef { partition, offset, payload, .. } = record;
+        let now = self.clock.now();
+        // A writer whose clock is ahead must not make the days of others look old.
+        self.partitions.at(partition, record.timestamp_ms.min(now.timestamp_millis()));
         // A tombstone in a fact topic says nothing about a revision.
         let Some(payload) = payload else { return self.partitions.passed(partition, kind, offset) };
         match read(&self.codec, kind, &record, payload) {
-            Ok(fact) => self.partitions.take(partition, kind, offset, fact, self.clock.now()),
+            Ok(fact) => self.partitions.take(partition, kind, offset, fact, now),
             // Read before the partition was lost: the next owner sets it aside.
             Err(_) if !self.partitions.has(partition) => {}
             Err((day, reason)) => {

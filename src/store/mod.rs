@@ -16,6 +16,7 @@ mod quarantine;
 mod roles;
 mod scram;
 mod slices;
+mod text;
 mod transaction;
 
 use std::str::FromStr;

@@ -6,12 +6,12 @@
 //! which are never read.
 
 mod api;
-mod billing;
+pub mod billing;
 mod flink;
-mod identities;
+pub mod identities;
 mod inventory;
 mod json;
-mod resources;
+pub mod resources;
 pub mod row;
 pub mod rules;
 #[cfg(test)]

@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,11 @@ pub const GROUP: &str = "allocate";
 const TOPICS: [Topic; KINDS] = [Topic::Billing, Topic::Resources, Topic::Identities, Topic::Metrics, Topic::Days];
 /// Rows after which a transaction is closed although more days are ready.
 const ROWS_PER_TRANSACTION: usize = 200_000;
+/// A day that is ready waits this long for the next batch, whose days then share its transaction: a commit waits for the
+/// broker several times, for one day as for many. A little longer than a batch gathers while there is a backlog.
+const LINGER: Duration = Duration::from_millis(15);
+/// How long days gather for one transaction at most.
+const TOGETHER: Duration = Duration::from_millis(500);
 /// How often a transaction that Kafka aborted is tried again.
 const ATTEMPTS: u32 = 3;
 /// Memory of open days, bytes, above which topics are paused that are ahead of the others.
@@ -87,27 +93,39 @@ pub fn run(
         clock,
         producer,
         partitions: Partitions::default(),
+        ready_since: None,
         paused: Vec::new(),
     };
     loop {
-        let event = runtime.block_on(async {
+        let waiting = !worker.partitions.ready().is_empty();
+        let next = runtime.block_on(async {
             tokio::select! {
                 biased;
-                () = stop.cancelled() => None,
-                event = consumer.next() => event,
+                () = stop.cancelled() => Next::Stop,
+                event = consumer.next() => event.map_or(Next::Stop, Next::Event),
+                () = tokio::time::sleep(LINGER), if waiting => Next::Commit,
             }
         });
-        match event {
-            None => return Ok(()),
-            Some(Event::Failed(error)) => return Err(error.into()),
-            Some(Event::Assigned(assignment)) => worker.assigned(assignment, &consumer)?,
-            Some(Event::Revoked(revocation)) => {
+        match next {
+            Next::Stop => return Ok(()),
+            Next::Commit => worker.commit(&consumer, &committed)?,
+            Next::Event(Event::Failed(error)) => return Err(error.into()),
+            Next::Event(Event::Assigned(assignment)) => worker.assigned(assignment, &consumer)?,
+            Next::Event(Event::Revoked(revocation)) => {
                 worker.revoked(&revocation.partitions);
                 drop(revocation);
             }
-            Some(Event::Batch(batch)) => worker.batch(&batch, &consumer, &committed)?,
+            Next::Event(Event::Batch(batch)) => worker.batch(&batch, &consumer, &committed)?,
         }
     }
+}
+
+/// What the worker does next.
+enum Next {
+    Stop,
+    /// Nothing else came that could share the transaction.
+    Commit,
+    Event(Event),
 }
 
 struct Worker<'c> {
@@ -118,6 +136,8 @@ struct Worker<'c> {
     clock: Clock,
     producer: TransactionalProducer,
     partitions: Partitions,
+    /// Since when something waits for the next transaction.
+    ready_since: Option<Instant>,
     paused: Vec<(Topic, i32)>,
 }
 
@@ -195,7 +215,9 @@ impl Worker<'_> {
         if consumer.is_idle() {
             self.settle_doubts()?;
         }
-        if !self.partitions.ready().is_empty() {
+        if self.partitions.ready().is_empty() {
+            self.ready_since = None;
+        } else if self.ready_since.get_or_insert_with(Instant::now).elapsed() >= TOGETHER {
             self.commit(consumer, committed)?;
         }
         self.bound_memory(consumer)
@@ -277,6 +299,7 @@ impl Worker<'_> {
             }
         }
         committed(&self.partitions.committed());
+        self.ready_since = None;
         Ok(())
     }
 

@@ -24,10 +24,10 @@ const GROWTH: [(&str, Shape); 4] = [
     ("1 M", Shape::days(20, 50_000)),
     ("10 M", Shape::days(200, 50_000)),
 ];
-/// About a million rows each.
+/// About a million rows each, with about as many dimensions as those of one tenant.
 const TENANTS: [(&str, Shape); 2] = [
-    ("10 tenants", Shape { tenants: 10, days: 2, rows_per_day: 50_000 }),
-    ("100 tenants", Shape { tenants: 100, days: 1, rows_per_day: 10_000 }),
+    ("10 tenants", Shape { tenants: 10, days: 20, rows_per_day: 5_000 }),
+    ("100 tenants", Shape { tenants: 100, days: 10, rows_per_day: 1_000 }),
 ];
 const LATENCY: Shape = Shape::days(20, 700);
 const SMALL: Shape = Shape { tenants: 50, days: 200, rows_per_day: 7 };

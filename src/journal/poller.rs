@@ -23,7 +23,7 @@ use super::settings::Connection;
 use super::topic::Topic;
 
 const MAX_RECORDS: usize = 20_000;
-const MAX_BYTES: usize = 4 << 20;
+const MAX_BYTES: usize = 2 << 20;
 /// A batch waits for more records at most this long, while there is room for it in the queue: what reaches a worker that is
 /// behind comes in few large pieces.
 const MAX_WAIT: Duration = Duration::from_millis(10);

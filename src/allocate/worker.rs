@@ -33,6 +33,8 @@ pub const GROUP: &str = "allocate";
 const TOPICS: [Topic; KINDS] = [Topic::Billing, Topic::Resources, Topic::Identities, Topic::Metrics, Topic::Days];
 /// Rows after which a transaction is closed although more days are ready.
 const ROWS_PER_TRANSACTION: usize = 200_000;
+/// As many days close it, too: a day takes memory of its own, however few rows it has.
+const DAYS_PER_TRANSACTION: usize = 500;
 /// A day that is ready waits this long for the next batch, whose days then share its transaction: a commit waits for the
 /// broker several times, for one day as for many. A little longer than a batch gathers while there is a backlog.
 const LINGER: Duration = Duration::from_millis(15);
@@ -208,7 +210,8 @@ impl Worker<'_> {
         self.runtime.block_on(self.codec.learn_missing(payloads))?;
         for record in batch.records() {
             self.record(record);
-            if self.partitions.ready().rows() >= ROWS_PER_TRANSACTION {
+            let ready = self.partitions.ready();
+            if ready.rows() >= ROWS_PER_TRANSACTION || ready.days.len() >= DAYS_PER_TRANSACTION {
                 self.commit(consumer, committed)?;
             }
         }

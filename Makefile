@@ -26,7 +26,7 @@ lint: ## formatting, clippy, documentation, dependencies, oldest Rust; warnings 
 	@scripts/lint.sh
 
 bench: setup ## run the benchmarks; figures and their meaning: docs/src/measurements.md
-	cargo bench --bench allocation_core --bench codec --bench road
+	cargo bench --bench codec --bench road
 
 sim: ## run the core under N random schedules (N=10000)
 	TRIBUTARY_SIM_SEEDS=$(or $(N),10000) cargo test --test simulation -- --nocapture

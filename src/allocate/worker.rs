@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +33,13 @@ pub const GROUP: &str = "allocate";
 const TOPICS: [Topic; KINDS] = [Topic::Billing, Topic::Resources, Topic::Identities, Topic::Metrics, Topic::Days];
 /// Rows after which a transaction is closed although more days are ready.
 const ROWS_PER_TRANSACTION: usize = 200_000;
+/// As many days close it, too: a day takes memory of its own, however few rows it has.
+const DAYS_PER_TRANSACTION: usize = 500;
+/// A day that is ready waits this long for the next batch, whose days then share its transaction: a commit waits for the
+/// broker several times, for one day as for many. A little longer than a batch gathers while there is a backlog.
+const LINGER: Duration = Duration::from_millis(15);
+/// How long days gather for one transaction at most.
+const TOGETHER: Duration = Duration::from_millis(500);
 /// How often a transaction that Kafka aborted is tried again.
 const ATTEMPTS: u32 = 3;
 /// Memory of open days, bytes, above which topics are paused that are ahead of the others.
@@ -91,29 +98,41 @@ pub fn run(
         clock,
         producer,
         partitions: Partitions::default(),
+        ready_since: None,
         paused: Vec::new(),
     };
     loop {
-        let waits = worker.waits_in_vain();
-        let event = runtime.block_on(async {
+        let waiting = !worker.partitions.ready().is_empty();
+        let in_vain = worker.waits_in_vain();
+        let next = runtime.block_on(async {
             tokio::select! {
                 biased;
-                () = stop.cancelled() => None,
-                event = consumer.next() => event,
-                () = tokio::time::sleep(QUIET), if waits => Some(Event::Batch(Batch::default())),
+                () = stop.cancelled() => Next::Stop,
+                event = consumer.next() => event.map_or(Next::Stop, Next::Event),
+                () = tokio::time::sleep(LINGER), if waiting => Next::Commit,
+                () = tokio::time::sleep(QUIET), if in_vain => Next::Event(Event::Batch(Batch::default())),
             }
         });
-        match event {
-            None => return Ok(()),
-            Some(Event::Failed(error)) => return Err(error.into()),
-            Some(Event::Assigned(assignment)) => worker.assigned(assignment, &consumer)?,
-            Some(Event::Revoked(revocation)) => {
+        match next {
+            Next::Stop => return Ok(()),
+            Next::Commit => worker.commit(&consumer, &committed)?,
+            Next::Event(Event::Failed(error)) => return Err(error.into()),
+            Next::Event(Event::Assigned(assignment)) => worker.assigned(assignment, &consumer)?,
+            Next::Event(Event::Revoked(revocation)) => {
                 worker.revoked(&revocation.partitions);
                 drop(revocation);
             }
-            Some(Event::Batch(batch)) => worker.batch(&batch, &consumer, &committed)?,
+            Next::Event(Event::Batch(batch)) => worker.batch(&batch, &consumer, &committed)?,
         }
     }
+}
+
+/// What the worker does next.
+enum Next {
+    Stop,
+    /// Nothing else came that could share the transaction.
+    Commit,
+    Event(Event),
 }
 
 struct Worker<'c> {
@@ -124,6 +143,8 @@ struct Worker<'c> {
     clock: Clock,
     producer: TransactionalProducer,
     partitions: Partitions,
+    /// Since when something waits for the next transaction.
+    ready_since: Option<Instant>,
     paused: Vec<(Topic, i32)>,
 }
 
@@ -194,7 +215,8 @@ impl Worker<'_> {
         self.runtime.block_on(self.codec.learn_missing(payloads))?;
         for record in batch.records() {
             self.record(record);
-            if self.partitions.ready().rows() >= ROWS_PER_TRANSACTION {
+            let ready = self.partitions.ready();
+            if ready.rows() >= ROWS_PER_TRANSACTION || ready.days.len() >= DAYS_PER_TRANSACTION {
                 self.commit(consumer, committed)?;
             }
         }
@@ -202,7 +224,9 @@ impl Worker<'_> {
             self.settle_doubts()?;
             self.make_room()?;
         }
-        if !self.partitions.ready().is_empty() {
+        if self.partitions.ready().is_empty() {
+            self.ready_since = None;
+        } else if self.ready_since.get_or_insert_with(Instant::now).elapsed() >= TOGETHER {
             self.commit(consumer, committed)?;
         }
         self.bound_memory(consumer)
@@ -312,6 +336,7 @@ impl Worker<'_> {
             }
         }
         committed(&self.partitions.committed());
+        self.ready_since = None;
         Ok(())
     }
 

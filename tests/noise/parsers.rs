@@ -88,9 +88,10 @@ pub fn billing_row(bytes: &[u8]) {
 pub fn bill(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let [from, until] = ["2026-02-01", "2026-03-01"].map(|day| day.parse::<Day>().expect("a day"));
+    let granularities = Granularities::default();
     let rows: Vec<String> = text.lines().map(str::to_owned).collect();
     let answer = Costs { from, until, before: false, source: "GET /costs".into(), rows: rows.clone() };
-    let bill = billing::bill(from, until, &[answer]);
+    let bill = billing::bill(from, until, &[answer], &granularities);
     let lines = || bill.days.values().flat_map(|day| &day.lines);
     assert!(lines().all(|line| line.amount.in_range() && !line.evidence.is_empty()));
     let is_new = |(at, row): (usize, &String)| !rows[..at].contains(row);
@@ -98,7 +99,7 @@ pub fn bill(bytes: &[u8]) {
         && bill.days.values().all(|day| day.bad.is_empty())
         && rows.iter().enumerate().all(is_new)
     {
-        let read = rows.iter().map(|row| Row::read(row).expect("it was booked"));
+        let read = rows.iter().map(|row| Row::read(row, &granularities).expect("it was booked"));
         let parts = read.flat_map(Row::by_day).filter(|part| from <= part.start && part.start < until);
         assert_eq!(parts.map(|part| part.amount).sum::<Amount>(), lines().map(|line| line.amount).sum::<Amount>());
     }

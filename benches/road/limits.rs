@@ -81,7 +81,7 @@ impl Sink {
     }
 
     fn plain(connection: &Connection) -> Result<Self> {
-        let mut config = connection.producer_config("plain");
+        let mut config = connection.producer_config("plain", Duration::from_secs(15));
         config.remove("transactional.id");
         config.remove("transaction.timeout.ms");
         Ok(Self::Plain(config.create()?, connection.topic(SINK)))

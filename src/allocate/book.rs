@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ahash::AHashMap;
 
 use super::refusal::Refusal;
+use super::topics::TopicBook;
 use crate::domain::CostType;
 use crate::domain::rule::{Product, Resolver, Rule, RuleBook, Split, Tier, Usage};
 
@@ -51,6 +52,8 @@ pub struct Book {
     pub type_sets: Vec<Vec<String>>,
     /// Families of products whose lines on one resource resolve to the same identities.
     pub families: Vec<Family>,
+    /// How lines are broken down to topics, if they are.
+    pub topics: Option<TopicBook>,
     products: BTreeMap<String, Compiled>,
     otherwise: Compiled,
 }
@@ -119,7 +122,8 @@ impl Book {
         let products = products.collect::<Result<_, Refusal>>()?;
         let otherwise = compiler.product(&rules.otherwise)?;
         let Compiler { labels, type_sets, families, .. } = compiler;
-        Ok(Self { labels, type_sets, families, products, otherwise })
+        let topics = rules.topics.as_ref().map(TopicBook::compile);
+        Ok(Self { labels, type_sets, families, topics, products, otherwise })
     }
 }
 

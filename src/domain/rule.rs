@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Amount, CostType};
+use super::{Amount, CostType, TopicRules};
 
 /// What to do with each product type of an ecosystem.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,9 @@ pub struct RuleBook {
     pub otherwise: Product,
     /// Identity types that an even split over the tenant may fall on.
     pub owner_types: Vec<String>,
+    /// How lines of Kafka clusters are broken down to topics; books of before that are broken down to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topics: Option<TopicRules>,
 }
 
 /// How one product type is handled.
@@ -116,6 +119,9 @@ pub enum RuleError {
     /// Written by a later version.
     #[error("rules have format {0}, this version reads {RULES_VERSION}: run a newer one")]
     Version(u32),
+    /// The rules for topics contradict themselves.
+    #[error("topics: {0}")]
+    Topics(RuleFault),
     /// A product's rule contradicts itself.
     #[error("rule of {product}: {fault}")]
     Product {
@@ -145,6 +151,8 @@ pub enum RuleFault {
     MetricNotAsked(String),
     #[error("only statement owners have weights of their own")]
     NoWeights,
+    #[error("metric {0:?} is asked for by topic and by product; give the one by topic a name of its own")]
+    MetricOfBoth(String),
 }
 
 impl RuleBook {
@@ -161,12 +169,27 @@ impl RuleBook {
             let checked = self.check(product);
             checked.map_err(|fault| RuleError::Product { product: name.to_owned(), fault })?;
         }
-        Ok(())
+        self.topics.as_ref().map_or(Ok(()), |topics| self.check_topics(topics)).map_err(RuleError::Topics)
     }
 
     /// The rule for a product type.
     pub fn product(&self, product_type: &str) -> &Product {
         self.products.get(product_type).unwrap_or(&self.otherwise)
+    }
+
+    fn check_topics(&self, topics: &TopicRules) -> Result<(), RuleFault> {
+        let mut split_by = topics.products.values().flat_map(|split| &split.metrics);
+        if let Some(metric) = split_by.find(|metric| !topics.metrics.contains(metric)) {
+            return Err(RuleFault::MetricNotAsked(metric.clone()));
+        }
+        let by_product = |metric: &String| {
+            self.products.values().chain([&self.otherwise]).any(|product| product.metrics.contains(metric))
+        };
+        match topics.metrics.iter().find(|metric| by_product(metric)) {
+            // Whose failure it is, is told by the metric.
+            Some(metric) => Err(RuleFault::MetricOfBoth(metric.clone())),
+            None => Ok(()),
+        }
     }
 
     fn check(&self, product: &Product) -> Result<(), RuleFault> {
@@ -223,6 +246,7 @@ impl Part {
 
 #[cfg(test)]
 mod tests {
+    use super::super::attribution::{TopicSplit, WithoutUsage};
     use super::*;
 
     fn tier(split: Split) -> Tier {
@@ -239,6 +263,7 @@ mod tests {
             products: BTreeMap::from([("P".into(), product(rule))]),
             otherwise: product(Rule::FirstThatFits(vec![tier(Split::ToResource)])),
             owner_types: vec!["user".into()],
+            topics: None,
         }
     }
 
@@ -281,6 +306,34 @@ mod tests {
         assert!(fault(vec![usage(&["bytes"])]).contains("not asked for"));
         assert!(fault(vec![usage(&[])]).contains("no metrics"));
         assert!(fault(vec![weights]).contains("statement owners"));
+    }
+
+    #[test]
+    fn topics_are_split_by_what_is_asked_for_them_alone() {
+        let fault = |metrics: &[&str], split_by: &[&str]| {
+            let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+            let split = TopicSplit { method: "m".into(), metrics: texts(split_by) };
+            let mut book = book(Rule::FirstThatFits(vec![tier(Split::Unallocated)]));
+            book.topics = Some(TopicRules {
+                cluster_prefix: "lkc-".into(),
+                metrics: texts(metrics),
+                products: BTreeMap::from([("P".into(), split)]),
+                excluded: vec![],
+                without_usage: WithoutUsage::Skip,
+            });
+            book.validate().map_or_else(|e| e.to_string(), |()| "sound".into())
+        };
+        assert_eq!(fault(&["in", "out"], &["in"]), "sound");
+        assert_eq!(fault(&["in"], &[]), "sound");
+        assert_eq!(fault(&["in"], &["out"]), "topics: metric \"out\" is split by but not asked for");
+        assert!(fault(&["bytes_in"], &[]).contains("asked for by topic and by product"));
+    }
+
+    #[test]
+    fn a_book_of_before_topics_is_read_and_written_as_it_was() {
+        let plain = serde_json::to_string(&book(Rule::Mix(vec![]))).unwrap();
+        assert!(!plain.contains("topics"), "{plain}");
+        assert_eq!(serde_json::from_str::<RuleBook>(&plain).unwrap().topics, None);
     }
 
     #[test]

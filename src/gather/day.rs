@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::billing::UNRESOLVED;
 use crate::domain::{BillingLine, Day, GatheredDay, MetricValue, Reason, RuleBook};
 use crate::ecosystem::{DayBill, SourceError, UsageNeed, UsageOf};
 
@@ -15,9 +16,6 @@ use super::facts::{self, Stamp};
 use super::inventory::Entities;
 use super::plan::{Content, Usage};
 use super::seal::{self, Closing, Revision};
-
-/// How the ids of billed "resources" begin that the provider did not name; nothing can be measured on them.
-const UNRESOLVED: &str = "unresolved:";
 
 /// What is the same for all days of a cycle.
 #[derive(Debug)]
@@ -135,7 +133,7 @@ mod tests {
         };
         let products = [("READ", product(&["out", "in"])), ("BASE", product(&["in"])), ("SUPPORT", product(&[]))];
         let products = products.map(|(name, product)| (name.to_owned(), product)).into();
-        RuleBook { version: 1, products, otherwise: product(&[]), owner_types: vec![] }
+        RuleBook { version: 1, products, otherwise: product(&[]), owner_types: vec![], topics: None }
     }
 
     fn need(resource_id: &str) -> UsageNeed {

@@ -98,6 +98,7 @@ fn publish(parts: &Parts, day: Day, revision: u32, identities: u32, garbage: boo
         reason: None,
         billing_lines: 1,
         rows: identities,
+        topic_rows: Some(0),
         amount: Amount::ZERO,
         facts_digest: "f".into(),
         rows_digest: "r".into(),

@@ -14,6 +14,7 @@ use super::{Parts, Progress, ProjectError, group, topics};
 use crate::domain::quarantine::Stage;
 use crate::domain::{
     BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, Identity, Outcome, Quarantined, Resource,
+    TopicAttributionRow,
 };
 use crate::journal::codec::Record;
 use crate::journal::{Assignment, Batch, Consumer, Event, StartAt, Topic, blocking, ends};
@@ -215,6 +216,7 @@ impl Projector {
             Projection::Resources => self.apply_facts::<Resource>(batch, &ends).await?,
             Projection::Identities => self.apply_facts::<Identity>(batch, &ends).await?,
             Projection::Chargebacks => self.apply_facts::<ChargebackRow<'_>>(batch, &ends).await?,
+            Projection::TopicAttributions => self.apply_facts::<TopicAttributionRow<'_>>(batch, &ends).await?,
             Projection::Days => self.apply_days(batch, &ends).await?,
             Projection::Quarantine => self.apply_quarantine(batch, &ends).await?,
         };

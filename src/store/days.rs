@@ -37,6 +37,7 @@ pub fn check_allocation(allocated: &DayAllocated) -> Result<(), FactCheck> {
     check_text("facts_digest", Some(&allocated.facts_digest))?;
     check_text("rows_digest", Some(&allocated.rows_digest))?;
     check_moment("allocated_at", Some(allocated.allocated_at))?;
+    whole("topic_rows", allocated.topic_rows.unwrap_or(0))?;
     whole("rows", allocated.rows)
 }
 

@@ -97,8 +97,10 @@ fn state(evidence: &Evidence) -> DayState {
             missing.push(projection.name());
         }
     }
-    if allocated && !is_whole(Projection::Chargebacks) {
-        missing.push(Projection::Chargebacks.name());
+    for projection in [Projection::Chargebacks, Projection::TopicAttributions] {
+        if allocated && !is_whole(projection) {
+            missing.push(projection.name());
+        }
     }
     match (missing.is_empty(), allocated) {
         (false, _) => DayState::Waiting(missing),
@@ -236,10 +238,12 @@ mod tests {
     #[test]
     fn a_revision_is_done_when_it_or_a_higher_one_is_everywhere() {
         let facts = ["billing", "resources", "identities"];
-        let all = ["billing", "resources", "identities", "chargebacks"];
+        let all = ["billing", "resources", "identities", "chargebacks", "topic-attributions"];
+        let most = ["billing", "resources", "identities", "topic-attributions"];
         assert_eq!(told(2, Some(2), None, &all), DayState::Done);
         assert_eq!(told(3, Some(3), Some(2), &all), DayState::Done);
-        assert_eq!(told(2, Some(2), None, &facts), DayState::Waiting(vec!["chargebacks"]));
+        assert_eq!(told(2, Some(2), None, &most), DayState::Waiting(vec!["chargebacks"]));
+        assert_eq!(told(2, Some(2), None, &all[..4]), DayState::Waiting(vec!["topic-attributions"]));
         assert_eq!(told(2, Some(1), None, &facts), DayState::Waiting(vec!["allocation"]));
         assert_eq!(told(1, Some(2), None, &all), DayState::Waiting(vec!["days"]));
         assert_eq!(told(2, Some(1), Some(2), &facts), DayState::Refused("why".into()));

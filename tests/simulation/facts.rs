@@ -189,6 +189,7 @@ static RULES: LazyLock<String> = LazyLock::new(|| {
         products: BTreeMap::from([("USED".into(), product(Resolver::KeysAndPrincipals, &["bytes"], used))]),
         otherwise: product(Resolver::None, &[], otherwise),
         owner_types: types.clone(),
+        topics: None,
     };
     serde_json::to_string(&book).expect("rules are JSON")
 });

@@ -64,6 +64,7 @@ pub fn rule_book(cku_usage_ratio: &str, cku_shared_ratio: &str) -> RuleBook {
         products: products.into_iter().flat_map(each).collect(),
         otherwise: to_resource("unknown", "unknown", "using_unknown_allocator", Shared),
         owner_types: OWNERS.map(str::to_owned).to_vec(),
+        topics: None,
     }
 }
 

@@ -119,6 +119,7 @@ pub enum Table {
     Resources,
     Identities,
     Chargebacks,
+    TopicAttributions,
     Days,
 }
 

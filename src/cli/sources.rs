@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::config::{self, Config, Ecosystem, MetricsAuth, Tenant};
+use crate::config::{self, Config, Ecosystem, MetricsAuth, MissingMetrics, Tenant, TopicMethod};
 use crate::domain::RuleBook;
-use crate::ecosystem::confluent_cloud::{self, ConfluentCloud, rules};
+use crate::domain::attribution::WithoutUsage;
+use crate::ecosystem::confluent_cloud::{self, ConfluentCloud, rules, topics};
 use crate::ecosystem::http::{Auth, Http, Limits};
+use crate::ecosystem::topics::{Choices, Method};
 use crate::ecosystem::{Source, prometheus};
 use crate::gather::TenantSettings;
 use crate::service::{self, Gathering};
@@ -42,7 +44,8 @@ pub fn of(tenant: &Tenant, http: &Http) -> Result<(Source, RuleBook)> {
             let settings = confluent_cloud(cloud, tenant.metrics_prefetch_workers as usize);
             let source = ConfluentCloud::new(http, settings);
             let source = source.with_context(|| format!("tenants.{} cannot be gathered", tenant.name))?;
-            let book = rules::rule_book(&cloud.cku_usage_ratio, &cloud.cku_shared_ratio);
+            let mut book = rules::rule_book(&cloud.cku_usage_ratio, &cloud.cku_shared_ratio);
+            book.topics = topics(&cloud.topic_attribution).map(|choices| topics::topic_rules(&choices));
             Ok((Source::ConfluentCloud(source), book))
         }
     }
@@ -56,8 +59,27 @@ pub fn settings(tenant: &Tenant) -> TenantSettings {
         cutoff_days: tenant.cutoff_days,
         retention_days: tenant.retention_days,
         allocation_retry_limit: tenant.allocation_retry_limit,
+        topic_attribution_retry_limit: tenant.topic_attribution_retry_limit,
         zero_gather_deletion_threshold: tenant.zero_gather_deletion_threshold,
     }
+}
+
+/// What the operator chose for topics; `None`: costs are not broken down to them.
+fn topics(chosen: &config::TopicAttribution) -> Option<Choices> {
+    let method = |method: TopicMethod| match method {
+        TopicMethod::BytesRatio => Method::BytesRatio,
+        TopicMethod::RetainedBytesRatio => Method::RetainedBytesRatio,
+        TopicMethod::EvenSplit => Method::EvenSplit,
+        TopicMethod::Disabled => Method::Disabled,
+    };
+    chosen.enabled.then(|| Choices {
+        methods: chosen.cost_mapping_overrides.iter().map(|(name, chosen)| (name.clone(), method(*chosen))).collect(),
+        excluded: chosen.exclude_topic_patterns.clone(),
+        without_usage: match chosen.missing_metrics_behavior {
+            MissingMetrics::EvenSplit => WithoutUsage::EvenSplit,
+            MissingMetrics::Skip => WithoutUsage::Skip,
+        },
+    })
 }
 
 fn confluent_cloud(cloud: &config::ConfluentCloud, metrics_workers: usize) -> confluent_cloud::Settings {

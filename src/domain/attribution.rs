@@ -59,6 +59,11 @@ pub fn topics_of(cluster: &str) -> String {
     topic_id(cluster, "*")
 }
 
+/// Is it such a name?
+pub fn is_topics_of(id: &str) -> bool {
+    id.ends_with(":topic:*")
+}
+
 /// How lines of Kafka clusters are broken down to topics; a part of a [`RuleBook`](super::RuleBook).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

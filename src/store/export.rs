@@ -124,12 +124,13 @@ const TOPIC_ATTRIBUTIONS: &str = concat!(
 const DAYS: &str = concat!(
     "SELECT to_char(day, 'YYYY-MM-DD'), (billing_revision IS NOT NULL)::int::text,
             (resources_revision IS NOT NULL AND identities_revision IS NOT NULL)::int::text,
-            (chargebacks_revision IS NOT NULL)::int::text, '0', '0',
+            (chargebacks_revision IS NOT NULL)::int::text, coalesce(topic_rows > 0, false)::int::text,
+            coalesce(topic_rows > 0, false)::int::text,
             sealed_revision::text, allocated_revision::text, outcome, refused_reason, billing_lines::text, rows::text, ",
     amount!("amount"),
     ", quarantined::text, array_to_string(metrics_failed, ' '), ",
     moment!("gathered_at"),
-    " FROM days",
+    " FROM days LEFT JOIN day_topic_attributions USING (tenant_id, day)",
     chosen!(),
     " ORDER BY day"
 );

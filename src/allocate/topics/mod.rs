@@ -30,7 +30,14 @@ use crate::domain::{Amount, Subject};
 /// # Errors
 /// [`Refusal`] if the rows of a line do not add up to it, or cannot be numbered.
 pub fn rows(facts: &Facts, book: &TopicBook) -> Result<TopicRows, Refusal> {
-    let mut attributor = Attributor { facts, book, cluster: Cluster::default(), weights: vec![], splitter: Splitter::default(), rows: vec![] };
+    let mut attributor = Attributor {
+        facts,
+        book,
+        cluster: Cluster::default(),
+        weights: vec![],
+        splitter: Splitter::default(),
+        rows: vec![],
+    };
     for (number, line) in (0_u32..).zip(&facts.lines) {
         attributor.line(number, line)?;
     }

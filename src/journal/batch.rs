@@ -81,11 +81,18 @@ impl Batch {
         let payload = self.keep(record.payload);
         let RecordRef { topic, partition, offset, timestamp_ms, .. } = record;
         self.records.push(Place { topic, partition, offset, timestamp_ms, key, payload });
-        let end = (topic, partition, offset + 1);
-        // Runs of one partition are the rule: look from the back.
-        match self.ends.iter_mut().rev().find(|(t, p, _)| *t == topic && *p == partition) {
-            Some(known) => *known = end,
-            None => self.ends.push(end),
+        self.end((topic, partition, offset + 1));
+    }
+
+    /// Adds what was read next behind what is here.
+    pub fn append(&mut self, next: Self) {
+        let shift = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        self.bytes.extend_from_slice(&next.bytes);
+        let moved = |span: Span| Span { start: span.start.saturating_add(shift), ..span };
+        let places = next.records.into_iter();
+        self.records.extend(places.map(|p| Place { key: moved(p.key), payload: moved(p.payload), ..p }));
+        for end in next.ends {
+            self.end(end);
         }
     }
 
@@ -121,6 +128,16 @@ impl Batch {
         self.bytes.len()
     }
 
+    /// Reading goes on there.
+    fn end(&mut self, end: (Topic, i32, i64)) {
+        let (topic, partition, _) = end;
+        // Runs of one partition are the rule: look from the back.
+        match self.ends.iter_mut().rev().find(|(t, p, _)| *t == topic && *p == partition) {
+            Some(known) => *known = end,
+            None => self.ends.push(end),
+        }
+    }
+
     fn keep(&mut self, part: Option<&[u8]>) -> Span {
         let start = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
         if let Some(part) = part {
@@ -132,5 +149,29 @@ impl Batch {
     fn part(&self, span: Span) -> Option<&[u8]> {
         let start = span.start as usize;
         span.len.map(|len| &self.bytes[start..start + len as usize])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(partition: i32, offset: i64, key: Option<&'static [u8]>, payload: &'static [u8]) -> RecordRef<'static> {
+        RecordRef { topic: Topic::Days, partition, offset, timestamp_ms: 0, key, payload: Some(payload) }
+    }
+
+    #[test]
+    fn a_batch_behind_another_reads_as_if_it_had_been_one() {
+        let records =
+            [record(0, 7, Some(b"a"), b"one"), record(1, 2, None, b"two"), record(0, 9, Some(b"c"), b"three")];
+        for cut in 0..=records.len() {
+            let (mut first, mut next) = (Batch::default(), Batch::default());
+            records[..cut].iter().for_each(|record| first.push(*record));
+            records[cut..].iter().for_each(|record| next.push(*record));
+            first.append(next);
+            let read: Vec<_> = first.records().map(|r| (r.partition, r.offset, r.key, r.payload)).collect();
+            assert_eq!(read, records.map(|r| (r.partition, r.offset, r.key, r.payload)));
+            assert_eq!(first.ends(), [(Topic::Days, 0, 10), (Topic::Days, 1, 3)]);
+        }
     }
 }

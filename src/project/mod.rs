@@ -9,8 +9,10 @@
 
 mod batch;
 pub mod plan;
+mod prepare;
 mod rebuild;
 mod worker;
+mod write;
 
 use std::sync::Arc;
 

@@ -12,44 +12,59 @@ use crate::domain::amount::SCALE;
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const POSTGRES_EPOCH: NaiveDate = NaiveDate::from_ymd_opt(2000, 1, 1).expect("a date");
 const NULL: i32 = -1;
+/// So many bytes go to Postgres at a time: it reads rows of the first while the next are on their way.
+const CHUNK: usize = 256 << 10;
 
-/// A buffer of rows, begun by [`CopyRows::default`] and ended when it is copied.
-#[derive(Debug)]
+/// Rows behind each other, as `COPY` reads them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CopyRows {
     bytes: Vec<u8>,
-    rows: usize,
-}
-
-impl Default for CopyRows {
-    fn default() -> Self {
-        Self { bytes: SIGNATURE.to_vec(), rows: 0 }
-    }
+    /// Where each row begins.
+    starts: Vec<u32>,
+    /// Where the last key was written.
+    last_key: usize,
 }
 
 impl CopyRows {
     /// Begins a row of that many columns.
     pub fn row(&mut self, columns: i16) -> &mut Self {
-        self.rows += 1;
+        // A batch is a few megabytes.
+        self.starts.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
         self.bytes.extend_from_slice(&columns.to_be_bytes());
         self
     }
 
     /// How many rows were begun.
     pub fn rows(&self) -> usize {
-        self.rows
+        self.starts.len()
+    }
+
+    /// The rows for which `kept` says so, in their order; a row without an answer is left out.
+    pub fn only(&self, kept: &[bool]) -> Self {
+        let ends = self.starts.iter().skip(1).map(|start| *start as usize).chain([self.bytes.len()]);
+        let mut only = Self::default();
+        for ((start, end), kept) in self.starts.iter().zip(ends).zip(kept) {
+            if *kept {
+                only.starts.push(u32::try_from(only.bytes.len()).unwrap_or(u32::MAX));
+                only.bytes.extend_from_slice(&self.bytes[*start as usize..end]);
+            }
+        }
+        only
     }
 
     /// Sends the rows by a `COPY … FROM STDIN (FORMAT binary)`.
     ///
     /// # Errors
     /// As Postgres says; a transaction around it is lost.
-    pub(super) async fn send(mut self, to: &mut PgConnection, statement: &str) -> Result<(), sqlx::Error> {
-        self.bytes.extend_from_slice(&(-1_i16).to_be_bytes());
+    pub(super) async fn send(&self, to: &mut PgConnection, statement: &str) -> Result<(), sqlx::Error> {
+        const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
         let mut copy = to.copy_in_raw(statement).await?;
-        if let Err(error) = copy.send(self.bytes).await {
-            // The connection is closed with the transaction; the first error is the one that tells.
-            let _ = copy.abort("could not send").await;
-            return Err(error);
+        for part in [SIGNATURE].into_iter().chain(self.bytes.chunks(CHUNK)).chain([TRAILER.as_slice()]) {
+            if let Err(error) = copy.send(part).await {
+                // The connection is closed with the transaction; the first error is the one that tells.
+                let _ = copy.abort("could not send").await;
+                return Err(error);
+            }
         }
         copy.finish().await.map(drop)
     }
@@ -62,6 +77,23 @@ impl CopyRows {
     /// A column of type bigint.
     pub fn bigint(&mut self, value: i64) -> &mut Self {
         self.column(&value.to_be_bytes())
+    }
+
+    /// A column of type bigint that [`Self::set_key`] may change.
+    pub fn key(&mut self, value: i64) -> &mut Self {
+        self.bigint(value);
+        self.last_key = self.bytes.len() - size_of::<i64>();
+        self
+    }
+
+    /// Where the last key was written.
+    pub fn last_key(&self) -> usize {
+        self.last_key
+    }
+
+    /// Puts another key at a place that [`Self::last_key`] told.
+    pub fn set_key(&mut self, at: usize, value: i64) {
+        self.bytes[at..at + size_of::<i64>()].copy_from_slice(&value.to_be_bytes());
     }
 
     /// A column of type double precision.
@@ -202,6 +234,34 @@ mod tests {
         let mut bytes = Vec::new();
         numeric(Amount::parse(text).unwrap(), &mut bytes);
         bytes.chunks(2).map(|pair| i16::from_be_bytes([pair[0], pair[1]])).collect()
+    }
+
+    #[test]
+    fn a_key_may_become_known_later() {
+        let of = |first: i64| {
+            let mut rows = CopyRows::default();
+            rows.row(2).key(first).text("x");
+            let at = rows.last_key();
+            rows.row(2).key(8).text("y");
+            (rows, at)
+        };
+        let (mut rows, at) = of(0);
+        rows.set_key(at, 7);
+        assert_eq!(rows, of(7).0);
+    }
+
+    #[test]
+    fn only_the_rows_that_are_kept_are_left() {
+        let of = |numbers: &[i32]| {
+            let mut rows = CopyRows::default();
+            for number in numbers {
+                rows.row(2).int(*number).text(&"x".repeat(*number as usize));
+            }
+            rows
+        };
+        assert_eq!(of(&[1, 2, 3, 4]).only(&[false, true, false, true]), of(&[2, 4]));
+        assert_eq!(of(&[1, 2]).only(&[true, true]), of(&[1, 2]));
+        assert_eq!(of(&[1, 2]).only(&[false, false]), of(&[]));
     }
 
     #[test]

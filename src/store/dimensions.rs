@@ -7,7 +7,7 @@ use super::copy::CopyRows;
 use super::transaction::lock_generation;
 use super::{Projection, Store, StoreError};
 
-/// Entries the cache holds at most (about 50 bytes each) before it starts over.
+/// Entries the cache holds at most (about 60 bytes each) before it starts over.
 const LIMIT: usize = 500_000;
 /// Dimensions looked up and copied at a time.
 const CHUNK: usize = 20_000;
@@ -86,20 +86,40 @@ fn put_text(bytes: &mut Vec<u8>, text: &str) {
 }
 
 /// Keys that were looked up already, valid for one generation of the projection.
+///
+/// A day's rows come in much the same order as those of the day before, so the entry behind the last one is looked at
+/// first: most rows need no search in a map that is larger than the processor's caches.
 #[derive(Debug, Default)]
 pub struct DimensionCache {
-    known: AHashMap<Fingerprint, i64>,
+    /// In the order in which they were first met.
+    keys: Vec<(Fingerprint, i64)>,
+    /// Places in `keys`.
+    places: AHashMap<Fingerprint, u32>,
+    /// The place behind the last one found.
+    next: usize,
 }
 
 impl DimensionCache {
     /// The key, if it is known.
-    pub fn get(&self, fingerprint: &Fingerprint) -> Option<i64> {
-        self.known.get(fingerprint).copied()
+    pub fn get(&mut self, fingerprint: &Fingerprint) -> Option<i64> {
+        let place = match self.keys.get(self.next) {
+            Some((known, _)) if known == fingerprint => self.next,
+            _ => *self.places.get(fingerprint)? as usize,
+        };
+        self.next = place + 1;
+        Some(self.keys[place].1)
+    }
+
+    fn put(&mut self, fingerprint: Fingerprint, key: i64) {
+        let end = self.keys.len() as u32; // at most `LIMIT` and one batch
+        if *self.places.entry(fingerprint).or_insert(end) == end {
+            self.keys.push((fingerprint, key));
+        }
     }
 
     /// Forgets everything: after a rebuild the keys mean something else.
     pub fn clear(&mut self) {
-        self.known.clear();
+        *self = Self::default();
     }
 }
 
@@ -117,51 +137,53 @@ impl Store {
         generation: i32,
         wanted: &[(Fingerprint, i32, DimensionOf<'_>)],
     ) -> Result<(), StoreError> {
-        if cache.known.len() > LIMIT {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        if cache.keys.len() > LIMIT {
             cache.clear();
         }
         let mut missing: Vec<&(Fingerprint, i32, DimensionOf<'_>)> =
-            wanted.iter().filter(|(fingerprint, ..)| !cache.known.contains_key(fingerprint)).collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
+            wanted.iter().filter(|(fingerprint, ..)| !cache.places.contains_key(fingerprint)).collect();
         // In one order everywhere, so that two writers cannot wait for each other.
         missing.sort_unstable_by_key(|(fingerprint, ..)| *fingerprint);
         missing.dedup_by_key(|(fingerprint, ..)| *fingerprint);
         let resolved = async {
             let mut tx = self.pool().begin().await?;
             if lock_generation(&mut tx, Projection::Chargebacks).await? != generation {
-                return Ok(false);
+                return Ok(None);
             }
             // One writer at a time: what is not found stays missing until it is copied. Known dimensions never get here.
             sqlx::query("SELECT pg_advisory_xact_lock('chargeback_dimensions'::regclass::bigint)")
                 .execute(&mut *tx)
                 .await?;
+            let mut keys = AHashMap::with_capacity(missing.len());
             for chunk in missing.chunks(CHUNK) {
-                look_up(&mut tx, cache, chunk).await?;
-                let new: Vec<_> = chunk.iter().copied().filter(|w| !cache.known.contains_key(&w.0)).collect();
+                look_up(&mut tx, &mut keys, chunk).await?;
+                let new: Vec<_> = chunk.iter().copied().filter(|w| !keys.contains_key(&w.0)).collect();
                 if !new.is_empty() {
-                    insert(&mut tx, cache, &new).await?;
+                    insert(&mut tx, &mut keys, &new).await?;
                 }
             }
-            tx.commit().await.map(|()| true)
+            tx.commit().await.map(|()| Some(keys))
         };
-        let resolved = resolved.await;
-        if !matches!(resolved, Ok(true)) {
-            // Keys of a transaction that did not commit mean nothing.
-            cache.clear();
+        // Keys of a transaction that did not commit mean nothing.
+        let keys = resolved.await.map_err(|error| self.sort(error))?;
+        let keys = keys.ok_or(StoreError::Fenced(Projection::Chargebacks.name()))?;
+        for (fingerprint, ..) in wanted {
+            if let Some(key) = keys.get(fingerprint) {
+                cache.put(*fingerprint, *key);
+            }
         }
-        match resolved {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(StoreError::Fenced(Projection::Chargebacks.name())),
-            Err(error) => Err(self.sort(error)),
-        }
+        Ok(())
     }
 }
 
+/// Keys by fingerprint, of one transaction.
+type Keys = AHashMap<Fingerprint, i64>;
 type Wanted<'a> = &'a (Fingerprint, i32, DimensionOf<'a>);
 
-async fn look_up(tx: &mut PgConnection, cache: &mut DimensionCache, of: &[Wanted<'_>]) -> Result<(), sqlx::Error> {
+async fn look_up(tx: &mut PgConnection, keys: &mut Keys, of: &[Wanted<'_>]) -> Result<(), sqlx::Error> {
     let fingerprints: Vec<&[u8]> = of.iter().map(|(fingerprint, ..)| fingerprint.as_slice()).collect();
     // Each by the index: a plain join is planned as a pass over the whole table once the list is long.
     let rows: Vec<(Vec<u8>, i64)> = sqlx::query_as(
@@ -173,12 +195,12 @@ async fn look_up(tx: &mut PgConnection, cache: &mut DimensionCache, of: &[Wanted
     .fetch_all(tx)
     .await?;
     let pairs = rows.into_iter().filter_map(|(fingerprint, key)| Some((fingerprint.try_into().ok()?, key)));
-    cache.known.extend(pairs);
+    keys.extend(pairs);
     Ok(())
 }
 
 /// Copies dimensions of which none is in the table, under keys reserved for them.
-async fn insert(tx: &mut PgConnection, cache: &mut DimensionCache, new: &[Wanted<'_>]) -> Result<(), sqlx::Error> {
+async fn insert(tx: &mut PgConnection, known: &mut Keys, new: &[Wanted<'_>]) -> Result<(), sqlx::Error> {
     let last: i64 = sqlx::query_scalar(
         "SELECT setval(keys::regclass, nextval(keys::regclass) + $1 - 1)
          FROM pg_get_serial_sequence('chargeback_dimensions', 'dimension_key') AS keys",
@@ -193,7 +215,7 @@ async fn insert(tx: &mut PgConnection, cache: &mut DimensionCache, new: &[Wanted
         rows.text(of.ecosystem).text(of.env_id).text(of.resource_id).text(of.product_category).text(of.product_type);
         rows.text(of.identity_id).text(of.target).text(of.cost_type).text(of.allocation_method);
         rows.maybe_text(of.allocation_detail).text(of.currency).int(of.tier as i32);
-        cache.known.insert(*fingerprint, key);
+        known.insert(*fingerprint, key);
     }
     let statement =
         "COPY chargeback_dimensions (dimension_key, fingerprint, tenant_key, ecosystem, env_id, resource_id,
@@ -205,6 +227,20 @@ async fn insert(tx: &mut PgConnection, cache: &mut DimensionCache, new: &[Wanted
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_found_whatever_was_asked_before() {
+        let mut cache = DimensionCache::default();
+        let print = |n: u8| [n; 16];
+        (1..=4).for_each(|n| cache.put(print(n), i64::from(n)));
+        cache.put(print(2), 2);
+        for n in [1, 2, 3, 4, 1, 4, 4, 2, 3] {
+            assert_eq!(cache.get(&print(n)), Some(i64::from(n)));
+        }
+        assert_eq!(cache.get(&print(5)), None);
+        cache.clear();
+        assert_eq!(cache.get(&print(1)), None);
+    }
 
     #[test]
     fn a_fingerprint_tells_neighbouring_columns_and_nothing_from_empty_apart() {

@@ -234,7 +234,7 @@ impl Fact for ChargebackRow<'_> {
     }
 
     fn write(&self, tenant_key: i32, dimension: i64, rows: &mut CopyRows) {
-        rows.row(7).int(tenant_key).date(self.day.date()).int(self.revision as i32).bigint(dimension);
+        rows.row(7).int(tenant_key).date(self.day.date()).int(self.revision as i32).key(dimension);
         rows.amount(self.amount).double(Some(self.share)).double(self.usage);
     }
 }

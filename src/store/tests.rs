@@ -95,7 +95,7 @@ impl Table {
                 row.write(self.tenant, self.dimensions.get(&print.0).unwrap(), &mut copy);
             }
         }
-        tx.copy(copy).await?;
+        tx.copy(&copy).await?;
         tx.save(&plan.changes).await?;
         tx.commit().await?;
         self.next = next;

@@ -214,7 +214,7 @@ impl ProjectionTx {
     ///
     /// # Errors
     /// [`StoreError`]; the transaction is lost.
-    pub async fn copy(&mut self, rows: CopyRows) -> Result<(), StoreError> {
+    pub async fn copy(&mut self, rows: &CopyRows) -> Result<(), StoreError> {
         let Some(table) = self.projection.slice_table().filter(|_| rows.rows() > 0) else { return Ok(()) };
         let statement = format!("COPY {table} FROM STDIN (FORMAT binary)");
         rows.send(&mut self.tx, &statement).await.map_err(|error| self.store.sort(error))

@@ -1,0 +1,223 @@
+//! Makes of the records of a batch what is to be written, while Postgres still works on the batch before.
+//!
+//! In: records. Out: the rows as `COPY` reads them, what each record says about itself, and what cannot be used. All keys
+//! are known by then. Absent: positions, slices, verdicts, anything that two batches could disagree about.
+
+use ahash::{AHashMap, AHashSet};
+use chrono::Datelike;
+use serde::Deserialize;
+
+use super::batch::{Item, allocation, item, seal};
+use super::plan::Note;
+use super::{Parts, ProjectError};
+use crate::domain::{
+    BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, Identity, Quarantined, Resource, TopicAttributionRow,
+};
+use crate::journal::codec::Record;
+use crate::journal::{Batch, Topic};
+use crate::store::{CopyRows, DayKey, DimensionCache, DimensionOf, Fact, Fingerprint, Fingerprints, Projection};
+
+/// A batch that waits to be written.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub batch: Batch,
+    pub content: Content,
+    /// Records that cannot be used, by their place in the batch, and why.
+    pub bad: Vec<(usize, String)>,
+}
+
+/// What the records of a batch came to.
+#[derive(Debug)]
+pub(super) enum Content {
+    Rows(Rows),
+    /// Seals and allocations with their tenants' keys.
+    Days(Vec<(i32, DaySealed)>, Vec<(i32, DayAllocated)>),
+    Quarantine(Vec<Quarantined>),
+}
+
+/// Rows of revisions.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    /// What the records say, those that say nothing left out.
+    pub notes: Vec<Note>,
+    /// The place in the batch of each note's record.
+    pub places: Vec<u32>,
+    /// One row for each note about a row.
+    pub rows: CopyRows,
+}
+
+/// Knows the keys of what records name.
+pub(super) struct Preparer {
+    projection: Projection,
+    parts: Parts,
+    generation: i32,
+    tenants: AHashMap<String, i32>,
+    /// The tenant of the record before; records of a day follow each other.
+    tenant: Option<(String, i32)>,
+    months: AHashSet<(i32, u32)>,
+    /// A day whose month is there.
+    day: Option<Day>,
+    dimensions: DimensionCache,
+    fingerprints: Fingerprints,
+}
+
+impl Rows {
+    fn note(&mut self, place: usize, note: Note) {
+        self.notes.push(note);
+        self.places.push(place as u32);
+    }
+}
+
+impl Preparer {
+    pub(super) fn new(projection: Projection, parts: Parts) -> Self {
+        Self {
+            projection,
+            parts,
+            generation: 0,
+            tenants: AHashMap::new(),
+            tenant: None,
+            months: AHashSet::new(),
+            day: None,
+            dimensions: DimensionCache::default(),
+            fingerprints: Fingerprints::default(),
+        }
+    }
+
+    /// What was read from tables may not hold any more.
+    pub(super) fn forget(&mut self) {
+        self.months.clear();
+        self.day = None;
+        self.dimensions.clear();
+    }
+
+    /// Keys of dimensions mean something within a generation of the projection only.
+    pub(super) fn in_generation(&mut self, generation: i32) {
+        if generation != self.generation {
+            self.dimensions.clear();
+            self.generation = generation;
+        }
+    }
+
+    /// Reads a batch and looks up its keys, making those that are missing. May be asked again after an error.
+    ///
+    /// # Errors
+    /// [`ProjectError`]; nothing of the batch is written then.
+    pub(super) async fn prepare(&mut self, batch: &Batch) -> Result<(Content, Vec<(usize, String)>), ProjectError> {
+        self.parts.codec.learn_missing(batch.records().filter_map(|record| record.payload)).await?;
+        match self.projection {
+            Projection::Billing => self.rows::<BillingLine>(batch).await,
+            Projection::Resources => self.rows::<Resource>(batch).await,
+            Projection::Identities => self.rows::<Identity>(batch).await,
+            Projection::Chargebacks => self.rows::<ChargebackRow<'_>>(batch).await,
+            Projection::TopicAttributions => self.rows::<TopicAttributionRow<'_>>(batch).await,
+            Projection::Days => self.days(batch).await,
+            Projection::Quarantine => Ok(self.quarantine(batch)),
+        }
+    }
+
+    async fn rows<'a, F>(&mut self, batch: &'a Batch) -> Result<(Content, Vec<(usize, String)>), ProjectError>
+    where
+        F: Fact + Record + Deserialize<'a>,
+    {
+        let (mut rows, mut bad, mut unknown) = (Rows::default(), Vec::new(), Vec::new());
+        // One at a time and written at once: a batch of decoded records is several times the size of its bytes.
+        for (place, record) in batch.records().enumerate() {
+            match item::<F>(&self.parts.codec, record) {
+                Item::Nothing => {}
+                Item::Bad(reason) => bad.push((place, reason)),
+                Item::Closed(tenant, day, revision, count) => {
+                    let tenant = self.tenant(&tenant).await?;
+                    rows.note(place, Note::Closed { at: DayKey { tenant, day }, revision, count });
+                }
+                Item::Row(row) => {
+                    let (tenant, day, revision, ordinal, count) = row.place();
+                    let tenant = self.tenant(tenant).await?;
+                    self.ensure_month(day).await?;
+                    rows.note(place, Note::Row { at: DayKey { tenant, day }, revision, ordinal, count });
+                    let fingerprint = row.dimension().map(|of| self.fingerprints.of(tenant, &of));
+                    let key = fingerprint.and_then(|fingerprint| self.dimensions.get(&fingerprint));
+                    row.write(tenant, key.unwrap_or_default(), &mut rows.rows);
+                    if let (Some(fingerprint), None) = (fingerprint, key) {
+                        unknown.push((rows.rows.last_key(), fingerprint, tenant, row));
+                    }
+                }
+            }
+        }
+        let wanted = unknown.iter().filter_map(|(_, print, tenant, row)| Some((*print, *tenant, row.dimension()?)));
+        let wanted: Vec<(Fingerprint, i32, DimensionOf<'_>)> = wanted.collect();
+        self.parts.store.resolve_dimensions(&mut self.dimensions, self.generation, &wanted).await?;
+        for (at, fingerprint, ..) in &unknown {
+            rows.rows.set_key(*at, self.dimensions.get(fingerprint).unwrap_or_default());
+        }
+        Ok((Content::Rows(rows), bad))
+    }
+
+    /// The key of a tenant, made if it is missing.
+    async fn tenant(&mut self, name: &str) -> Result<i32, ProjectError> {
+        if let Some((last, key)) = &self.tenant
+            && last == name
+        {
+            return Ok(*key);
+        }
+        if !self.tenants.contains_key(name) {
+            self.learn_tenants([name].into_iter()).await?;
+        }
+        let key = self.tenants.get(name).copied().unwrap_or_default();
+        self.tenant = Some((name.to_owned(), key));
+        Ok(key)
+    }
+
+    async fn learn_tenants(&mut self, tenants: impl Iterator<Item = &str>) -> Result<(), ProjectError> {
+        let new: AHashSet<&str> = tenants.filter(|tenant| !self.tenants.contains_key(*tenant)).collect();
+        if !new.is_empty() {
+            let new: Vec<&str> = new.into_iter().collect();
+            self.tenants.extend(self.parts.store.tenant_keys(&new).await?);
+        }
+        Ok(())
+    }
+
+    async fn ensure_month(&mut self, day: Day) -> Result<(), ProjectError> {
+        if self.day == Some(day) {
+            return Ok(());
+        }
+        let month = (day.date().year(), day.date().month());
+        if !self.months.contains(&month) {
+            self.parts.store.ensure_month(self.projection, day).await?;
+            self.months.insert(month);
+        }
+        self.day = Some(day);
+        Ok(())
+    }
+
+    async fn days(&mut self, batch: &Batch) -> Result<(Content, Vec<(usize, String)>), ProjectError> {
+        let (mut seals, mut outcomes, mut bad) = (Vec::new(), Vec::new(), Vec::new());
+        for (i, record) in batch.records().enumerate() {
+            let Some(payload) = record.payload else { continue };
+            let read = match record.topic {
+                Topic::Days => seal(&self.parts.codec, payload).map(|seal| seals.push(seal)),
+                _ => allocation(&self.parts.codec, payload).map(|done| outcomes.push(done)),
+            };
+            if let Err(reason) = read {
+                bad.push((i, reason));
+            }
+        }
+        let tenants = seals.iter().map(|s| s.tenant.as_str()).chain(outcomes.iter().map(|o| o.tenant.as_str()));
+        self.learn_tenants(tenants).await?;
+        let key = |tenant: &str| self.tenants.get(tenant).copied();
+        let seals = seals.into_iter().filter_map(|seal| Some((key(&seal.tenant)?, seal)));
+        let outcomes = outcomes.into_iter().filter_map(|done| Some((key(&done.tenant)?, done)));
+        Ok((Content::Days(seals.collect(), outcomes.collect()), bad))
+    }
+
+    fn quarantine(&self, batch: &Batch) -> (Content, Vec<(usize, String)>) {
+        let (mut entries, mut bad) = (Vec::new(), Vec::new());
+        for (i, record) in batch.records().enumerate() {
+            let Some(payload) = record.payload else { continue };
+            match self.parts.codec.decode::<Quarantined>(payload) {
+                Ok(entry) => entries.push(entry),
+                Err(error) => bad.push((i, error.to_string())),
+            }
+        }
+        (Content::Quarantine(entries), bad)
+    }
+}

@@ -11,4 +11,5 @@ mod quarantine;
 mod rebalance;
 mod road;
 mod roles;
+mod topics;
 mod worlds;

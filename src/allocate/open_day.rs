@@ -38,6 +38,7 @@ pub struct Thing {
     pub id: Sym,
     pub kind: Sym,
     pub name: Option<Sym>,
+    pub parent: Option<Sym>,
     pub owner: Option<Sym>,
     /// Did it exist at some moment of the day?
     pub overlaps: bool,
@@ -198,6 +199,7 @@ impl OpenDay {
             id: symbols.intern(&r.resource_id),
             kind: symbols.intern(&r.resource_type),
             name: symbols.intern_some(r.display_name.as_deref()),
+            parent: symbols.intern_some(r.parent_id.as_deref()),
             owner: symbols.intern_some(r.owner_id.as_deref()),
             overlaps: lifetime.overlaps(self.key.day),
             lifetime,

@@ -40,7 +40,7 @@ impl Ready {
         self.days.is_empty() && self.bad.is_empty()
     }
 
-    /// Rows of all its days.
+    /// Rows of all its days, those by topic included.
     pub fn rows(&self) -> usize {
         self.rows
     }
@@ -69,7 +69,7 @@ impl Partitions {
         let Ready { days, bad, rows } = &mut self.ready;
         days.retain(|day| day.partition != partition);
         bad.retain(|(number, _)| *number != partition);
-        *rows = days.iter().filter_map(|day| day.allocation.as_ref()).map(|rows| rows.rows() as usize).sum();
+        *rows = days.iter().filter_map(|day| day.allocation.as_ref()).map(rows_of).sum();
     }
 
     /// Whether the partition is ours.
@@ -159,7 +159,7 @@ impl Partitions {
         let Some((outcome, decided)) = decided else { return };
         let allocation = match decided {
             Ok(allocation) => {
-                self.ready.rows += allocation.rows() as usize;
+                self.ready.rows += rows_of(&allocation);
                 Some(allocation)
             }
             Err(refused) => {
@@ -169,6 +169,10 @@ impl Partitions {
         };
         self.ready.days.push(Decided { partition, outcome, allocation });
     }
+}
+
+fn rows_of(allocation: &Allocation) -> usize {
+    allocation.rows() as usize + allocation.topic_rows() as usize
 }
 
 #[cfg(test)]

@@ -351,6 +351,11 @@ impl Worker<'_> {
                 codec.encode(&row, &mut bytes)?;
                 producer.send(Topic::Chargebacks, Some(*partition), key.as_bytes(), Some(&bytes))?;
             }
+            for row in allocation.iter().flat_map(|allocation| allocation.topics()) {
+                bytes.clear();
+                codec.encode(&row, &mut bytes)?;
+                producer.send(Topic::TopicAttributions, Some(*partition), key.as_bytes(), Some(&bytes))?;
+            }
             bytes.clear();
             codec.encode(outcome, &mut bytes)?;
             producer.send(Topic::Allocations, Some(*partition), key.as_bytes(), Some(&bytes))?;

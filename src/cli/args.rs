@@ -125,6 +125,7 @@ pub enum Table {
     Resources,
     Identities,
     Chargebacks,
+    TopicAttributions,
     Days,
 }
 

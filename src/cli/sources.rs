@@ -63,6 +63,7 @@ pub fn settings(tenant: &Tenant) -> TenantSettings {
         cutoff_days: tenant.cutoff_days,
         retention_days: tenant.retention_days,
         allocation_retry_limit: tenant.allocation_retry_limit,
+        topic_attribution_retry_limit: tenant.topic_attribution_retry_limit,
         zero_gather_deletion_threshold: tenant.zero_gather_deletion_threshold,
     }
 }

@@ -70,6 +70,7 @@ tenants:
         auth_type: basic
         username: \"{user}\"
         password: \"{password}\"
+      topic_attribution: {{enabled: true}}
       flink:
 {flink}",
         key = cloud.user,

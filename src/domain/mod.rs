@@ -16,6 +16,7 @@ pub mod billing;
 pub mod chargeback;
 pub mod day;
 pub mod gathered;
+pub mod glob;
 pub mod granularity;
 pub mod inventory;
 pub mod quarantine;
@@ -25,7 +26,7 @@ pub mod split;
 pub mod usage;
 
 pub use amount::{Amount, AmountError};
-pub use attribution::TopicAttributionRow;
+pub use attribution::{TopicAttributionRow, TopicRules};
 pub use billing::BillingLine;
 pub use chargeback::{ChargebackRow, CostType, DayAllocated, Outcome, Target};
 pub use day::{Day, Misplaced, TenantDay, check_key};

@@ -67,6 +67,7 @@ pub const FILES: &[SchemaFile<'static>] = embedded![
     "chargeback-row" v 1,
     "topic-attribution-row" v 1,
     "day-allocated" v 1,
+    "day-allocated" v 2,
     "gather-state" v 1,
     "quarantined" v 1,
 ];

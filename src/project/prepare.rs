@@ -10,7 +10,9 @@ use serde::Deserialize;
 use super::batch::{Item, allocation, item, seal};
 use super::plan::Note;
 use super::{Parts, ProjectError};
-use crate::domain::{BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, Identity, Quarantined, Resource};
+use crate::domain::{
+    BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, Identity, Quarantined, Resource, TopicAttributionRow,
+};
 use crate::journal::codec::Record;
 use crate::journal::{Batch, Topic};
 use crate::store::{CopyRows, DayKey, DimensionCache, DimensionOf, Fact, Fingerprint, Fingerprints, Projection};
@@ -107,6 +109,7 @@ impl Preparer {
             Projection::Resources => self.rows::<Resource>(batch).await,
             Projection::Identities => self.rows::<Identity>(batch).await,
             Projection::Chargebacks => self.rows::<ChargebackRow<'_>>(batch).await,
+            Projection::TopicAttributions => self.rows::<TopicAttributionRow<'_>>(batch).await,
             Projection::Days => self.days(batch).await,
             Projection::Quarantine => Ok(self.quarantine(batch)),
         }

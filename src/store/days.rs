@@ -31,6 +31,7 @@ pub fn check_seal(seal: &DaySealed) -> Result<(), FactCheck> {
 pub fn check_allocation(allocated: &DayAllocated) -> Result<(), FactCheck> {
     check_place(&allocated.tenant, allocated.day, allocated.revision)?;
     check_moment("allocated_at", Some(allocated.allocated_at))?;
+    whole("topic_rows", allocated.topic_rows.unwrap_or(0))?;
     whole("rows", allocated.rows)
 }
 

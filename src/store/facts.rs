@@ -4,7 +4,7 @@ use super::Projection;
 use super::copy::CopyRows;
 use super::dimensions::DimensionOf;
 use super::text::json;
-use crate::domain::{BillingLine, ChargebackRow, Day, Identity, Resource};
+use crate::domain::{BillingLine, ChargebackRow, Day, Identity, Resource, TopicAttributionRow};
 
 /// Why a record that could be read cannot be a row.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -172,5 +172,25 @@ impl Fact for ChargebackRow<'_> {
     fn write(&self, tenant_key: i32, dimension: i64, rows: &mut CopyRows) {
         rows.row(7).int(tenant_key).date(self.day.date()).int(self.revision as i32).key(dimension);
         rows.amount(self.amount).double(Some(self.share)).double(self.usage);
+    }
+}
+
+/// Its texts stand in the row itself: topics come and go, and their rows are kept for a shorter time than others.
+impl Fact for TopicAttributionRow<'_> {
+    const PROJECTION: Projection = Projection::TopicAttributions;
+
+    fn place(&self) -> (&str, Day, u32, u32, u32) {
+        (self.tenant, self.day, self.revision, self.ordinal, self.count)
+    }
+
+    fn check(&self) -> Result<(), FactCheck> {
+        check_all(self.place())
+    }
+
+    fn write(&self, tenant_key: i32, _: i64, rows: &mut CopyRows) {
+        rows.row(14).int(tenant_key).date(self.day.date()).int(self.revision as i32);
+        rows.text(self.ecosystem).text(self.env_id).text(self.cluster_resource_id).text(self.topic_name);
+        rows.text(self.product_category).text(self.product_type).text(self.attribution_method);
+        rows.amount(self.amount).text(self.currency).double(Some(self.share)).double(self.usage);
     }
 }

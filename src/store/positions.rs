@@ -9,14 +9,22 @@ pub enum Projection {
     Resources,
     Identities,
     Chargebacks,
+    TopicAttributions,
     Days,
     Quarantine,
 }
 
 impl Projection {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Billing, Self::Resources, Self::Identities, Self::Chargebacks, Self::Days, Self::Quarantine];
+    pub const ALL: [Self; 7] = [
+        Self::Billing,
+        Self::Resources,
+        Self::Identities,
+        Self::Chargebacks,
+        Self::TopicAttributions,
+        Self::Days,
+        Self::Quarantine,
+    ];
 
     /// Its name on the command line, in consumer groups and in tables.
     pub const fn name(self) -> &'static str {
@@ -25,6 +33,7 @@ impl Projection {
             Self::Resources => "resources",
             Self::Identities => "identities",
             Self::Chargebacks => "chargebacks",
+            Self::TopicAttributions => "topic-attributions",
             Self::Days => "days",
             Self::Quarantine => "quarantine",
         }
@@ -42,6 +51,7 @@ impl Projection {
             Self::Resources => Some("resource_facts"),
             Self::Identities => Some("identity_facts"),
             Self::Chargebacks => Some("chargeback_facts"),
+            Self::TopicAttributions => Some("topic_attribution_facts"),
             Self::Days | Self::Quarantine => None,
         }
     }
@@ -53,6 +63,7 @@ impl Projection {
             Self::Resources => &["resource_facts"],
             Self::Identities => &["identity_facts"],
             Self::Chargebacks => &["chargeback_facts", "chargeback_dimensions"],
+            Self::TopicAttributions => &["topic_attribution_facts"],
             Self::Days => &["day_facts"],
             Self::Quarantine => &["quarantine"],
         }

@@ -14,4 +14,5 @@ mod rebalance;
 mod road;
 mod roles;
 mod rules;
+mod topics;
 mod worlds;

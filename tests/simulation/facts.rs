@@ -216,6 +216,7 @@ static RULES: LazyLock<String> = LazyLock::new(|| {
         owner_types: types.clone(),
         identities: BTreeMap::new(),
         interval_rule: vec![],
+        topics: None,
     };
     serde_json::to_string(&book).expect("rules are JSON")
 });

@@ -32,17 +32,10 @@ pub(super) fn settings(s: &mut Section<'_>) -> ConfluentCloud {
     let ratios = ratios(s, &params);
     let api = s.required("ccloud_api", object(api), "the Cloud API key, with `key` and `secret`");
     let metrics = s.optional("metrics", object(metrics), "a Prometheus with the metrics of Confluent Cloud");
-    let topics = s.section(
-        "topic_attribution",
-        topic_attribution,
-        "cluster costs down to topics; without effect in this version",
-    );
+    let topics = s.section("topic_attribution", topic_attribution, "cluster costs down to topics");
     if topics.enabled && metrics.is_none() && s.sound(&["metrics", "topic_attribution"]) {
         let remedy = "add a `metrics` section, or set `enabled: false`";
         s.fault("topic_attribution", "is enabled, but there is no `metrics` section to measure topics with", remedy);
-    }
-    if topics.enabled {
-        s.warn("topic_attribution", "has no effect in this version; costs are not broken down to topics yet");
     }
     emitter::compare(s, "topic_attribution", &topics.emitters, granularity);
     let emitters = s.default("emitters", List(object(emitter::of_chargebacks)), vec![], "where rows are written to");

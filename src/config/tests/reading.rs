@@ -46,7 +46,7 @@ fn a_file_of_chitragupta_is_accepted_and_told_what_has_no_effect() {
         "tenants.acme.focus_preview",
         "tenants.acme.plugin_settings.chargeback_granularity",
         "tenants.acme.plugin_settings.emitters",
-        "tenants.acme.plugin_settings.topic_attribution",
+        "tenants.acme.plugin_settings.topic_attribution.emitters",
         "tenants.acme.plugin_settings.allocator_params",
     ] {
         assert_eq!(about(path), 1, "{path}: {warnings:#?}");

@@ -16,6 +16,7 @@ pub mod row;
 pub mod rules;
 #[cfg(test)]
 mod tests;
+pub mod topics;
 mod usage;
 
 use std::collections::BTreeMap;

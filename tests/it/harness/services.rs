@@ -113,8 +113,8 @@ impl Installation {
     pub fn export(&self, config: &Path, tenant: &str, into: &str) -> PathBuf {
         let dir = self.dir.path().join(into);
         std::fs::create_dir_all(&dir).expect("a folder");
-        for table in ["billing", "chargebacks", "resources", "identities", "days"] {
-            let file = dir.join(format!("{table}.csv"));
+        for table in ["billing", "chargebacks", "resources", "identities", "days", "topic-attributions"] {
+            let file = dir.join(format!("{}.csv", table.replace('-', "_")));
             let mut command = self.tributary();
             command.args(["export", table, "--tenant", tenant, "--config"]).arg(config).arg("--output").arg(file);
             succeed(&mut command);

@@ -14,6 +14,7 @@ pub mod journal;
 pub mod kafka_properties;
 pub mod project;
 pub mod secret;
+pub mod service;
 pub mod shutdown;
 pub mod store;
 pub mod telemetry;

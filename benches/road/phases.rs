@@ -8,14 +8,12 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use tributary::allocate;
-use tributary::cli::args::Role;
-use tributary::cli::progress::Say;
-use tributary::cli::run::{self, Parts};
 use tributary::clock::Clock;
 use tributary::domain::{Amount, Day};
 use tributary::gather::publish::{Publisher, Transaction};
 use tributary::journal::topology::Layout;
 use tributary::journal::{Codec, Connection, provision};
+use tributary::service::{self, Parts, Role, Say};
 use tributary::store::{DayState, Store};
 
 use super::facts::{self, TENANT};
@@ -111,7 +109,7 @@ async fn road(setup: Setup, roles: &[Role]) -> Result<Found> {
     let parts = setup.parts().await?;
     let sealed = setup.sealed();
     let watch = Watch::start(setup.others);
-    let mut running = run::start(roles, &parts);
+    let mut running = service::start(roles, &parts);
     tokio::select! {
         visible = visible(&parts, &sealed) => visible?,
         ended = running.join_next() => ended.context("no role")???,
@@ -164,7 +162,7 @@ async fn latency(setup: Setup) -> Result<Found> {
     let connection = setup.connection("seed")?;
     provision::ensure(&connection, LAYOUT).await?;
     let parts = setup.parts().await?;
-    let mut running = run::start(&[Role::Allocate, Role::Project], &parts);
+    let mut running = service::start(&[Role::Allocate, Role::Project], &parts);
     let opening = connection.clone();
     let codec = Arc::clone(&parts.codec);
     let mut publisher = tokio::task::spawn_blocking(move || Publisher::open(&opening, TENANT, codec)).await??;

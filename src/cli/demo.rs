@@ -6,13 +6,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
-use super::args::{Demo, Role};
-use super::progress::Say;
-use super::run::{self, Parts};
+use super::args::Demo;
+use super::run;
 use super::stack::{Need, Stack};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::demo::{self, Organisation, TENANT, report};
+use crate::service::{self, Role, Say};
 use crate::{embedded, shutdown, telemetry};
 
 /// Runs the demo in a data folder of its own, which it empties first.
@@ -34,8 +34,8 @@ pub async fn demo(args: &Demo) -> Result<ExitCode> {
     let config = read(&text)?;
     let stack = Stack::start(&config, Need::BOTH, &say).await?;
     let shown = async {
-        let parts = Parts::build(&config, &stack, clock, stop.child_token(), say.clone()).await?;
-        let mut roles = run::start(&[Role::Allocate, Role::Project], &parts);
+        let parts = run::build(&config, &stack, clock, stop.child_token(), say.clone()).await?;
+        let mut roles = service::start(&[Role::Allocate, Role::Project], &parts);
         let summary = tokio::select! {
             done = run::once(&config, &parts, true) => done?,
             Some(ended) = roles.join_next() => {

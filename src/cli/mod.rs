@@ -7,7 +7,6 @@ pub mod args;
 pub mod config;
 pub mod demo;
 pub mod export;
-pub mod progress;
 pub mod quarantine;
 pub mod rebuild;
 pub mod run;
@@ -26,12 +25,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 
 use self::args::{Cli, Command, ConfigCommand, ConfigFile, Export, Quarantine, Rebuild, Schema, Topology};
-use self::progress::Say;
 use self::stack::{Need, Stack};
 use crate::config::{Config, Level, SchemaRegistry};
 use crate::journal::registry::Registry;
 use crate::journal::topology::Layout;
 use crate::journal::{Codec, Connection};
+use crate::service::{self, Say};
 use crate::store::{ExportRange, Store};
 use crate::{shutdown, telemetry};
 
@@ -120,7 +119,7 @@ async fn attached(file: &ConfigFile, need: Need, task: Task) -> Result<ExitCode>
             Task::Rebuild(names) => {
                 let connection = stack.connection(&config)?;
                 let codec = codec(&config, &connection).await?;
-                let parts = run::projecting_parts(connection, codec, store);
+                let parts = service::projecting_parts(connection, codec, store);
                 rebuild::rebuild(&names, &parts, shutdown::on_signal()?).await
             }
         }

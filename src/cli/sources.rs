@@ -1,13 +1,36 @@
 //! From a tenant's configuration to the values its stages work with.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 
-use crate::config::{self, Ecosystem, MetricsAuth, Tenant};
+use crate::config::{self, Config, Ecosystem, MetricsAuth, Tenant};
 use crate::domain::RuleBook;
 use crate::ecosystem::confluent_cloud::{self, ConfluentCloud, rules};
-use crate::ecosystem::http::{Auth, Http};
+use crate::ecosystem::http::{Auth, Http, Limits};
 use crate::ecosystem::{Source, prometheus};
 use crate::gather::TenantSettings;
+use crate::service::{self, Gathering};
+
+/// All tenants with their sources, rules and limits.
+///
+/// # Errors
+/// If an address in the configuration cannot be used.
+pub fn gathering(config: &Config) -> Result<Gathering> {
+    let http = Http::new(Limits::default())?;
+    let wired = |tenant: &Tenant| {
+        let (source, rules) = of(tenant, &http)?;
+        let seconds = tenant.tenant_execution_timeout_seconds;
+        let limit = (seconds > 0).then(|| Duration::from_secs(seconds));
+        Ok(service::Tenant { name: tenant.name.clone(), settings: settings(tenant), source, rules, limit })
+    };
+    let features = &config.features;
+    Ok(Gathering {
+        tenants: config.tenants.iter().map(wired).collect::<Result<_>>()?,
+        refresh: features.enable_periodic_refresh.then(|| Duration::from_secs(features.refresh_interval)),
+        at_once: features.max_parallel_tenants as usize,
+    })
+}
 
 /// The source of a tenant's costs and the rules to split them by.
 ///

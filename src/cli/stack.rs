@@ -2,11 +2,11 @@
 
 use anyhow::{Context, Result};
 
-use super::progress::Say;
 use crate::config::Config;
 use crate::embedded::{self, EmbeddedError, Services};
 use crate::journal::Connection;
 use crate::secret::Secret;
+use crate::service::Say;
 
 /// Which of the two a command needs.
 #[derive(Debug, Clone, Copy)]

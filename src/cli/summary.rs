@@ -3,10 +3,17 @@
 use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::run::{Report, Summary};
 use crate::config::Config;
 use crate::domain::Day;
+use crate::service::Report;
 use crate::store::{DayState, Store};
+
+/// What `--once` reports.
+#[derive(Debug)]
+pub struct Summary {
+    pub text: String,
+    pub failed: bool,
+}
 
 /// What the tables hold of every tenant now, and what went wrong with it.
 ///

@@ -1,0 +1,42 @@
+//! The service: its roles, when each tenant is gathered, and what happens when something fails.
+//!
+//! In: connected parts, tenants with their sources and rules. Out: running roles; for `--once` a report of each tenant.
+//! Absent: the command line, the configuration file, the embedded services; what is printed.
+
+mod gathering;
+pub mod lag;
+mod progress;
+mod roles;
+mod settle;
+mod tenant;
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+pub use gathering::{Gathering, Report, gather_all, periodically};
+pub use progress::Say;
+pub use roles::{Role, projecting_parts, start};
+pub use settle::{quarantined, settle};
+pub use tenant::Tenant;
+
+use crate::clock::Clock;
+use crate::journal::{Codec, Connection};
+use crate::store::Store;
+
+/// What a wait says that was ended by a signal.
+const INTERRUPTED: &str = "interrupted; the next run goes on from here";
+
+/// The parts that roles share.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    pub connection: Connection,
+    pub codec: Arc<Codec>,
+    pub store: Store,
+    pub clock: Clock,
+    pub stop: CancellationToken,
+    /// Told whenever an outcome or a slice became visible.
+    pub moved: Arc<Notify>,
+    pub say: Say,
+}

@@ -104,7 +104,10 @@ impl Fault {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         if error.took_too_long() {
-            return Self::new(Code::TooSlow, "the question took longer than the limit; ask for fewer days or dimensions");
+            return Self::new(
+                Code::TooSlow,
+                "the question took longer than the limit; ask for fewer days or dimensions",
+            );
         }
         if error.is_transient() {
             tracing::warn!(%error, "a request could not be answered");

@@ -75,6 +75,8 @@ pub enum Role {
     Gather,
     Allocate,
     Project,
+    /// The REST API, at `api.host` and `api.port`
+    Api,
 }
 
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use super::Secret;
 pub struct Config {
     pub logging: Logging,
     pub features: Features,
-    /// The HTTP API; nothing listens in this version.
+    /// The HTTP API, served by the role `api`.
     pub api: Api,
     pub kafka: Kafka,
     pub database: Database,
@@ -54,7 +54,7 @@ pub struct Features {
     pub max_parallel_tenants: u32,
 }
 
-/// Where the HTTP API is to listen.
+/// Where the HTTP API listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Api {
     pub host: String,

@@ -61,7 +61,10 @@ impl RangeParams {
         let to = to.unwrap_or_else(|| Day::from(now.with_timezone(&zone).date_naive()).plus(1));
         let from = from.unwrap_or_else(|| to.minus(DEFAULT_DAYS));
         if faults.is_empty() && from >= to {
-            faults.push(Fault::new("to", format!("the range is empty: `to` ({to}) is excluded and must be after `from` ({from})")));
+            faults.push(Fault::new(
+                "to",
+                format!("the range is empty: `to` ({to}) is excluded and must be after `from` ({from})"),
+            ));
         }
         if (to.date() - from.date()).num_days() > LONGEST {
             faults.push(Fault::new("from", format!("at most {LONGEST} days can be asked for at once")));

@@ -146,13 +146,8 @@ pub(crate) async fn aggregate(
     let group_by = read(&params, dataset)?;
     let (mut reader, _turn) = api.reader().await?;
     let version = reader.version(&[dataset.projection()]).await?;
-    let mut ask = Aggregate {
-        dataset,
-        of: question.of.clone(),
-        group_by,
-        bucket: bucket(params.bucket),
-        limit: MOST_CELLS + 1,
-    };
+    let mut ask =
+        Aggregate { dataset, of: question.of.clone(), group_by, bucket: bucket(params.bucket), limit: MOST_CELLS + 1 };
     let mut cells = reader.aggregate(&ask).await?;
     let mut truncated = cells.len() > MOST_CELLS as usize;
     cells.truncate(MOST_CELLS as usize);
@@ -215,13 +210,7 @@ fn shape(range: Range, ask: &Aggregate, sums: &[Sum], truncated: bool) -> Sums {
         rows: total.rows,
         previous_amount: total.previous.map(decimal),
     };
-    Sums {
-        from: range.from.date(),
-        to: range.to.date(),
-        items,
-        totals: totals.iter().map(total).collect(),
-        truncated,
-    }
+    Sums { from: range.from.date(), to: range.to.date(), items, totals: totals.iter().map(total).collect(), truncated }
 }
 
 fn item(range: Range, ask: &Aggregate, sum: &Sum, totals: &BTreeMap<String, Total>) -> SumItem {

@@ -112,9 +112,7 @@ fn query(ask: &Aggregate) -> QueryBuilder<sqlx::Postgres> {
     let mut query = QueryBuilder::new("");
     match ask.dataset {
         Dataset::Billing => {
-            query.push(format_args!(
-                "SELECT {start} AS start, f.currency, sum(f.amount)::text, '0', count(*)"
-            ));
+            query.push(format_args!("SELECT {start} AS start, f.currency, sum(f.amount)::text, '0', count(*)"));
             push_fields(&mut query, ask);
             ask.dataset.push_from(&mut query, &ask.of);
         }
@@ -133,7 +131,8 @@ fn query(ask: &Aggregate) -> QueryBuilder<sqlx::Postgres> {
     }
     let columns: Vec<String> = (0..ask.group_by.len()).map(|i| (6 + i).to_string()).collect();
     let grouped = [vec!["1".to_owned(), "2".to_owned()], columns.clone()].concat().join(", ");
-    let by_value: Vec<String> = ask.group_by.iter().map(|field| format!("{} COLLATE \"C\" NULLS FIRST", field.column)).collect();
+    let by_value: Vec<String> =
+        ask.group_by.iter().map(|field| format!("{} COLLATE \"C\" NULLS FIRST", field.column)).collect();
     let ordered = [vec!["1".to_owned()], by_value, vec!["2".to_owned()]].concat().join(", ");
     query.push(format_args!(" GROUP BY {grouped} ORDER BY {ordered} LIMIT ")).push_bind(i64::from(ask.limit));
     query

@@ -134,12 +134,8 @@ impl Condition {
         match self.operator {
             Operator::Equal => query.push(format_args!(" AND {column} = ")).push_bind(value()),
             Operator::NotEqual => query.push(format_args!(" AND {column} IS DISTINCT FROM ")).push_bind(value()),
-            Operator::In => {
-                query.push(format_args!(" AND {column} = ANY(")).push_bind(self.values.clone()).push(")")
-            }
-            Operator::Prefix => {
-                query.push(format_args!(" AND starts_with({column}, ")).push_bind(value()).push(")")
-            }
+            Operator::In => query.push(format_args!(" AND {column} = ANY(")).push_bind(self.values.clone()).push(")"),
+            Operator::Prefix => query.push(format_args!(" AND starts_with({column}, ")).push_bind(value()).push(")"),
             Operator::Contains => {
                 query.push(format_args!(" AND strpos(lower({column}), lower(")).push_bind(value()).push(")) > 0")
             }

@@ -75,11 +75,13 @@ impl BillingRow {
 /// A place in the order of billing lines: day, environment, resource, category, type, currency.
 pub type BillingKey = (Day, [String; 5]);
 
-const CHARGEBACK: &str = "SELECT f.day, f.revision, f.dimension_key, d.fingerprint, d.ecosystem, d.env_id, d.resource_id,
+const CHARGEBACK: &str =
+    "SELECT f.day, f.revision, f.dimension_key, d.fingerprint, d.ecosystem, d.env_id, d.resource_id,
     d.product_category, d.product_type, d.identity_id, d.target, d.cost_type, d.allocation_method, d.allocation_detail,
     trim_scale(f.amount)::text AS amount, d.currency, d.tier, f.share, f.usage";
 
-const LINE: &str = "SELECT f.day, f.revision, f.ecosystem, f.env_id, f.resource_id, f.resource_name, f.product_category,
+const LINE: &str =
+    "SELECT f.day, f.revision, f.ecosystem, f.env_id, f.resource_id, f.resource_name, f.product_category,
     f.product_type, trim_scale(f.quantity)::text AS quantity, trim_scale(f.unit_price)::text AS unit_price,
     trim_scale(f.amount)::text AS amount, trim_scale(f.original_amount)::text AS original_amount, f.currency,
     f.granularity, f.period_start, f.period_end, f.evidence";

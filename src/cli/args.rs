@@ -81,6 +81,8 @@ pub enum Role {
     Gather,
     Allocate,
     Project,
+    /// The REST API, at `api.host` and `api.port`
+    Api,
 }
 
 #[derive(Debug, Args)]

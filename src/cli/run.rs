@@ -72,6 +72,9 @@ async fn serve(config: &Config, args: &Run, parts: &Parts, stack: &Stack) -> Res
     let parts = Parts { stop: roles_stop.clone(), ..parts.clone() };
     let mut roles = service::start(&on_topics(&args.roles), &parts);
     let gathers = args.roles.contains(&Role::Gather);
+    if args.roles.contains(&Role::Api) && !args.once {
+        roles.spawn(super::api::serve(super::api::listen(config).await?, config, &parts));
+    }
     let work = async {
         if args.once {
             let summary = once(config, &parts, gathers).await?;
@@ -97,7 +100,7 @@ async fn serve(config: &Config, args: &Run, parts: &Parts, stack: &Stack) -> Res
 
 fn on_topics(roles: &[Role]) -> Vec<service::Role> {
     let named = |role: &Role| match role {
-        Role::Gather => None,
+        Role::Gather | Role::Api => None,
         Role::Allocate => Some(service::Role::Allocate),
         Role::Project => Some(service::Role::Project),
     };

@@ -12,7 +12,7 @@ use crate::domain::rule::change::Changes;
 pub struct Config {
     pub logging: Logging,
     pub features: Features,
-    /// The HTTP API; nothing listens in this version.
+    /// The HTTP API, served by the role `api`.
     pub api: Api,
     pub kafka: Kafka,
     pub database: Database,
@@ -55,7 +55,7 @@ pub struct Features {
     pub max_parallel_tenants: u32,
 }
 
-/// Where the HTTP API is to listen.
+/// Where the HTTP API listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Api {
     pub host: String,

@@ -67,6 +67,11 @@ impl StoreError {
         }
     }
 
+    /// Did Postgres end a statement because its time was up?
+    pub fn took_too_long(&self) -> bool {
+        matches!(self, Self::Statement(error) if code(error).as_deref() == Some("57014"))
+    }
+
     /// May the same call succeed later?
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable { .. })

@@ -13,6 +13,7 @@ mod ordinals;
 mod overview;
 mod positions;
 mod quarantine;
+pub mod read;
 mod roles;
 mod scram;
 mod slices;

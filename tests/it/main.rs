@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod api;
 mod architecture;
 mod bad_input;
 mod crash;

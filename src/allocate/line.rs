@@ -1,6 +1,9 @@
 //! Splits each line by its product's rule.
 //!
 //! In: facts and rules of a day. Out: rows, line after line. Absent: how identities are found, how texts are kept.
+//!
+//! A line that no rule can be applied to goes to `UNALLOCATED` whole, with the reason; the rest of the day does not
+//! mind. To try again would not help: the same facts and rules give the same answer.
 
 use std::collections::hash_map::Entry;
 
@@ -8,9 +11,10 @@ use ahash::AHashMap;
 
 use super::book::{Book, By, Compiled, Step as Tier};
 use super::facts::Facts;
+use super::interval;
 use super::open_day::Line;
 use super::refusal::Refusal;
-use super::resolve::{Resolution, add_up};
+use super::resolve::{Heads, Resolution, add_up};
 use super::rows::Row;
 use super::symbols::Sym;
 use crate::domain::split::{Splitter, Step, evenly};
@@ -19,12 +23,12 @@ use crate::domain::{Amount, Target};
 /// The rows of all lines, in the order of the lines.
 ///
 /// # Errors
-/// [`Refusal`] if the rows of a line do not add up to it, or its usage to a number.
+/// [`Refusal`] if the rows of a line do not add up to it, or cannot be numbered.
 pub fn rows(facts: &Facts, book: &Book) -> Result<Vec<Row>, Refusal> {
     let mut allocator = Allocator {
         facts,
         book,
-        tenants: vec![None; book.type_sets.len()],
+        tenants: vec![None; book.type_sets.len() * (book.mappings.len() + 1)],
         resolved: None,
         resolution: Resolution::default(),
         weights: vec![],
@@ -43,13 +47,22 @@ struct Billed<'a> {
     line: &'a Line,
     step: Step,
     usage_failed: bool,
+    mapping: Option<usize>,
+}
+
+/// Why no rule could be applied to a line.
+enum Stuck {
+    /// Its usage adds up to more than a float holds.
+    UsageSum,
+    /// No tier of its rule takes it; sound rules end in one that does.
+    NoTier,
 }
 
 struct Allocator<'a> {
     facts: &'a Facts,
     book: &'a Book,
-    /// For each of the book's sets of types, who has one of them.
-    tenants: Vec<Option<Vec<Sym>>>,
+    /// For each mapping and none, and each of the book's sets of types, who has one of them.
+    tenants: Vec<Option<Heads>>,
     /// Whose resolution is held: lines of one resource stand together.
     resolved: Option<(usize, Sym)>,
     resolution: Resolution,
@@ -64,15 +77,39 @@ impl Allocator<'_> {
         let asks_usage = !self.book.families[product.family].metrics.is_empty();
         let usage_failed = asks_usage && self.facts.usage_failed(line.resource);
         self.resolve(product.family, line.resource, usage_failed);
-        let billed = Billed { number, line, step: Step::of(line.amount), usage_failed };
+        let mapping = self.book.families[product.family].mapping;
+        let billed = Billed { number, line, step: Step::of(line.amount), usage_failed, mapping };
         let first = self.rows.len();
-        match product.parts.as_slice() {
-            [tiers] => {
-                self.part(&billed, tiers, line.amount)?;
-            }
-            _ => self.mix(&billed, product)?,
+        if let Err(why) = self.split(&billed, product) {
+            self.rows.truncate(first);
+            let label = match why {
+                Stuck::UsageSum => self.book.usage_out_of_range,
+                Stuck::NoTier => self.book.no_tier,
+            };
+            self.push_unallocated(&billed, line.amount, label);
         }
         self.check(line, first)
+    }
+
+    fn split(&mut self, billed: &Billed<'_>, product: &Compiled) -> Result<(), Stuck> {
+        let first = self.rows.len();
+        let (active, inactive) = match product.by_interval {
+            true => interval::divide(self.facts, billed.line, billed.step, &mut self.splitter),
+            false => (billed.line.amount, Amount::ZERO),
+        };
+        let mut labels = match product.parts.as_slice() {
+            [tiers] => self.part(billed, tiers, active)?.into_iter().flatten().flatten().collect(),
+            _ => self.mix(billed, product, active)?,
+        };
+        if !inactive.is_zero() {
+            self.push_unallocated(billed, inactive, self.book.inactive);
+            labels.push(self.book.inactive);
+        }
+        labels.sort_unstable();
+        if labels.windows(2).any(|pair| pair[0] == pair[1]) {
+            merge(&mut self.rows, first);
+        }
+        Ok(())
     }
 
     fn resolve(&mut self, family: usize, resource: Sym, usage_failed: bool) {
@@ -82,24 +119,20 @@ impl Allocator<'_> {
         }
     }
 
-    fn mix(&mut self, billed: &Billed<'_>, product: &Compiled) -> Result<(), Refusal> {
-        let first = self.rows.len();
-        let amounts = self.splitter.by_ratio(billed.line.amount, billed.step, &product.ratios);
+    /// Each part of an amount by its own tiers; the labels that rows got.
+    fn mix(&mut self, billed: &Billed<'_>, product: &Compiled, amount: Amount) -> Result<Vec<u16>, Stuck> {
+        let amounts = self.splitter.by_ratio(amount, billed.step, &product.ratios);
         // Sound rules have ratios that add up to 1.
         let amounts = amounts.map_or(vec![], <[Amount]>::to_vec);
         let mut labels = Vec::with_capacity(amounts.len());
         for (tiers, amount) in product.parts.iter().zip(amounts) {
-            labels.extend(self.part(billed, tiers, amount)?);
+            labels.extend(self.part(billed, tiers, amount)?.into_iter().flatten().flatten());
         }
-        labels.sort_unstable();
-        if labels.windows(2).any(|pair| pair[0] == pair[1]) {
-            merge(&mut self.rows, first);
-        }
-        Ok(())
+        Ok(labels)
     }
 
-    /// One part of a line by the first tier that fits; the label its rows got.
-    fn part(&mut self, billed: &Billed<'_>, tiers: &[Tier], amount: Amount) -> Result<Option<u16>, Refusal> {
+    /// One part of a line by the first tier that fits; the labels its rows may have got, each once.
+    fn part(&mut self, billed: &Billed<'_>, tiers: &[Tier], amount: Amount) -> Result<Option<[Option<u16>; 2]>, Stuck> {
         if amount.is_zero() {
             return Ok(None);
         }
@@ -107,17 +140,14 @@ impl Allocator<'_> {
             let label = if billed.usage_failed { tier.label_failed } else { tier.label };
             let mut row = Row::new(billed.number, billed.line.resource, amount, label, number);
             match &tier.by {
-                By::Active if !self.resolution.active.is_empty() => {
-                    push_evenly(&mut self.rows, row, billed, &self.resolution.active);
-                }
+                By::Active if self.resolution.active.ids.is_empty() => continue,
+                By::Active => self.push_evenly(row, billed, None),
                 By::Tenant(set) => {
-                    let facts = self.facts;
-                    let types = &self.book.type_sets[*set];
-                    let targets = self.tenants[*set].get_or_insert_with(|| facts.of_types(types));
-                    if targets.is_empty() {
+                    let place = self.tenant(*set, billed.mapping);
+                    if self.tenants[place].as_ref().is_none_or(|heads| heads.ids.is_empty()) {
                         continue;
                     }
-                    push_evenly(&mut self.rows, row, billed, targets);
+                    self.push_evenly(row, billed, Some(place));
                 }
                 By::Metrics(_) | By::Weights if billed.usage_failed || !self.weigh(&tier.by) => continue,
                 By::Metrics(_) => self.push_by_usage(row, billed, tier.label_doubtful)?,
@@ -127,16 +157,85 @@ impl Allocator<'_> {
                     }
                     self.push_by_usage(row, billed, tier.label_doubtful)?;
                 }
-                By::Resource => self.rows.push(Row { target: Target::Resource, ..row }),
-                By::Unallocated => {
-                    row.identity = self.facts.unallocated;
-                    self.rows.push(Row { target: Target::Unallocated, ..row });
+                By::Shares(named, shares) => self.push_shares(row, billed, named, shares),
+                By::Owner => match self.resolution.owner {
+                    Some(owner) => self.push_whole(row, billed, owner),
+                    None => continue,
+                },
+                By::Named(named) => self.push_whole(row, billed, self.facts.named[*named]),
+                By::Resource => {
+                    let identity = self.resolution.resource.unwrap_or(billed.line.resource);
+                    self.push_whole(row, billed, identity);
                 }
-                By::Active => continue,
+                By::Unallocated => self.push_whole(row, billed, self.facts.unallocated),
             }
-            return Ok(Some(row.label));
+            let doubtful = matches!(tier.by, By::Metrics(_) | By::Weights) && tier.label_doubtful != row.label;
+            return Ok(Some([Some(row.label), doubtful.then_some(tier.label_doubtful)]));
         }
-        Err(self.no_tier(billed))
+        Err(Stuck::NoTier)
+    }
+
+    /// Where in `tenants` the identities of a set of types are; collects them the first time.
+    fn tenant(&mut self, set: usize, mapping: Option<usize>) -> usize {
+        let (facts, types) = (self.facts, &self.book.type_sets[set]);
+        let place = set * (self.book.mappings.len() + 1) + mapping.map_or(0, |mapping| mapping + 1);
+        self.tenants[place].get_or_insert_with(|| {
+            let mut heads = Heads { ids: facts.of_types(types), parts: vec![] };
+            if let Some(mapping) = mapping {
+                heads.stand_in(&facts.stand_ins[mapping]);
+            }
+            heads
+        });
+        place
+    }
+
+    fn push_whole(&mut self, row: Row, billed: &Billed<'_>, identity: Sym) {
+        self.rows.push(Row { identity, target: self.target(identity, billed.line), ..row });
+    }
+
+    fn push_unallocated(&mut self, billed: &Billed<'_>, amount: Amount, label: u16) {
+        if !amount.is_zero() {
+            let row = Row::new(billed.number, self.facts.unallocated, amount, label, 0);
+            self.rows.push(Row { target: Target::Unallocated, ..row });
+        }
+    }
+
+    /// Over those who are active, or over those at a place of `tenants`.
+    fn push_evenly(&mut self, row: Row, billed: &Billed<'_>, place: Option<usize>) {
+        let Self { rows, tenants, splitter, resolution, facts, .. } = self;
+        let heads = place.and_then(|place| tenants[place].as_ref()).unwrap_or(&resolution.active);
+        let mut push = |identity: Sym, amount: Amount, share: f64| {
+            if !amount.is_zero() {
+                rows.push(Row { identity, amount, target: target(facts, identity, billed.line), share, ..row });
+            }
+        };
+        if heads.parts.is_empty() {
+            let count = heads.ids.len() as u32;
+            let share = 1.0 / f64::from(count);
+            // The larger parts come first.
+            let parts = evenly(row.amount, billed.step, count).take_while(|amount| !amount.is_zero());
+            heads.ids.iter().zip(parts).for_each(|(identity, amount)| push(*identity, amount, share));
+            return;
+        }
+        let all: u64 = heads.parts.iter().sum();
+        // Some part is above zero.
+        let amounts = splitter.by_ratio(row.amount, billed.step, &heads.parts).unwrap_or(&[]);
+        for ((identity, parts), amount) in heads.ids.iter().zip(&heads.parts).zip(amounts) {
+            push(*identity, *amount, *parts as f64 / all as f64);
+        }
+    }
+
+    fn push_shares(&mut self, row: Row, billed: &Billed<'_>, named: &[usize], shares: &[u64]) {
+        let Self { rows, splitter, facts, .. } = self;
+        // Sound shares add up to 1.
+        let amounts = splitter.by_ratio(row.amount, billed.step, shares).unwrap_or(&[]);
+        for ((named, units), amount) in named.iter().zip(shares).zip(amounts) {
+            if !amount.is_zero() {
+                let (identity, share) = (facts.named[*named], *units as f64 / Amount::whole(1).units() as f64);
+                let target = target(facts, identity, billed.line);
+                rows.push(Row { identity, amount: *amount, target, share, ..row });
+            }
+        }
     }
 
     /// Collects the weights of a usage tier; are there any?
@@ -155,20 +254,19 @@ impl Allocator<'_> {
     }
 
     /// Splits by the collected weights.
-    fn push_by_usage(&mut self, row: Row, billed: &Billed<'_>, doubtful: u16) -> Result<(), Refusal> {
+    fn push_by_usage(&mut self, row: Row, billed: &Billed<'_>, doubtful: u16) -> Result<(), Stuck> {
         let Self { rows, weights, splitter, resolution, facts, .. } = self;
         let sum: f64 = weights.iter().map(|(_, weight)| weight).sum();
-        let no_sum = || Refusal::UsageSum { line: facts.describe(billed.line) };
         if !sum.is_finite() {
-            return Err(no_sum());
+            return Err(Stuck::UsageSum);
         }
         let parts = splitter.by_weight(row.amount, billed.step, weights.iter().map(|(_, weight)| *weight));
         let unresolved =
             |id: &Sym| !resolution.unresolved.is_empty() && resolution.unresolved.binary_search(id).is_ok();
-        for ((identity, usage), amount) in weights.iter().zip(parts.map_err(|_| no_sum())?) {
+        for ((identity, usage), amount) in weights.iter().zip(parts.map_err(|_| Stuck::UsageSum)?) {
             if !amount.is_zero() {
                 let label = if unresolved(identity) { doubtful } else { row.label };
-                let target = target(*identity, billed.line);
+                let target = target(facts, *identity, billed.line);
                 let (identity, amount, usage) = (*identity, *amount, *usage);
                 rows.push(Row { identity, amount, target, label, share: usage / sum, usage, ..row });
             }
@@ -188,26 +286,18 @@ impl Allocator<'_> {
         Err(Refusal::Conservation { line: self.facts.describe(line), amount: line.amount, rows })
     }
 
-    fn no_tier(&self, billed: &Billed<'_>) -> Refusal {
-        Refusal::NoTier { line: self.facts.describe(billed.line) }
+    fn target(&self, id: Sym, line: &Line) -> Target {
+        target(self.facts, id, line)
     }
 }
 
-fn push_evenly(rows: &mut Vec<Row>, row: Row, billed: &Billed<'_>, targets: &[Sym]) {
-    let count = targets.len() as u32;
-    let share = 1.0 / f64::from(count);
-    for (identity, amount) in targets.iter().zip(evenly(row.amount, billed.step, count)) {
-        if amount.is_zero() {
-            // The larger parts come first.
-            break;
-        }
-        rows.push(Row { identity: *identity, amount, target: target(*identity, billed.line), share, ..row });
+/// An id that is the billed resource's own is the resource, wherever it was found; and nobody is nobody.
+fn target(facts: &Facts, id: Sym, line: &Line) -> Target {
+    match id {
+        id if id == facts.unallocated => Target::Unallocated,
+        id if id == line.resource => Target::Resource,
+        _ => Target::Identity,
     }
-}
-
-/// An id that is the billed resource's own is the resource, wherever it was found.
-fn target(id: Sym, line: &Line) -> Target {
-    if id == line.resource { Target::Resource } else { Target::Identity }
 }
 
 /// Adds up rows of different parts that say the same: the place of the first is kept.

@@ -74,6 +74,27 @@ impl Symbols {
         self.arena.get(sym.0)
     }
 
+    /// The number of a text, if it has one.
+    pub fn find(&self, text: &str) -> Option<Sym> {
+        let found = self.table.find(self.hasher.hash_one(text), |place| self.arena.get(*place) == text);
+        found.map(|place| Sym(*place))
+    }
+
+    /// The numbers given out so far, in order of arrival.
+    pub fn all(&self) -> impl Iterator<Item = Sym> + use<> {
+        (0..self.len() as u32).map(Sym)
+    }
+
+    /// How many numbers were given out.
+    pub fn len(&self) -> usize {
+        self.arena.ends.len()
+    }
+
+    /// Was none given out?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Memory held, in bytes, about.
     pub fn bytes(&self) -> usize {
         self.arena.text.capacity() + self.arena.ends.capacity() * 8 + self.table.capacity() * 6
@@ -140,6 +161,11 @@ impl Texts {
     pub fn find(&self, text: &str) -> Option<Sym> {
         let found = self.order.binary_search_by(|place| self.arena.get(*place).cmp(text));
         found.ok().map(|number| Sym(number as u32))
+    }
+
+    /// The numbers of all texts, in order.
+    pub fn all(&self) -> impl Iterator<Item = Sym> {
+        (0..self.order.len() as u32).map(Sym)
     }
 
     /// How many texts there are.

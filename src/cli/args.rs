@@ -38,12 +38,18 @@ pub enum Command {
     Quarantine(Quarantine),
     /// Drop projections and build them anew from Kafka
     Rebuild(Rebuild),
+    /// Give a tenant a login of its own to read with, take it back
+    #[command(subcommand)]
+    Tenant(Tenant),
     /// Check, compare and create the topics
     #[command(subcommand)]
     Topology(Topology),
     /// Look at the Avro schemas and check that changes are compatible
     #[command(subcommand)]
     Schema(Schema),
+    /// Look at the rules that a tenant's days are allocated by
+    #[command(subcommand)]
+    Rules(Rules),
     /// Check a configuration, or print its JSON Schema
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -84,6 +90,8 @@ pub enum Role {
     Gather,
     Allocate,
     Project,
+    /// The REST API, at `api.host` and `api.port`
+    Api,
 }
 
 #[derive(Debug, Args)]
@@ -128,6 +136,7 @@ pub enum Table {
     Resources,
     Identities,
     Chargebacks,
+    TopicAttributions,
     Days,
 }
 
@@ -230,6 +239,35 @@ pub struct Rebuild {
 }
 
 #[derive(Debug, Subcommand)]
+pub enum Tenant {
+    /// Make a Postgres login that reads the rows of one tenant; its password is printed once
+    Grant {
+        /// Its name in the configuration, or its tenant_id
+        tenant: String,
+        /// A role of another name, or one that is there already
+        #[arg(long, value_name = "ROLE")]
+        role: Option<String>,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Take the rights of a tenant's logins away and drop those that `grant` made
+    Revoke {
+        /// Its name in the configuration, or its tenant_id
+        tenant: String,
+        /// Only this role
+        #[arg(long, value_name = "ROLE")]
+        role: Option<String>,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Tenants, whether they are configured, and their logins
+    List {
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub enum Topology {
     /// Is the declaration sound? Needs no broker
     Check,
@@ -258,6 +296,21 @@ pub enum Schema {
         /// Default: the newest
         #[arg(long)]
         version: Option<u32>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Rules {
+    /// Print a tenant's rule book as JSON, as it travels in each seal
+    Show {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Tenant, by its name in the configuration
+        #[arg(long, value_name = "NAME")]
+        tenant: String,
+        /// On many lines, for people
+        #[arg(long)]
+        pretty: bool,
     },
 }
 

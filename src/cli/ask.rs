@@ -30,8 +30,8 @@ pub fn gather(config: &Config, args: &Gather, now: DateTime<Utc>) -> Result<Vec<
         );
     }
     let tenants: Vec<&Tenant> = match &args.tenant {
-        Some(name) => vec![tenant(config, name)?],
-        None => config.tenants.iter().collect(),
+        Some(name) => vec![gathered(config, name)?],
+        None => config.tenants.iter().filter(|tenant| tenant.ecosystem.is_gathered()).collect(),
     };
     let ask = |tenant: &Tenant| Command {
         from: args.from,
@@ -47,7 +47,7 @@ pub fn gather(config: &Config, args: &Gather, now: DateTime<Utc>) -> Result<Vec<
 /// # Errors
 /// A tenant that is not in the configuration.
 pub fn resume(config: &Config, name: &str, now: DateTime<Utc>) -> Result<Vec<Command>> {
-    Ok(vec![command(tenant(config, name)?, CommandKind::Resume, &config.instance, now)])
+    Ok(vec![command(gathered(config, name)?, CommandKind::Resume, &config.instance, now)])
 }
 
 /// The tenant of that name.
@@ -59,6 +59,15 @@ pub fn tenant<'a>(config: &'a Config, name: &str) -> Result<&'a Tenant> {
         let names: Vec<&str> = config.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
         format!("there is no tenant {name:?} in the configuration; it has {}", names.join(", "))
     })
+}
+
+/// The same, if we gather it.
+fn gathered<'a>(config: &'a Config, name: &str) -> Result<&'a Tenant> {
+    let tenant = tenant(config, name)?;
+    if !tenant.ecosystem.is_gathered() {
+        bail!("{name} is not gathered here: another program writes its days; ask that one");
+    }
+    Ok(tenant)
 }
 
 fn command(tenant: &Tenant, kind: CommandKind, instance: &str, now: DateTime<Utc>) -> Command {
@@ -124,7 +133,8 @@ mod tests {
                  ccloud_api: {{key: k, secret: s}}\n"
             )
         };
-        let text = format!("tenants:\n{}{}", tenant("a"), tenant("b"));
+        let external = "  x:\n    ecosystem: external\n    tenant_id: t-x\n";
+        let text = format!("tenants:\n{}{}{external}", tenant("a"), tenant("b"));
         crate::config::parse(&text, &|_| None).unwrap().config
     }
 
@@ -142,7 +152,9 @@ mod tests {
         assert_eq!(all.iter().map(|c| c.tenant.as_str()).collect::<Vec<_>>(), ["t-a", "t-b"]);
         assert!(all[0].id != all[1].id && all[0].force && all[0].to.is_some(), "{all:?}");
         let unknown = asked(&wish(Some("c"), "", "")).unwrap_err();
-        assert_eq!(unknown, "there is no tenant \"c\" in the configuration; it has a, b");
+        assert_eq!(unknown, "there is no tenant \"c\" in the configuration; it has a, b, x");
+        let external = asked(&wish(Some("x"), "", "")).unwrap_err();
+        assert!(external.contains("another program writes its days"), "{external}");
         let empty = asked(&wish(Some("a"), "2026-02-03", "2026-02-03")).unwrap_err();
         assert!(empty.contains("--to 2026-02-04"), "{empty}");
         assert_eq!(resume(&config(), "b", now).unwrap()[0].kind, CommandKind::Resume);

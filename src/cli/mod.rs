@@ -3,6 +3,7 @@
 //! In: words. Out: what the command prints, and an exit code: 0 done, 1 something failed, 2 the words were wrong.
 //! Absent: decisions; each command is a plain function that tests can call.
 
+mod api;
 pub mod args;
 pub mod ask;
 pub mod config;
@@ -10,6 +11,7 @@ pub mod demo;
 pub mod export;
 pub mod quarantine;
 pub mod rebuild;
+pub mod rules;
 pub mod run;
 pub mod runs;
 pub mod schema;
@@ -17,6 +19,7 @@ pub mod sources;
 pub mod stack;
 pub mod status;
 pub mod summary;
+pub mod tenant;
 pub mod topology;
 
 use std::fs::File;
@@ -26,10 +29,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
-use self::args::{Cli, Command, ConfigCommand, ConfigFile, Export, Gather, Quarantine, Rebuild, Schema, Topology};
+use self::args::{
+    Cli, Command, ConfigCommand, ConfigFile, Export, Gather, Quarantine, Rebuild, Rules, Schema, Topology,
+};
 use self::stack::{Need, Stack};
 use crate::clock::Clock;
-use crate::config::{Config, Level, SchemaRegistry};
+use crate::config::{Config, Level, SchemaRegistry, Tenant};
 use crate::journal::registry::Registry;
 use crate::journal::topology::Layout;
 use crate::journal::{Codec, Connection, blocking};
@@ -64,6 +69,10 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Schema(Schema::Check) => done(schema::check(&mut out)),
         Command::Schema(Schema::List) => done(schema::list(&mut out)),
         Command::Schema(Schema::Show { record, version }) => done(schema::show(&record, version, &mut out)),
+        Command::Rules(Rules::Show { file, tenant, pretty }) => match load(&file)? {
+            Some(config) => done(rules::show(named(&config, &file, &tenant)?, pretty, &mut out)),
+            None => Ok(ExitCode::FAILURE),
+        },
         Command::Run(args) => match load(&args.file)? {
             Some(config) => {
                 log(&config, args.once);
@@ -89,6 +98,13 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
             attached(&file, Need::POSTGRES, Task::ShowQuarantined(id)).await
         }
         Command::Quarantine(Quarantine::Resend { file, ids }) => attached(&file, Need::BOTH, Task::Resend(ids)).await,
+        Command::Tenant(args::Tenant::Grant { tenant, role, file }) => {
+            attached(&file, Need::POSTGRES, Task::Grant(tenant, role)).await
+        }
+        Command::Tenant(args::Tenant::Revoke { tenant, role, file }) => {
+            attached(&file, Need::POSTGRES, Task::Revoke(tenant, role)).await
+        }
+        Command::Tenant(args::Tenant::List { file }) => attached(&file, Need::POSTGRES, Task::ListTenants).await,
         Command::Rebuild(Rebuild { file, projections }) => {
             rebuild::projections(&projections)?;
             attached(&file, Need::BOTH, Task::Rebuild(projections)).await
@@ -106,6 +122,9 @@ enum Task {
     ShowQuarantined(String),
     Resend(Vec<String>),
     Rebuild(Vec<String>),
+    Grant(String, Option<String>),
+    Revoke(String, Option<String>),
+    ListTenants,
 }
 
 /// What the service is asked for.
@@ -127,6 +146,9 @@ async fn attached(file: &ConfigFile, need: Need, task: Task) -> Result<ExitCode>
         match task {
             Task::ListQuarantine(all) => quarantine::list(&store, all, &mut out).await,
             Task::ShowQuarantined(id) => quarantine::show(&store, &id, &mut out).await,
+            Task::Grant(tenant, role) => tenant::grant(&store, &config, &tenant, role.as_deref(), &mut out).await,
+            Task::Revoke(tenant, role) => tenant::revoke(&store, &config, &tenant, role.as_deref(), &mut out).await,
+            Task::ListTenants => tenant::list(&store, &config, &mut out).await,
             Task::Status(watch, json) => {
                 let connection = stack.connection(&config)?;
                 status::status(&store, &connection, &config, (watch, json), &mut out).await
@@ -188,13 +210,19 @@ async fn on_topics(file: &ConfigFile, apply: bool) -> Result<ExitCode> {
     done(worked)
 }
 
+/// The tenant of that name.
+fn named<'a>(config: &'a Config, file: &ConfigFile, name: &str) -> Result<&'a Tenant> {
+    let Some(tenant) = config.tenants.iter().find(|tenant| tenant.name == name) else {
+        let names: Vec<&str> = config.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
+        bail!("there is no tenant {name:?} in {}; it has {}", file.config.display(), names.join(", "));
+    };
+    Ok(tenant)
+}
+
 async fn export(args: &Export) -> Result<ExitCode> {
     let Some(config) = load(&args.file)? else { return Ok(ExitCode::FAILURE) };
     log(&config, true);
-    let Some(tenant) = config.tenants.iter().find(|tenant| tenant.name == args.tenant) else {
-        let names: Vec<&str> = config.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
-        bail!("there is no tenant {:?} in {}; it has {}", args.tenant, args.file.config.display(), names.join(", "));
-    };
+    let tenant = named(&config, &args.file, &args.tenant)?;
     let say = Say::new();
     let stack = Stack::attach(&config, Need::POSTGRES, &say).await?;
     say.done();

@@ -77,6 +77,9 @@ async fn serve(config: &Config, args: &Run, parts: &Parts, stack: &Stack) -> Res
         let gathering = Arc::new(sources::gathering(config)?);
         roles.spawn(service::gathering(gathering, parts.clone()));
     }
+    if args.roles.contains(&Role::Api) && !args.once {
+        roles.spawn(super::api::serve(super::api::listen(config).await?, config, &parts));
+    }
     let work = async {
         if args.once {
             let summary = once(config, &parts, gathers).await?;
@@ -99,7 +102,7 @@ async fn serve(config: &Config, args: &Run, parts: &Parts, stack: &Stack) -> Res
 
 fn on_topics(roles: &[Role]) -> Vec<service::Role> {
     let named = |role: &Role| match role {
-        Role::Gather => None,
+        Role::Gather | Role::Api => None,
         Role::Allocate => Some(service::Role::Allocate),
         Role::Project => Some(service::Role::Project),
     };

@@ -3,20 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::{Context, Result, bail};
 use chrono::TimeDelta;
 
-use anyhow::{Context, Result};
-
+use super::rules;
 use crate::config::{self, Config, Ecosystem, MetricsAuth, Tenant};
-use crate::domain::RuleBook;
-use crate::ecosystem::confluent_cloud::{self, ConfluentCloud, rules};
+use crate::domain::{Granularities, RuleBook};
+use crate::ecosystem::confluent_cloud::{self, ConfluentCloud};
 use crate::ecosystem::http::{Auth, Http, Limits};
 use crate::ecosystem::{Source, prometheus};
 use crate::gather::TenantSettings;
 use crate::service::schedule::Rhythm;
 use crate::service::{self, Gathering};
 
-/// All tenants with their sources, rules and limits.
+/// All tenants whose days we gather, with their sources, rules and limits.
 ///
 /// # Errors
 /// If an address in the configuration cannot be used.
@@ -38,7 +38,12 @@ pub fn gathering(config: &Config) -> Result<Gathering> {
     };
     let features = &config.features;
     Ok(Gathering {
-        tenants: config.tenants.iter().map(wired).collect::<Result<_>>()?,
+        tenants: config
+            .tenants
+            .iter()
+            .filter(|tenant| tenant.ecosystem.is_gathered())
+            .map(wired)
+            .collect::<Result<_>>()?,
         at_once: features.max_parallel_tenants as usize,
     })
 }
@@ -46,10 +51,9 @@ pub fn gathering(config: &Config) -> Result<Gathering> {
 /// The distances between a tenant's cycles.
 fn rhythm(config: &Config, tenant: &Tenant) -> Rhythm {
     let features = &config.features;
-    let Ecosystem::ConfluentCloud(cloud) = &tenant.ecosystem;
     Rhythm {
         refresh: features.enable_periodic_refresh.then(|| seconds(features.refresh_interval)),
-        gap: seconds(cloud.min_refresh_gap_seconds),
+        gap: seconds(tenant.ecosystem.min_refresh_gap_seconds()),
     }
 }
 
@@ -62,17 +66,18 @@ fn seconds(seconds: u64) -> TimeDelta {
 /// The source of a tenant's costs and the rules to split them by.
 ///
 /// # Errors
-/// If an address in the configuration cannot be used.
+/// If an address in the configuration cannot be used, or another program writes the tenant's days.
 pub fn of(tenant: &Tenant, http: &Http) -> Result<(Source, RuleBook)> {
-    match &tenant.ecosystem {
+    let source = match &tenant.ecosystem {
         Ecosystem::ConfluentCloud(cloud) => {
             let settings = confluent_cloud(cloud, tenant.metrics_prefetch_workers as usize);
             let source = ConfluentCloud::new(http, settings);
             let source = source.with_context(|| format!("tenants.{} cannot be gathered", tenant.name))?;
-            let book = rules::rule_book(&cloud.cku_usage_ratio, &cloud.cku_shared_ratio);
-            Ok((Source::ConfluentCloud(source), book))
+            Source::ConfluentCloud(source)
         }
-    }
+        Ecosystem::External(_) => bail!("tenants.{} is not gathered: another program writes its days", tenant.name),
+    };
+    Ok((source, rules::of(tenant)))
 }
 
 /// What gather needs to know about a tenant.
@@ -83,6 +88,7 @@ pub fn settings(tenant: &Tenant) -> TenantSettings {
         cutoff_days: tenant.cutoff_days,
         retention_days: tenant.retention_days,
         allocation_retry_limit: tenant.allocation_retry_limit,
+        topic_attribution_retry_limit: tenant.topic_attribution_retry_limit,
         zero_gather_deletion_threshold: tenant.zero_gather_deletion_threshold,
     }
 }
@@ -100,6 +106,7 @@ fn confluent_cloud(cloud: &config::ConfluentCloud, metrics_workers: usize) -> co
         base_url: cloud.api.base_url.clone(),
         days_per_query: cloud.days_per_query,
         metrics: cloud.metrics.as_ref().map(metrics),
+        granularities: Granularities::new(cloud.granularity_durations.clone()),
         renamed_metrics: cloud.topic_attribution.metric_name_overrides.clone(),
         metrics_workers,
         flink: cloud.flink.iter().map(region).collect(),

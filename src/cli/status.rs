@@ -35,6 +35,8 @@ pub struct Status {
 pub struct TenantStatus {
     pub name: String,
     pub tenant_id: String,
+    /// Whether we gather it; if not, another program writes its days.
+    pub gathered: bool,
     /// `None`: it was never gathered.
     pub last_run: Option<LastRun>,
     pub next_due_at: Option<DateTime<Utc>>,
@@ -138,6 +140,7 @@ fn tenants(config: &Config, days: &[Overview], runs: &[Run], held: Vec<Held>) ->
         TenantStatus {
             name: name(config, id).to_owned(),
             tenant_id: id.to_owned(),
+            gathered: config.tenants.iter().any(|it| it.tenant_id == id && it.ecosystem.is_gathered()),
             last_run: run.map(|run| LastRun {
                 id: run.id.clone(),
                 instance: run.instance.clone(),
@@ -179,7 +182,8 @@ fn told(status: &Status) -> String {
         runs.add_row([
             tenant.name.clone(),
             run.map(|run| moment(run.started_at)).unwrap_or_default(),
-            run.map_or("never gathered", |run| run.status).to_owned(),
+            run.map_or(if tenant.gathered { "never gathered" } else { "not gathered here" }, |run| run.status)
+                .to_owned(),
             run.map(|run| run.instance.clone()).unwrap_or_default(),
             match &tenant.suspended {
                 Some(_) => "suspended".to_owned(),

@@ -29,5 +29,6 @@ fn secrets(ecosystem: &Ecosystem) -> Vec<&Secret> {
             let flink = cloud.flink.iter().map(|region| &region.secret);
             [&cloud.api.secret].into_iter().chain(metrics).chain(flink).collect()
         }
+        Ecosystem::External(_) => Vec::new(),
     }
 }

@@ -24,15 +24,22 @@ pub fn load(path: &Path, env_file: Option<&Path>) -> Result<Loaded, Faults> {
     let env_path = env_file.unwrap_or(&beside);
     let (dotenv, mut warnings) = dotenv_file(env_path, env_file.is_some())?;
     let env = |name: &str| process(name).or_else(|| dotenv.get(name).cloned()).or_else(|| host(name));
-    let mut loaded = parse(&text, &env).map_err(|faults| faults.of_file(path))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut loaded = parse_in(&text, &env, folder).map_err(|faults| faults.of_file(path))?;
     warnings.append(&mut loaded.warnings);
     Ok(Loaded { warnings, ..loaded })
 }
 
-/// Reads a configuration from its text. `env` looks variables up; its `HOSTNAME` names the instance.
+/// Reads a configuration from its text. `env` looks variables up; its `HOSTNAME` names the instance. Files that it
+/// names are read too.
 pub fn parse(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Faults> {
+    parse_in(text, env, Path::new(""))
+}
+
+/// As [`parse`]; paths of files to be read count from `folder`.
+fn parse_in(text: &str, env: &dyn Fn(&str) -> Option<String>, folder: &Path) -> Result<Loaded, Faults> {
     let (root, faults) = yaml::parse(text)?;
-    let reader = Reader::new(env, faults);
+    let reader = Reader::new(env, folder, faults);
     let config = reader.root(root.as_ref(), read::config);
     let (faults, mut warnings) = reader.finish();
     warnings.sort_by_key(|warning| warning.line);

@@ -10,7 +10,7 @@
 
 mod address;
 mod digest;
-mod dotenv;
+pub mod dotenv;
 mod fault;
 mod kind;
 mod load;
@@ -32,4 +32,5 @@ pub use crate::secret::Secret;
 pub use fault::{Fault, Faults, Warning};
 pub use load::{Loaded, load, parse, schema};
 pub use model::*;
+pub use read::{CONFLUENT_WORDS, EXTERNAL_WORDS, Vocabulary};
 pub use show::show;

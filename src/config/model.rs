@@ -5,13 +5,14 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::Secret;
+use crate::domain::rule::change::Changes;
 
 /// A whole configuration. Everything in it was checked when it was read.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub logging: Logging,
     pub features: Features,
-    /// The HTTP API; nothing listens in this version.
+    /// The HTTP API, served by the role `api`.
     pub api: Api,
     pub kafka: Kafka,
     pub database: Database,
@@ -54,7 +55,7 @@ pub struct Features {
     pub max_parallel_tenants: u32,
 }
 
-/// Where the HTTP API is to listen.
+/// Where the HTTP API listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Api {
     pub host: String,
@@ -135,6 +136,7 @@ pub struct Tenant {
 #[derive(Debug, Clone)]
 pub enum Ecosystem {
     ConfluentCloud(Box<ConfluentCloud>),
+    External(Box<External>),
 }
 
 impl Ecosystem {
@@ -142,6 +144,20 @@ impl Ecosystem {
     pub fn name(&self) -> &'static str {
         match self {
             Self::ConfluentCloud(_) => "confluent_cloud",
+            Self::External(_) => "external",
+        }
+    }
+
+    /// Do we gather its days? If not, another program writes them.
+    pub fn is_gathered(&self) -> bool {
+        !matches!(self, Self::External(_))
+    }
+
+    /// Least time between the starts of two gathers, seconds; 0: none.
+    pub fn min_refresh_gap_seconds(&self) -> u64 {
+        match self {
+            Self::ConfluentCloud(settings) => settings.min_refresh_gap_seconds,
+            Self::External(_) => 0,
         }
     }
 }
@@ -162,6 +178,10 @@ pub struct ConfluentCloud {
     pub cku_shared_ratio: String,
     /// Everything under `allocator_params`, the ratios included.
     pub allocator_params: BTreeMap<String, Param>,
+    /// In place of some of the built-in rules.
+    pub rules: Rules,
+    /// Granularity in lower case to hours, at least 1; never `monthly`.
+    pub granularity_durations: BTreeMap<String, u32>,
     /// Kept for a later version.
     pub topic_attribution: TopicAttribution,
     /// Least time between two gathers, seconds; 0: none.
@@ -170,6 +190,29 @@ pub struct ConfluentCloud {
     pub metrics_step_seconds: u32,
     /// Kept for a later version; names are unique.
     pub emitters: Vec<Emitter>,
+}
+
+/// An operator's own rules.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    pub changes: Changes,
+    /// The keys of the file that they come from, as they stand there.
+    pub written: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A tenant whose days another program writes: `plugin_settings` of ecosystem `external`.
+#[derive(Debug, Clone)]
+pub struct External {
+    pub starts_from: BaseBook,
+    pub rules: Rules,
+}
+
+/// The rules that an external tenant's own are changes of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BaseBook {
+    /// Every product type to its resource.
+    None,
+    ConfluentCloud,
 }
 
 /// The management API of Confluent Cloud.

@@ -1,6 +1,7 @@
 //! One reading of a file: the environment it sees, and what it finds wrong.
 
 use std::cell::RefCell;
+use std::path::Path;
 
 use super::fault::{Fault, WHOLE_FILE, Warning};
 use super::section::Section;
@@ -10,6 +11,8 @@ use super::yaml::{Content, Node};
 pub(super) struct Reader<'a> {
     /// Looks variables up.
     pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// What paths of files to be read count from.
+    pub folder: &'a Path,
     /// No file is read; the sections only say what they would read.
     pub describing: bool,
     faults: RefCell<Vec<Fault>>,
@@ -18,13 +21,13 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// A reader that knows these faults of the text already.
-    pub fn new(env: &'a dyn Fn(&str) -> Option<String>, faults: Vec<Fault>) -> Self {
-        Self { env, describing: false, faults: RefCell::new(faults), warnings: RefCell::default() }
+    pub fn new(env: &'a dyn Fn(&str) -> Option<String>, folder: &'a Path, faults: Vec<Fault>) -> Self {
+        Self { env, folder, describing: false, faults: RefCell::new(faults), warnings: RefCell::default() }
     }
 
     /// A reader of nothing.
     pub fn describing() -> Self {
-        Self { describing: true, ..Self::new(&|_| None, vec![]) }
+        Self { describing: true, ..Self::new(&|_| None, Path::new(""), vec![]) }
     }
 
     /// Reads the whole file as one section.

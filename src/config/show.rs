@@ -7,7 +7,8 @@ use serde_json::{Map, Value as Json, json};
 
 use super::model::shown;
 use super::{
-    Config, Ecosystem, Emitter, Granularity, Level, MetricsAuth, MissingMetrics, Param, Sink, Tenant, TopicMethod,
+    BaseBook, Config, Ecosystem, Emitter, Granularity, Level, MetricsAuth, MissingMetrics, Param, Rules, Sink, Tenant,
+    TopicMethod,
 };
 use super::{ConfluentCloud, TopicAttribution};
 
@@ -51,7 +52,6 @@ fn whole(config: &Config) -> Json {
 }
 
 fn tenant(tenant: &Tenant) -> Json {
-    let Ecosystem::ConfluentCloud(settings) = &tenant.ecosystem;
     json!({
         "ecosystem": tenant.ecosystem.name(),
         "tenant_id": tenant.tenant_id,
@@ -64,7 +64,15 @@ fn tenant(tenant: &Tenant) -> Json {
         "gather_failure_threshold": tenant.gather_failure_threshold,
         "tenant_execution_timeout_seconds": tenant.tenant_execution_timeout_seconds,
         "metrics_prefetch_workers": tenant.metrics_prefetch_workers,
-        "plugin_settings": confluent_cloud(settings),
+        "plugin_settings": match &tenant.ecosystem {
+            Ecosystem::ConfluentCloud(settings) => confluent_cloud(settings),
+            Ecosystem::External(settings) => with_rules(&settings.rules, json!({
+                "rules_of": match settings.starts_from {
+                    BaseBook::None => "none",
+                    BaseBook::ConfluentCloud => "confluent_cloud",
+                },
+            })),
+        },
     })
 }
 
@@ -88,17 +96,29 @@ fn confluent_cloud(settings: &ConfluentCloud) -> Json {
         shown["url"] = metrics.url.clone().into();
         shown
     });
-    json!({
-        "ccloud_api": {"key": settings.api.key, "secret": "***", "base_url": settings.api.base_url},
-        "billing_api": {"days_per_query": settings.days_per_query},
-        "metrics": metrics,
-        "flink": flink.collect::<Vec<_>>(),
-        "allocator_params": params,
-        "topic_attribution": topic_attribution(&settings.topic_attribution),
+    with_rules(
+        &settings.rules,
+        json!({
+            "ccloud_api": {"key": settings.api.key, "secret": "***", "base_url": settings.api.base_url},
+            "billing_api": {"days_per_query": settings.days_per_query},
+            "metrics": metrics,
+            "flink": flink.collect::<Vec<_>>(),
+            "allocator_params": params,
+            "topic_attribution": topic_attribution(&settings.topic_attribution),
+            "granularity_durations": settings.granularity_durations,
         "min_refresh_gap_seconds": settings.min_refresh_gap_seconds,
-        "metrics_step_seconds": settings.metrics_step_seconds,
-        "emitters": settings.emitters.iter().map(emitter).collect::<Vec<_>>(),
-    })
+            "metrics_step_seconds": settings.metrics_step_seconds,
+            "emitters": settings.emitters.iter().map(emitter).collect::<Vec<_>>(),
+        }),
+    )
+}
+
+/// The settings with the operator's own rules.
+fn with_rules(rules: &Rules, mut settings: Json) -> Json {
+    if let Json::Object(settings) = &mut settings {
+        settings.extend(rules.written.clone());
+    }
+    settings
 }
 
 fn topic_attribution(topics: &TopicAttribution) -> Json {

@@ -1,19 +1,27 @@
 //! Rules as data: who is asked for a product type, and how its cost is split.
 //!
 //! A [`RuleBook`] travels as JSON in each seal, so a day is allocated by the rules of its time. It names no
-//! vendor: an ecosystem is a table of these values.
+//! vendor: an ecosystem is a table of these values, [`change`] puts an operator's own in place of some of them.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Amount, CostType};
+use super::{CostType, TopicRules};
+
+pub mod change;
+mod check;
+pub mod identity;
+
+pub use check::{RULES_VERSION, RuleError, RuleFault};
+pub use identity::IdentityRules;
 
 /// What to do with each product type of an ecosystem.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuleBook {
-    /// Format of this value; 1.
+    /// Format of this value: 1, or 2 if something in it is new in 2. A book that needs nothing new stays what it was,
+    /// so that no day is sealed again for a newer program.
     pub version: u32,
     /// Matching is exact and case-sensitive.
     pub products: BTreeMap<String, Product>,
@@ -21,7 +29,21 @@ pub struct RuleBook {
     pub otherwise: Product,
     /// Identity types that an even split over the tenant may fall on.
     pub owner_types: Vec<String>,
+    /// Whom it is booked to in place of who is found: by product type, by service, or [`ANY`]; the first of these
+    /// that is there holds. New in 2.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub identities: BTreeMap<String, IdentityRules>,
+    /// Product types, services or [`ANY`] whose lines are allocated for the part of their interval in which the
+    /// resource existed; the rest goes to `UNALLOCATED`. New in 2.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interval_rule: Vec<String>,
+    /// How lines of Kafka clusters are broken down to topics, if they are. New in 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topics: Option<TopicRules>,
 }
+
+/// Stands for every product type.
+pub const ANY: &str = "any";
 
 /// How one product type is handled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,10 +112,26 @@ pub enum Split {
     EvenTenant { types: Vec<String> },
     /// In proportion to usage; declines if there is none or it could not be fetched.
     ByUsage(Usage),
+    /// By fixed shares, whoever was there. New in 2.
+    ByShares(Vec<Share>),
+    /// Whole, to the owner that the billed resource names; declines if it names none. New in 2.
+    ToOwner,
+    /// Whole, to this identity. New in 2.
+    ToIdentity { id: String },
     /// Whole, to the billed resource itself.
     ToResource,
     /// Whole, to nobody.
     Unallocated,
+}
+
+/// One identity's fixed share.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// An identity, or `UNALLOCATED`.
+    pub id: String,
+    /// Decimal text between 0 and 1; the shares of a tier add up to 1.
+    pub share: String,
 }
 
 /// Where weights come from.
@@ -107,201 +145,22 @@ pub enum Usage {
     Resolved { inferred_detail: String },
 }
 
-/// The format of [`RuleBook`] this version reads.
-pub const RULES_VERSION: u32 = 1;
-
-/// Why a rule book cannot be allocated by.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RuleError {
-    /// Written by a later version.
-    #[error("rules have format {0}, this version reads {RULES_VERSION}: run a newer one")]
-    Version(u32),
-    /// A product's rule contradicts itself.
-    #[error("rule of {product}: {fault}")]
-    Product {
-        /// The product type, or `otherwise`.
-        product: String,
-        /// What is wrong with it.
-        fault: RuleFault,
-    },
-}
-
-/// What is wrong with one product's rule.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RuleFault {
-    #[error("ratio {0:?} is not a decimal between 0 and 1")]
-    Ratio(String),
-    #[error("the ratios of a mix add up to {0}, not to 1")]
-    RatioSum(Amount),
-    #[error("the last tier must fit always: `to_resource` or `unallocated`")]
-    MayNotFit,
-    #[error("no identity types to split evenly over")]
-    NoTypes,
-    #[error("identity type {0:?} is not among the book's owner types")]
-    NotAnOwner(String),
-    #[error("no metrics to split by")]
-    NoMetrics,
-    #[error("metric {0:?} is split by but not asked for")]
-    MetricNotAsked(String),
-    #[error("only statement owners have weights of their own")]
-    NoWeights,
-}
-
 impl RuleBook {
-    /// Checks that every line can be allocated by this book, whatever the day's facts are.
-    ///
-    /// # Errors
-    /// The first fault, in the order of product types.
-    pub fn validate(&self) -> Result<(), RuleError> {
-        if self.version != RULES_VERSION {
-            return Err(RuleError::Version(self.version));
-        }
-        let otherwise = std::iter::once(("otherwise", &self.otherwise));
-        for (name, product) in self.products.iter().map(|(n, p)| (n.as_str(), p)).chain(otherwise) {
-            let checked = self.check(product);
-            checked.map_err(|fault| RuleError::Product { product: name.to_owned(), fault })?;
-        }
-        Ok(())
-    }
-
     /// The rule for a product type.
     pub fn product(&self, product_type: &str) -> &Product {
         self.products.get(product_type).unwrap_or(&self.otherwise)
     }
 
-    fn check(&self, product: &Product) -> Result<(), RuleFault> {
-        match &product.rule {
-            Rule::FirstThatFits(tiers) => self.check_tiers(product, tiers),
-            Rule::Mix(parts) => {
-                let mut sum = Amount::ZERO;
-                for part in parts {
-                    sum += part.ratio()?;
-                    self.check_tiers(product, &part.tiers)?;
-                }
-                if sum == Amount::whole(1) { Ok(()) } else { Err(RuleFault::RatioSum(sum)) }
-            }
-        }
+    /// The key of [`Self::identities`] that holds for a product type.
+    pub fn identities_key(&self, product_type: &str) -> Option<&String> {
+        let service = self.product(product_type).service.as_str();
+        let found = [product_type, service, ANY].iter().find_map(|key| self.identities.get_key_value(*key));
+        found.map(|(key, _)| key)
     }
 
-    fn check_tiers(&self, product: &Product, tiers: &[Tier]) -> Result<(), RuleFault> {
-        for tier in tiers {
-            self.check_split(product, &tier.split)?;
-        }
-        let last = tiers.last().map(|tier| &tier.split);
-        if matches!(last, Some(Split::ToResource | Split::Unallocated)) { Ok(()) } else { Err(RuleFault::MayNotFit) }
-    }
-
-    fn check_split(&self, product: &Product, split: &Split) -> Result<(), RuleFault> {
-        let unknown = |types: &Vec<String>| types.iter().find(|t| !self.owner_types.contains(t)).cloned();
-        let not_asked = |metrics: &Vec<String>| metrics.iter().find(|m| !product.metrics.contains(m)).cloned();
-        let fault = match split {
-            Split::EvenTenant { types } if types.is_empty() => Some(RuleFault::NoTypes),
-            Split::EvenTenant { types } => unknown(types).map(RuleFault::NotAnOwner),
-            Split::ByUsage(Usage::Metrics(metrics)) if metrics.is_empty() => Some(RuleFault::NoMetrics),
-            Split::ByUsage(Usage::Metrics(metrics)) => not_asked(metrics).map(RuleFault::MetricNotAsked),
-            Split::ByUsage(Usage::Resolved { .. }) => {
-                (product.resolver != Resolver::StatementOwners).then_some(RuleFault::NoWeights)
-            }
-            Split::EvenActive | Split::ToResource | Split::Unallocated => None,
-        };
-        fault.map_or(Ok(()), Err)
-    }
-}
-
-impl Part {
-    /// The ratio as an exact decimal.
-    ///
-    /// # Errors
-    /// If it is no decimal, or not between 0 and 1.
-    pub fn ratio(&self) -> Result<Amount, RuleFault> {
-        let ratio = Amount::parse(&self.ratio).ok();
-        ratio
-            .filter(|ratio| (Amount::ZERO..=Amount::whole(1)).contains(ratio))
-            .ok_or_else(|| RuleFault::Ratio(self.ratio.clone()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tier(split: Split) -> Tier {
-        Tier { split, method: "m".into(), detail: None, cost_type: CostType::Shared }
-    }
-
-    fn product(rule: Rule) -> Product {
-        Product { service: "kafka".into(), resolver: Resolver::None, metrics: vec!["bytes_in".into()], rule }
-    }
-
-    fn book(rule: Rule) -> RuleBook {
-        RuleBook {
-            version: RULES_VERSION,
-            products: BTreeMap::from([("P".into(), product(rule))]),
-            otherwise: product(Rule::FirstThatFits(vec![tier(Split::ToResource)])),
-            owner_types: vec!["user".into()],
-        }
-    }
-
-    fn fault(splits: Vec<Split>) -> String {
-        let rule = Rule::FirstThatFits(splits.into_iter().map(tier).collect());
-        book(rule).validate().map_or_else(|e| e.to_string(), |()| "sound".into())
-    }
-
-    fn mix(ratios: &[&str]) -> Result<(), RuleError> {
-        let part = |ratio: &&str| Part { ratio: (*ratio).into(), tiers: vec![tier(Split::Unallocated)] };
-        book(Rule::Mix(ratios.iter().map(part).collect())).validate()
-    }
-
-    #[test]
-    fn ratios_are_decimals_that_add_up_to_one() {
-        assert_eq!(mix(&["0.7", "0.3"]), Ok(()));
-        assert_eq!(mix(&["1", "0"]), Ok(()));
-        for bad in [&["0.7", "0.2"][..], &["1.5", "-0.5"], &["a", "1"], &["NaN", "1"], &[]] {
-            assert!(mix(bad).is_err(), "{bad:?}");
-        }
-        let error = mix(&["0.7", "0.2"]).unwrap_err().to_string();
-        assert_eq!(error, "rule of P: the ratios of a mix add up to 0.9, not to 1");
-    }
-
-    #[test]
-    fn the_last_tier_fits_always() {
-        assert_eq!(fault(vec![Split::EvenActive, Split::ToResource]), "sound");
-        assert!(fault(vec![Split::EvenActive]).contains("must fit always"));
-        assert!(fault(vec![]).contains("must fit always"));
-    }
-
-    #[test]
-    fn tiers_name_what_the_book_has() {
-        let even = |types: &[&str]| Split::EvenTenant { types: types.iter().map(|t| (*t).into()).collect() };
-        let usage = |m: &[&str]| Split::ByUsage(Usage::Metrics(m.iter().map(|m| (*m).into()).collect()));
-        let weights = Split::ByUsage(Usage::Resolved { inferred_detail: "guess".into() });
-        assert_eq!(fault(vec![even(&["user"]), usage(&["bytes_in"]), Split::Unallocated]), "sound");
-        assert!(fault(vec![even(&["system"])]).contains("\"system\" is not among"));
-        assert!(fault(vec![even(&[])]).contains("no identity types"));
-        assert!(fault(vec![usage(&["bytes"])]).contains("not asked for"));
-        assert!(fault(vec![usage(&[])]).contains("no metrics"));
-        assert!(fault(vec![weights]).contains("statement owners"));
-    }
-
-    #[test]
-    fn the_json_is_stable_and_strict() {
-        let tiers = vec![
-            tier(Split::ByUsage(Usage::Metrics(vec!["bytes_in".into()]))),
-            tier(Split::EvenTenant { types: vec!["user".into()] }),
-        ];
-        let json = serde_json::to_string(&Rule::FirstThatFits(tiers)).unwrap();
-        assert_eq!(
-            json,
-            concat!(
-                r#"{"first_that_fits":["#,
-                r#"{"split":{"by_usage":{"metrics":["bytes_in"]}},"method":"m","detail":null,"cost_type":"shared"},"#,
-                r#"{"split":{"even_tenant":{"types":["user"]}},"method":"m","detail":null,"cost_type":"shared"}]}"#
-            )
-        );
-        let book = serde_json::to_value(book(Rule::Mix(vec![]))).unwrap();
-        let mut unknown = book.clone();
-        unknown["spare"] = 1.into();
-        assert!(serde_json::from_value::<RuleBook>(book).is_ok());
-        assert!(serde_json::from_value::<RuleBook>(unknown).is_err());
+    /// Is a product type allocated by the interval rule?
+    pub fn by_interval(&self, product_type: &str) -> bool {
+        let service = &self.product(product_type).service;
+        self.interval_rule.iter().any(|key| key == product_type || key == service || key == ANY)
     }
 }

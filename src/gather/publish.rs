@@ -62,7 +62,8 @@ impl Publisher {
     /// # Errors
     /// [`JournalError`] if Kafka does not answer.
     pub fn open(connection: &Connection, tenant: &str, codec: Arc<Codec>) -> Result<Self, JournalError> {
-        let producer = TransactionalProducer::new(&connection.as_instance("tenant"), &format!("gather-{tenant}"))?;
+        let (connection, role) = (connection.as_instance("tenant"), format!("gather-{tenant}"));
+        let producer = TransactionalProducer::patient(&connection, &role)?;
         Ok(Self { tenant: tenant.to_owned(), producer, codec, buffer: Vec::new() })
     }
 

@@ -5,7 +5,8 @@ use serde_json::{Value as Json, json};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
-use super::facts::{check_moment, check_place, check_text, whole};
+use super::facts::{check_moment, check_place, check_tenant, whole};
+use super::text::storable;
 use super::{FactCheck, ProjectionTx, Store, StoreError};
 use crate::domain::run::Trigger;
 use crate::domain::{Day, GatheredDay, Run, RunStatus};
@@ -38,8 +39,7 @@ pub struct Held {
 /// # Errors
 /// [`FactCheck`]: set it aside.
 pub fn check_run(run: &Run) -> Result<(), FactCheck> {
-    let texts = [("tenant", &run.tenant), ("id", &run.id), ("instance", &run.instance)];
-    texts.iter().try_for_each(|(name, text)| check_text(name, Some(text)))?;
+    check_tenant(&run.tenant)?;
     let counts = [
         ("sealed", run.sealed),
         ("unchanged", run.unchanged),
@@ -53,7 +53,7 @@ pub fn check_run(run: &Run) -> Result<(), FactCheck> {
     {
         check_moment(name, moment)?;
     }
-    run.commands.iter().try_for_each(|id| check_text("commands", Some(id)))
+    Ok(())
 }
 
 /// Does a remembered day fit the table?
@@ -63,11 +63,6 @@ pub fn check_run(run: &Run) -> Result<(), FactCheck> {
 pub fn check_held(tenant: &str, day: &GatheredDay) -> Result<(), FactCheck> {
     check_place(tenant, day.day, day.revision)?;
     whole("usage_attempts", day.usage_attempts)
-}
-
-/// Postgres stores no zero byte in a text; a reader still sees that something was there.
-fn storable(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
 }
 
 impl ProjectionTx {
@@ -81,8 +76,8 @@ impl ProjectionTx {
         }
         let row = |(tenant, run): &(i32, &Run)| {
             json!({
-                "tenant_key": tenant, "run_id": run.id, "instance": run.instance, "trigger": run.trigger.as_str(),
-                "commands": run.commands, "started_at": run.started_at, "ended_at": run.ended_at,
+                "tenant_key": tenant, "run_id": storable(&run.id), "instance": storable(&run.instance), "trigger": run.trigger.as_str(),
+                "commands": run.commands.iter().map(|id| storable(id)).collect::<Vec<_>>(), "started_at": run.started_at, "ended_at": run.ended_at,
                 "status": run.status.as_str(), "from_day": run.from.map(|day| day.date()),
                 "to_day": run.to.map(|day| day.date()), "sealed": run.sealed, "unchanged": run.unchanged,
                 "held": run.held, "quarantined": run.quarantined,
@@ -138,7 +133,9 @@ impl ProjectionTx {
         .bind(days.iter().map(|(.., day)| day.day.date()).collect::<Vec<NaiveDate>>())
         .bind(days.iter().map(|(.., day)| day.revision as i32).collect::<Vec<i32>>())
         .bind(days.iter().map(|(.., day)| day.usage_attempts as i32).collect::<Vec<i32>>())
-        .bind(days.iter().map(|(.., day)| day.held.as_deref().map(storable)).collect::<Vec<Option<String>>>())
+        .bind(
+            days.iter().map(|(.., day)| day.held.as_deref().map(|why| storable(why).into_owned())).collect::<Vec<_>>(),
+        )
         .bind(days.iter().map(|(_, written, _)| *written).collect::<Vec<i64>>())
         .execute(&mut *self.tx)
         .await;

@@ -1,12 +1,13 @@
 //! The cases of `tests/golden/allocation`.
 
-use crate::case::{Case, table};
+use crate::case::{Case, table, topic_table};
 
 #[track_caller]
 fn check(name: &str) {
     let case = Case::read(name);
     let allocation = case.facts().allocate().unwrap();
-    let (expected, actual) = (case.expected(), table(&allocation));
+    let actual = if case.is_of_topics() { topic_table(&allocation) } else { table(&allocation) };
+    let expected = case.expected();
     assert!(expected == actual, "{name}: {}\n\nexpected\n{expected}\nactual\n{actual}", case.why);
 }
 
@@ -57,4 +58,23 @@ cases! {
     whole_to_the_resource
     remainder_goes_to_the_largest
     zero_lines_have_no_rows
+    own_even
+    own_by_usage
+    own_shares
+    own_owner
+    own_to_somebody
+    own_resource_and_unallocated
+    own_first_that_fits
+    own_mix
+    own_rule_for_unknown_products
+    identities_by_map_and_pattern
+    identities_by_team
+    identities_of_resources
+    interval_rule
+    usage_out_of_range
+    topics_by_bytes_and_evenly
+    topics_with_other_methods
+    topics_that_nobody_used
+    topics_skipped_without_usage
+    topics_that_could_not_be_measured
 }

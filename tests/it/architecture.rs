@@ -10,7 +10,7 @@ use std::path::Path;
 const HELPERS: [&str; 4] = ["clock", "kafka_properties", "secret", "wording"];
 
 /// Each part of the program with the parts it may name.
-const MAY_NAME: [(&str, &[&str]); 11] = [
+const MAY_NAME: [(&str, &[&str]); 12] = [
     ("domain", &[]),
     ("ecosystem", &["domain"]),
     ("journal", &["domain"]),
@@ -21,6 +21,7 @@ const MAY_NAME: [(&str, &[&str]); 11] = [
     ("gather", &["domain", "ecosystem", "journal"]),
     ("allocate", &["domain", "journal"]),
     ("project", &["domain", "journal", "store"]),
+    ("api", &["domain", "store"]),
     ("service", &["domain", "ecosystem", "journal", "store", "gather", "allocate", "project"]),
 ];
 
@@ -31,7 +32,7 @@ const HOMES: [(&str, &[&str]); 7] = [
     ("serde_avro_fast", &["journal/"]),
     ("sqlx", &["store/", "embedded/", "demo/report/query.rs"]),
     ("reqwest", &["ecosystem/", "journal/registry.rs"]),
-    ("axum", &["demo/"]),
+    ("axum", &["api/", "demo/"]),
     ("clap", &["cli/", "main.rs"]),
 ];
 

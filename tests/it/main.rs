@@ -2,15 +2,20 @@
 
 mod harness;
 
+mod api;
 mod architecture;
 mod bad_input;
 mod corrections;
 mod crash;
+mod cut;
 mod embedded;
+mod external;
 mod outage;
 mod quarantine;
 mod rebalance;
 mod road;
 mod roles;
+mod rules;
 mod service;
+mod topics;
 mod worlds;

@@ -10,12 +10,12 @@ use crate::domain::Subject;
 
 /// A principal is seen whatever its value; only values above zero weigh.
 pub fn resolve(facts: &Facts, metrics: &[String], resource: Sym, out: &mut Resolution) {
-    out.active.extend(facts.key_owners(resource));
+    out.active.ids.extend(facts.key_owners(resource));
     for (metric, usage) in metrics.iter().zip(&mut out.usage) {
         for (principal, value) in facts.usage(resource, metric, Subject::Principal) {
             let payer = payer(facts, *principal);
             if let Payer::Owner(id) = payer {
-                out.active.push(id);
+                out.active.ids.push(id);
             }
             if *value > 0.0 {
                 if let Payer::Ownerless(key) = payer {

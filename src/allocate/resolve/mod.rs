@@ -1,7 +1,7 @@
 //! Who stands behind a billed resource.
 //!
 //! In: a day's facts, a resource and how its kind is resolved. Out: the identities attached to it or seen in its
-//! metrics, and what each used. Absent: amounts.
+//! metrics, and what each used; then who is charged in their place. Absent: amounts.
 
 mod connector;
 mod keys;
@@ -10,14 +10,21 @@ mod statements;
 
 use super::book::Family;
 use super::facts::Facts;
+use super::open_day::Attribute;
+use super::stand_in::StandIn;
 use super::symbols::Sym;
 use crate::domain::rule::Resolver;
+use crate::domain::rule::identity::EvenSplit;
 
 /// The answer; one value is used again for all resources.
 #[derive(Debug, Default)]
 pub struct Resolution {
-    /// Whom an even split falls on: sorted, each once.
-    pub active: Vec<Sym>,
+    /// Whom an even split falls on.
+    pub active: Heads,
+    /// The owner that the resource names.
+    pub owner: Option<Sym>,
+    /// Whom the resource stands for, if not for itself.
+    pub resource: Option<Sym>,
     /// For each of the family's metrics, usage above zero by owner, sorted by owner.
     pub usage: Vec<Vec<(Sym, f64)>>,
     /// Weights that the resolver worked out, sorted by identity.
@@ -33,24 +40,74 @@ impl Resolution {
     pub fn resolve(&mut self, facts: &Facts, family: &Family, resource: Sym, usage_failed: bool) {
         self.clear(family.metrics.len());
         let metrics = if usage_failed { &[][..] } else { &family.metrics[..] };
+        let found = &mut self.active.ids;
         match family.resolver {
             Resolver::None => {}
             Resolver::KeysAndPrincipals => keys::resolve(facts, metrics, resource, self),
-            Resolver::ConnectorCredentials => self.active.push(connector::resolve(facts, &family.service, resource)),
-            Resolver::ResourceOwner => self.active.push(owner::resolve(facts, &family.service, resource)),
+            Resolver::ConnectorCredentials => found.push(connector::resolve(facts, &family.service, resource)),
+            Resolver::ResourceOwner => found.push(owner::resolve(facts, &family.service, resource)),
             Resolver::StatementOwners => statements::resolve(facts, family, metrics, resource, self),
         }
-        self.active.sort_unstable();
-        self.active.dedup();
+        self.active.ids.sort_unstable();
+        self.active.ids.dedup();
+        let named = facts.thing(resource);
+        self.owner = named.and_then(|thing| thing.owner.or_else(|| thing.attribute(Attribute::Owner)));
+        if let Some(mapping) = family.mapping {
+            self.stand_in(&facts.stand_ins[mapping], resource);
+        }
+    }
+
+    /// Puts who is charged in the place of whom was found.
+    fn stand_in(&mut self, by: &StandIn, resource: Sym) {
+        self.active.stand_in(by);
+        for weights in self.usage.iter_mut().chain([&mut self.weights]) {
+            weights.iter_mut().for_each(|(id, _)| *id = by.principal(*id));
+            add_up(weights);
+        }
+        // A key that is booked to somebody is no longer in doubt.
+        self.unresolved.retain(|id| by.principal(*id) == *id);
+        self.owner = self.owner.map(|owner| by.principal(owner));
+        self.resource = by.resource(resource);
+        if let Some(identity) = self.resource {
+            self.active = Heads { ids: vec![identity], parts: vec![] };
+            self.owner = Some(identity);
+        }
     }
 
     fn clear(&mut self, metrics: usize) {
-        self.active.clear();
+        self.active.ids.clear();
+        self.active.parts.clear();
+        (self.owner, self.resource) = (None, None);
         self.weights.clear();
         self.unresolved.clear();
         self.inferred = false;
         self.usage.resize_with(metrics, Vec::new);
         self.usage.iter_mut().for_each(Vec::clear);
+    }
+}
+
+/// Who takes part in an even split: sorted, each once.
+#[derive(Debug, Clone, Default)]
+pub struct Heads {
+    pub ids: Vec<Sym>,
+    /// How many equal parts each gets; empty where that is one.
+    pub parts: Vec<u64>,
+}
+
+impl Heads {
+    /// Puts who is charged in the place of these, who were found.
+    pub fn stand_in(&mut self, by: &StandIn) {
+        let mut charged: Vec<Sym> = self.ids.iter().map(|id| by.principal(*id)).collect();
+        charged.sort_unstable();
+        self.ids.clear();
+        self.parts.clear();
+        for run in charged.chunk_by(|a, b| a == b) {
+            self.ids.push(run[0]);
+            self.parts.push(run.len() as u64);
+        }
+        if by.even_split == EvenSplit::Charged || self.parts.iter().all(|parts| *parts == 1) {
+            self.parts.clear();
+        }
     }
 }
 

@@ -26,7 +26,7 @@ pub fn resolve(facts: &Facts, family: &Family, metrics: &[String], pool: Sym, ou
         }
     }
     add_up(&mut out.weights);
-    out.active.extend(out.weights.iter().map(|(id, _)| *id));
+    out.active.ids.extend(out.weights.iter().map(|(id, _)| *id));
 }
 
 /// (name, owner) of the pool's statements, sorted by name; of a name used again the highest id counts.

@@ -5,20 +5,23 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 
 use super::super::address::HttpUrl;
-use super::super::kind::{Anything, List, Names, object};
+use super::super::kind::{List, Names, object};
 use super::super::number::Int;
 use super::super::scalar::{Choice, Free, quoted};
 use super::super::section::{Inner, Section};
 use super::super::text::{MaybeSecret, Name, SecretText, Text};
 use super::super::{CcloudApi, ConfluentCloud, FlinkRegion, Granularity, Metrics, MetricsAuth, Param, Secret, suggest};
 use super::emitter::{self, GRANULARITIES};
+use super::rules::{CONFLUENT_WORDS, rules};
 use super::topic_attribution::topic_attribution;
+use crate::domain::granularity::MONTHLY;
+
+/// The longest granularity, hours: no charge may be longer than a year.
+const LONGEST_HOURS: u32 = 366 * 24;
 
 pub(super) fn settings(s: &mut Section<'_>) -> ConfluentCloud {
-    refuse_code(s, "allocator_overrides", "for the CKU ratios write `allocator_params`");
-    refuse_code(s, "identity_resolution_overrides", "the built-in resolution is always used");
-    let hours = Names(Int(1..=u32::MAX));
-    s.ignored("granularity_durations", hours, "every Confluent Cloud line is allocated by day");
+    let rules = rules(s, CONFLUENT_WORDS);
+    let granularity_durations = durations(s);
     let granularity = "only limits the `aggregation` of emitters; rows are by day whatever it says";
     let granularity = s.default("chargeback_granularity", GRANULARITIES, Granularity::Daily, granularity);
     if granularity != Granularity::Daily {
@@ -29,17 +32,10 @@ pub(super) fn settings(s: &mut Section<'_>) -> ConfluentCloud {
     let ratios = ratios(s, &params);
     let api = s.required("ccloud_api", object(api), "the Cloud API key, with `key` and `secret`");
     let metrics = s.optional("metrics", object(metrics), "a Prometheus with the metrics of Confluent Cloud");
-    let topics = s.section(
-        "topic_attribution",
-        topic_attribution,
-        "cluster costs down to topics; without effect in this version",
-    );
+    let topics = s.section("topic_attribution", topic_attribution, "cluster costs down to topics");
     if topics.enabled && metrics.is_none() && s.sound(&["metrics", "topic_attribution"]) {
         let remedy = "add a `metrics` section, or set `enabled: false`";
         s.fault("topic_attribution", "is enabled, but there is no `metrics` section to measure topics with", remedy);
-    }
-    if topics.enabled {
-        s.warn("topic_attribution", "has no effect in this version; costs are not broken down to topics yet");
     }
     emitter::compare(s, "topic_attribution", &topics.emitters, granularity);
     let emitters = s.default("emitters", List(object(emitter::of_chargebacks)), vec![], "where rows are written to");
@@ -55,6 +51,8 @@ pub(super) fn settings(s: &mut Section<'_>) -> ConfluentCloud {
         cku_usage_ratio: ratios.usage,
         cku_shared_ratio: ratios.shared,
         allocator_params: params,
+        rules,
+        granularity_durations,
         topic_attribution: topics,
         min_refresh_gap_seconds: s.default(
             "min_refresh_gap_seconds",
@@ -67,13 +65,18 @@ pub(super) fn settings(s: &mut Section<'_>) -> ConfluentCloud {
     }
 }
 
-/// Python code by name: it cannot run here, and money must not silently be split in another way.
-fn refuse_code(s: &mut Section<'_>, key: &'static str, instead: &str) {
-    let doc = "Python code by name; not accepted, rules as data come in a later version";
-    for (name, ()) in s.default(key, Names(Anything), vec![], doc) {
-        let problem = "names Python code, which cannot run here; overrides as data come in a later version";
-        s.fault_inside(key, Inner::Key(&name), problem, format!("remove it; {instead}"));
+/// Lengths of granularities, of charges that do not say their end.
+fn durations(s: &mut Section<'_>) -> BTreeMap<String, u32> {
+    let key = "granularity_durations";
+    let doc = "granularity to whole hours, for charges that do not say their end; `monthly` is the calendar's";
+    let read = s.default(key, Names(Int(1..=LONGEST_HOURS)), vec![], doc);
+    for (name, _) in &read {
+        if name.trim().eq_ignore_ascii_case(MONTHLY) {
+            let remedy = "remove it, or give your period another name";
+            s.fault_inside(key, Inner::Key(name), "a month is as long as the calendar says", remedy);
+        }
     }
+    read.into_iter().map(|(name, hours)| (name.trim().to_lowercase(), hours)).collect()
 }
 
 fn billing(s: &mut Section<'_>) -> u32 {

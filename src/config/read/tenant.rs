@@ -10,7 +10,7 @@ use super::super::scalar::{quoted, scalar};
 use super::super::section::{Inner, Section, Value};
 use super::super::text::Name;
 use super::super::{Ecosystem, Tenant, suggest};
-use super::{ccloud, preview};
+use super::{ccloud, external, preview};
 
 /// All tenants that can be read, after comparing them.
 pub(super) fn tenants(s: &mut Section<'_>) -> Vec<Tenant> {
@@ -42,7 +42,11 @@ struct Read {
 }
 
 fn tenant(s: &mut Section<'_>) -> Read {
-    let kind = s.required("ecosystem", EcosystemName, "where the costs come from: `confluent_cloud`");
+    let kind = s.required(
+        "ecosystem",
+        EcosystemName,
+        "where the costs come from: `confluent_cloud`, or `external` if another program writes the days",
+    );
     let id = s.required("tenant_id", Name, "what facts and results are kept by; unique, never sent to a provider");
     s.ignored("storage", Anything, "results go to the PostgreSQL of `database.url`, facts to Kafka");
     s.optional("focus_preview", object(preview::tenant), "Chitragupta's FOCUS export; not in this version");
@@ -53,6 +57,10 @@ fn tenant(s: &mut Section<'_>) -> Read {
         Known::ConfluentCloud => {
             let settings = s.section("plugin_settings", ccloud::settings, "what the ecosystem needs");
             Some(Ecosystem::ConfluentCloud(Box::new(settings)))
+        }
+        Known::External => {
+            let settings = s.section("plugin_settings", external::settings, "the rules of its days");
+            Some(Ecosystem::External(Box::new(settings)))
         }
         Known::Unreadable => {
             s.pass("plugin_settings");
@@ -109,6 +117,7 @@ fn compare_days(s: &Section<'_>, lookback: u32, cutoff: u32, retention: u32) {
 #[derive(Clone, Copy)]
 enum Known {
     ConfluentCloud,
+    External,
     /// Its fault is recorded; its settings cannot be judged.
     Unreadable,
 }
@@ -116,13 +125,13 @@ enum Known {
 /// The word behind `ecosystem:`.
 struct EcosystemName;
 
-const ECOSYSTEMS: [&str; 3] = ["confluent_cloud", "self_managed_kafka", "generic_metrics_only"];
+const ECOSYSTEMS: [&str; 4] = ["confluent_cloud", "external", "self_managed_kafka", "generic_metrics_only"];
 
 impl Kind for EcosystemName {
     type Out = Known;
 
     fn schema(&self) -> Json {
-        json!({"enum": [ECOSYSTEMS[0]]})
+        json!({"enum": ECOSYSTEMS[..2]})
     }
 
     fn read(&self, value: &Value<'_>) -> Option<Known> {
@@ -130,16 +139,19 @@ impl Kind for EcosystemName {
             Some(scalar) => scalar.text.into_owned(),
             None => return Some(Known::Unreadable),
         };
-        if word == ECOSYSTEMS[0] {
-            return Some(Known::ConfluentCloud);
+        match word.as_str() {
+            "confluent_cloud" => return Some(Known::ConfluentCloud),
+            "external" => return Some(Known::External),
+            _ => {}
         }
         if ECOSYSTEMS.contains(&word.as_str()) {
-            let remedy = "take the tenant out of the file until then; this version has `confluent_cloud`";
+            let remedy =
+                "take the tenant out of the file until then; this version has `confluent_cloud` and `external`";
             value.fault(format!("`{word}` comes in a later version"), remedy);
         } else {
             let remedy = match suggest::nearest(&word, &ECOSYSTEMS) {
                 Some(known) => format!("did you mean `{known}`?"),
-                None => "write `confluent_cloud`".into(),
+                None => "write `confluent_cloud`, or `external` if another program writes its days".into(),
             };
             value.fault(format!("{} is not a known ecosystem", quoted(&word)), remedy);
         }

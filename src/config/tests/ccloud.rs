@@ -36,6 +36,15 @@ fn a_digest_tells_configurations_apart_and_gives_no_secret_away() {
 }
 
 #[test]
+fn granularities_have_an_hour_at_least_and_months_are_the_calendars() {
+    let durations = |text: &str| settings(&[&format!("granularity_durations: {{{text}}}")]);
+    let own = ccloud(&durations("Weekly: 168, daily: 12")).granularity_durations;
+    assert_eq!((own["weekly"], own["daily"]), (168, 12));
+    refused_with(&durations("shift: 0"), &["granularity_durations.shift", "0 is not"]);
+    refused_with(&durations("monthly: 700"), &["granularity_durations.monthly", "as long as the calendar says"]);
+}
+
+#[test]
 fn metrics_credentials_fit_their_kind() {
     let metrics = |text: &str| settings(&[&format!("metrics: {{url: 'http://p:9090/prom/', {text}}}")]);
     let auth = |text: &str| ccloud(&metrics(text)).metrics.expect("metrics").auth;
@@ -97,13 +106,4 @@ fn emitters_are_told_apart_and_not_finer_than_what_they_get() {
     };
     assert_eq!(output_dir.to_str(), Some("/tmp/topic_attribution"));
     assert_eq!(filename_template, "topic_attr_{tenant_id}_{date}.csv");
-}
-
-#[test]
-fn python_code_is_refused_and_an_empty_map_of_it_is_not() {
-    good(&settings(&["allocator_overrides: {}", "identity_resolution_overrides:"]));
-    for key in ["allocator_overrides", "identity_resolution_overrides"] {
-        let text = settings(&[&format!("{key}: {{KAFKA_BASE: 'my.module:split'}}")]);
-        refused_with(&text, &[&format!("{key}.KAFKA_BASE (line 7): names Python code"), "later version", "remove it"]);
-    }
 }

@@ -3,7 +3,9 @@
 //! In: the two ratios of a CKU's cost. Out: a [`RuleBook`] value, which travels in every seal.
 //! Absent: the algorithms; they are in `allocate` and know no product type.
 
-use crate::domain::rule::{Part, Product, RULES_VERSION, Resolver, Rule, RuleBook, Split, Tier, Usage};
+use std::collections::BTreeMap;
+
+use crate::domain::rule::{Part, Product, Resolver, Rule, RuleBook, Split, Tier, Usage};
 use crate::domain::{Amount, CostType};
 
 use CostType::{Shared, Usage as Used};
@@ -60,10 +62,13 @@ pub fn rule_book(cku_usage_ratio: &str, cku_shared_ratio: &str) -> RuleBook {
         names.iter().map(move |name| ((*name).to_owned(), product.clone()))
     };
     RuleBook {
-        version: RULES_VERSION,
+        version: 1,
         products: products.into_iter().flat_map(each).collect(),
         otherwise: to_resource("unknown", "unknown", "using_unknown_allocator", Shared),
         owner_types: OWNERS.map(str::to_owned).to_vec(),
+        identities: BTreeMap::new(),
+        interval_rule: vec![],
+        topics: None,
     }
 }
 

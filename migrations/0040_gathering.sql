@@ -68,3 +68,5 @@ LEFT JOIN LATERAL (
     FROM slices s
     WHERE s.tenant_key = k.tenant_key AND s.day = k.day AND s.complete
 ) p ON true;
+
+SELECT isolate('run_facts'), isolate('held_days'), isolate('runs'), isolate('days');

@@ -1,0 +1,19 @@
+INSERT INTO slices VALUES
+    ('billing', $key, '2026-02-28', 1, 1, '{[0,1)}', true), ('resources', $key, '2026-02-28', 1, 1, '{[0,1)}', true),
+    ('identities', $key, '2026-02-28', 1, 1, '{[0,1)}', true), ('chargebacks', $key, '2026-02-28', 1, 1, '{[0,1)}', true);
+INSERT INTO billing_facts VALUES ($key, '2026-02-28', 1, 'e', '$text', '$text', '$text', '$text', '$text', 1, 1, 1, NULL,
+    'USD', 'daily', '2026-02-28', '2026-03-01', ARRAY['$text']);
+INSERT INTO resource_facts VALUES ($key, '2026-02-28', 1, 'e', '$text', '$text', '$text', '$text', '$text', NULL, NULL, '{}');
+INSERT INTO identity_facts VALUES ($key, '2026-02-28', 1, 'e', '$text', '$text', '$text', '$text', '$text', NULL, NULL, '{}');
+WITH d AS (INSERT INTO chargeback_dimensions
+    (fingerprint, tenant_key, ecosystem, env_id, resource_id, product_category, product_type, identity_id, target,
+     cost_type, allocation_method, allocation_detail, currency, tier)
+    VALUES ('\x0$key', $key, 'e', '$text', '$text', '$text', '$text', '$text', 'identity', 'usage', '$text', '$text', 'USD', 0)
+    RETURNING dimension_key)
+INSERT INTO chargeback_facts SELECT $key, '2026-02-28', 1, dimension_key, 1, 1, NULL FROM d;
+INSERT INTO day_facts (tenant_key, day, ecosystem, sealed_revision, seal_digest, refused_reason)
+    VALUES ($key, '2026-02-28', 'e', 1, '$text', '$text');
+INSERT INTO quarantine VALUES
+    ('$tenant', '$tenant', '2026-02-28', 'gather', 's', NULL, NULL, NULL, NULL, '$text', '$text', 'open', now()),
+    -- Another tenant's record under this one's key.
+    ('misplaced-$tenant', 'a', '2026-02-28', 'project', 's', 'billing', 0, 7, '$tenant', 'belongs-to-b', 'belongs-to-b', 'open', now());

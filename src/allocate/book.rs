@@ -49,6 +49,8 @@ pub struct Book {
     pub labels: Vec<Label>,
     /// Sets of identity types that tiers split evenly over.
     pub type_sets: Vec<Vec<String>>,
+    /// Sets of identities that tiers name themselves.
+    pub named: Vec<Vec<String>>,
     /// Families of products whose lines on one resource resolve to the same identities.
     pub families: Vec<Family>,
     products: BTreeMap<String, Compiled>,
@@ -100,6 +102,11 @@ pub enum By {
     Active,
     /// Index of [`Book::type_sets`].
     Tenant(usize),
+    /// Those of [`Book::named`] at this index, and the active ones too if `active`.
+    Among {
+        active: bool,
+        named: usize,
+    },
     /// Indexes of the family's metrics.
     Metrics(Vec<usize>),
     Weights,
@@ -118,8 +125,8 @@ impl Book {
         let products = rules.products.iter().map(|(name, product)| Ok((name.clone(), compiler.product(product)?)));
         let products = products.collect::<Result<_, Refusal>>()?;
         let otherwise = compiler.product(&rules.otherwise)?;
-        let Compiler { labels, type_sets, families, .. } = compiler;
-        Ok(Self { labels, type_sets, families, products, otherwise })
+        let Compiler { labels, type_sets, named, families, .. } = compiler;
+        Ok(Self { labels, type_sets, named, families, products, otherwise })
     }
 }
 
@@ -128,6 +135,7 @@ struct Compiler {
     labels: Vec<Label>,
     label_of: AHashMap<Label, u16>,
     type_sets: Vec<Vec<String>>,
+    named: Vec<Vec<String>>,
     families: Vec<Family>,
 }
 
@@ -167,6 +175,9 @@ impl Compiler {
         let by = match &tier.split {
             Split::EvenActive => By::Active,
             Split::EvenTenant { types } => By::Tenant(place(&mut self.type_sets, types.clone())),
+            Split::EvenAmong { active, identities } => {
+                By::Among { active: *active, named: place(&mut self.named, identities.clone()) }
+            }
             Split::ByUsage(Usage::Metrics(metrics)) => {
                 let place = |metric: &String| product.metrics.iter().position(|asked| asked == metric);
                 By::Metrics(metrics.iter().filter_map(place).collect())

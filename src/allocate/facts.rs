@@ -154,6 +154,9 @@ fn run(pairs: &[(Sym, Sym)], first: Sym) -> &[(Sym, Sym)] {
 /// Targets that no record names must have numbers too.
 fn intern_targets(symbols: &mut Symbols, book: &Book) {
     symbols.intern(UNALLOCATED);
+    for id in book.named.iter().flatten() {
+        symbols.intern(id);
+    }
     for family in &book.families {
         for sentinel in Sentinel::of(family.resolver) {
             symbols.intern(&sentinel.id(&family.service));

@@ -119,6 +119,13 @@ impl Allocator<'_> {
                     }
                     push_evenly(&mut self.rows, row, billed, targets);
                 }
+                By::Among { active, named } => {
+                    let targets = self.among(*active, &self.book.named[*named]);
+                    if targets.is_empty() {
+                        continue;
+                    }
+                    push_evenly(&mut self.rows, row, billed, &targets);
+                }
                 By::Metrics(_) | By::Weights if billed.usage_failed || !self.weigh(&tier.by) => continue,
                 By::Metrics(_) => self.push_by_usage(row, billed, tier.label_doubtful)?,
                 By::Weights => {
@@ -137,6 +144,16 @@ impl Allocator<'_> {
             return Ok(Some(row.label));
         }
         Err(self.no_tier(billed))
+    }
+
+    /// Those that a tier names, and the active ones if it wants them: sorted, each once.
+    fn among(&self, active: bool, named: &[String]) -> Vec<Sym> {
+        let found = if active { self.resolution.active.as_slice() } else { &[] };
+        let named = named.iter().filter_map(|id| self.facts.texts.find(id));
+        let mut all: Vec<Sym> = named.chain(found.iter().copied()).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// Collects the weights of a usage tier; are there any?

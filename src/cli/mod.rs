@@ -7,6 +7,7 @@ pub mod args;
 pub mod config;
 pub mod demo;
 pub mod export;
+mod measured;
 pub mod quarantine;
 pub mod rebuild;
 pub mod run;

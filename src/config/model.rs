@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::Secret;
+use super::metered::{GenericMetrics, SelfManagedKafka};
 
 /// A whole configuration. Everything in it was checked when it was read.
 #[derive(Debug, Clone)]
@@ -135,6 +136,8 @@ pub struct Tenant {
 #[derive(Debug, Clone)]
 pub enum Ecosystem {
     ConfluentCloud(Box<ConfluentCloud>),
+    SelfManagedKafka(Box<SelfManagedKafka>),
+    GenericMetrics(Box<GenericMetrics>),
 }
 
 impl Ecosystem {
@@ -142,6 +145,8 @@ impl Ecosystem {
     pub fn name(&self) -> &'static str {
         match self {
             Self::ConfluentCloud(_) => "confluent_cloud",
+            Self::SelfManagedKafka(_) => "self_managed_kafka",
+            Self::GenericMetrics(_) => "generic_metrics_only",
         }
     }
 }
@@ -187,6 +192,20 @@ pub struct Metrics {
     /// May have a path; without a slash at the end.
     pub url: String,
     pub auth: MetricsAuth,
+    /// Name and value, sent with each query.
+    pub headers: Vec<(String, Secret)>,
+    pub tls: MetricsTls,
+}
+
+/// Whom to trust over TLS, and as whom to appear.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MetricsTls {
+    /// PEM file of certificates to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// PEM files of a certificate and its key.
+    pub client: Option<(PathBuf, PathBuf)>,
+    /// Accept any certificate.
+    pub insecure: bool,
 }
 
 /// How we present ourselves to it.

@@ -3,11 +3,14 @@
 //! In: a [`Config`]. Out: text that would load again if the secrets were put back. Defaults are written
 //! out, so one sees what holds.
 
+mod metered;
+
 use serde_json::{Map, Value as Json, json};
 
 use super::model::shown;
 use super::{
-    Config, Ecosystem, Emitter, Granularity, Level, MetricsAuth, MissingMetrics, Param, Sink, Tenant, TopicMethod,
+    Config, Ecosystem, Emitter, Granularity, Level, Metrics, MetricsAuth, MissingMetrics, Param, Sink, Tenant,
+    TopicMethod,
 };
 use super::{ConfluentCloud, TopicAttribution};
 
@@ -51,7 +54,11 @@ fn whole(config: &Config) -> Json {
 }
 
 fn tenant(tenant: &Tenant) -> Json {
-    let Ecosystem::ConfluentCloud(settings) = &tenant.ecosystem;
+    let settings = match &tenant.ecosystem {
+        Ecosystem::ConfluentCloud(settings) => confluent_cloud(settings),
+        Ecosystem::SelfManagedKafka(settings) => metered::self_managed(settings),
+        Ecosystem::GenericMetrics(settings) => metered::generic(settings),
+    };
     json!({
         "ecosystem": tenant.ecosystem.name(),
         "tenant_id": tenant.tenant_id,
@@ -64,7 +71,7 @@ fn tenant(tenant: &Tenant) -> Json {
         "gather_failure_threshold": tenant.gather_failure_threshold,
         "tenant_execution_timeout_seconds": tenant.tenant_execution_timeout_seconds,
         "metrics_prefetch_workers": tenant.metrics_prefetch_workers,
-        "plugin_settings": confluent_cloud(settings),
+        "plugin_settings": settings,
     })
 }
 
@@ -77,21 +84,10 @@ fn confluent_cloud(settings: &ConfluentCloud) -> Json {
             "region_id": region.region_id, "key": region.key, "secret": "***", "base_url": region.base_url,
         })
     });
-    let metrics = settings.metrics.as_ref().map(|metrics| {
-        let mut shown = match &metrics.auth {
-            MetricsAuth::None => json!({"auth_type": "none"}),
-            MetricsAuth::Basic { username, .. } => {
-                json!({"auth_type": "basic", "username": username, "password": "***"})
-            }
-            MetricsAuth::Bearer { .. } => json!({"auth_type": "bearer", "bearer_token": "***"}),
-        };
-        shown["url"] = metrics.url.clone().into();
-        shown
-    });
     json!({
         "ccloud_api": {"key": settings.api.key, "secret": "***", "base_url": settings.api.base_url},
         "billing_api": {"days_per_query": settings.days_per_query},
-        "metrics": metrics,
+        "metrics": settings.metrics.as_ref().map(metrics),
         "flink": flink.collect::<Vec<_>>(),
         "allocator_params": params,
         "topic_attribution": topic_attribution(&settings.topic_attribution),
@@ -99,6 +95,25 @@ fn confluent_cloud(settings: &ConfluentCloud) -> Json {
         "metrics_step_seconds": settings.metrics_step_seconds,
         "emitters": settings.emitters.iter().map(emitter).collect::<Vec<_>>(),
     })
+}
+
+fn metrics(metrics: &Metrics) -> Json {
+    let mut shown = match &metrics.auth {
+        MetricsAuth::None => json!({"auth_type": "none"}),
+        MetricsAuth::Basic { username, .. } => {
+            json!({"auth_type": "basic", "username": username, "password": "***"})
+        }
+        MetricsAuth::Bearer { .. } => json!({"auth_type": "bearer", "bearer_token": "***"}),
+    };
+    let headers: Map<_, _> = metrics.headers.iter().map(|(name, _)| (name.clone(), "***".into())).collect();
+    let (certificate, key) = metrics.tls.client.as_ref().map(|(certificate, key)| (certificate, key)).unzip();
+    shown["url"] = metrics.url.clone().into();
+    shown["headers"] = Json::Object(headers);
+    shown["tls"] = json!({
+        "ca_file": metrics.tls.ca_file, "cert_file": certificate, "key_file": key,
+        "insecure_skip_verify": metrics.tls.insecure,
+    });
+    shown
 }
 
 fn topic_attribution(topics: &TopicAttribution) -> Json {

@@ -17,6 +17,7 @@ pub mod chargeback;
 pub mod day;
 pub mod gathered;
 pub mod inventory;
+pub mod promql;
 pub mod quarantine;
 pub mod rule;
 pub mod seal;

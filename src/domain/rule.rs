@@ -88,6 +88,8 @@ pub enum Split {
     EvenActive,
     /// Evenly over the tenant's identities of the day, of the given types.
     EvenTenant { types: Vec<String> },
+    /// Evenly over these identities, and with `active` over everybody the resolver found too.
+    EvenAmong { active: bool, identities: Vec<String> },
     /// In proportion to usage; declines if there is none or it could not be fetched.
     ByUsage(Usage),
     /// Whole, to the billed resource itself.
@@ -137,6 +139,8 @@ pub enum RuleFault {
     MayNotFit,
     #[error("no identity types to split evenly over")]
     NoTypes,
+    #[error("nobody to split evenly among")]
+    Nobody,
     #[error("identity type {0:?} is not among the book's owner types")]
     NotAnOwner(String),
     #[error("no metrics to split by")]
@@ -202,6 +206,7 @@ impl RuleBook {
             Split::ByUsage(Usage::Resolved { .. }) => {
                 (product.resolver != Resolver::StatementOwners).then_some(RuleFault::NoWeights)
             }
+            Split::EvenAmong { active, identities } => (!active && identities.is_empty()).then_some(RuleFault::Nobody),
             Split::EvenActive | Split::ToResource | Split::Unallocated => None,
         };
         fault.map_or(Ok(()), Err)
@@ -281,6 +286,10 @@ mod tests {
         assert!(fault(vec![usage(&["bytes"])]).contains("not asked for"));
         assert!(fault(vec![usage(&[])]).contains("no metrics"));
         assert!(fault(vec![weights]).contains("statement owners"));
+        let among =
+            |active, ids: &[&str]| Split::EvenAmong { active, identities: ids.iter().map(|i| (*i).into()).collect() };
+        assert_eq!(fault(vec![among(true, &[]), among(false, &["a"]), Split::Unallocated]), "sound");
+        assert!(fault(vec![among(false, &[])]).contains("nobody to split"));
     }
 
     #[test]

@@ -4,7 +4,11 @@
 
 mod ccloud;
 mod emitter;
+mod generic;
+mod metered;
+mod metrics;
 mod preview;
+mod self_managed;
 mod services;
 mod tenant;
 mod topic_attribution;

@@ -2,6 +2,7 @@
 
 mod ccloud;
 mod faults;
+mod metered;
 mod reading;
 mod schema;
 mod tree;
@@ -64,8 +65,10 @@ fn indented(lines: &[&str], by: usize) -> String {
 
 #[track_caller]
 fn ccloud(text: &str) -> ConfluentCloud {
-    let Ecosystem::ConfluentCloud(settings) = good(text).config.tenants.remove(0).ecosystem;
-    *settings
+    match good(text).config.tenants.remove(0).ecosystem {
+        Ecosystem::ConfluentCloud(settings) => *settings,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[track_caller]

@@ -1,9 +1,11 @@
 //! What the tests stand on: services once per test process, a topic prefix and a database per test.
 
+mod billed;
 mod running;
 mod services;
 mod world;
 
+pub use billed::BilledCluster;
 pub use running::{Running, processes_in, until};
 pub use services::{Addresses, Installation};
 pub use world::{Upstream, World, worlds};

@@ -9,6 +9,7 @@ pub mod ask;
 pub mod config;
 pub mod demo;
 pub mod export;
+mod measured;
 pub mod quarantine;
 pub mod rebuild;
 pub mod rules;

@@ -74,7 +74,7 @@ async fn serve(config: &Config, args: &Run, parts: &Parts, stack: &Stack) -> Res
     let mut roles = service::start(&on_topics(&args.roles), &parts);
     let gathers = args.roles.contains(&Role::Gather);
     if gathers && !args.once {
-        let gathering = Arc::new(sources::gathering(config)?);
+        let gathering = Arc::new(sources::gathering(config, parts.clock)?);
         roles.spawn(service::gathering(gathering, parts.clone()));
     }
     if args.roles.contains(&Role::Api) && !args.once {
@@ -115,7 +115,7 @@ fn on_topics(roles: &[Role]) -> Vec<service::Role> {
 /// What kept it from ending; a tenant that failed is in the summary.
 pub async fn once(config: &Config, parts: &Parts, gather: bool) -> Result<Summary> {
     let reports = match gather {
-        true => service::gather_all(&sources::gathering(config)?, parts).await?,
+        true => service::gather_all(&sources::gathering(config, parts.clock)?, parts).await?,
         false => Vec::new(),
     };
     let sealed: Vec<(String, Day, u32)> = reports

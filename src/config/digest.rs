@@ -1,6 +1,7 @@
 //! Names a tenant's configuration, so that a changed one is noticed.
 
-use super::{Ecosystem, MetricsAuth, Secret, Tenant};
+use super::metered::ResourceSource;
+use super::{Ecosystem, Metrics, MetricsAuth, Secret, Tenant};
 
 impl Tenant {
     /// A digest of everything configured for the tenant.
@@ -21,14 +22,28 @@ impl Tenant {
 fn secrets(ecosystem: &Ecosystem) -> Vec<&Secret> {
     match ecosystem {
         Ecosystem::ConfluentCloud(cloud) => {
-            let metrics = cloud.metrics.as_ref().and_then(|metrics| match &metrics.auth {
-                MetricsAuth::None => None,
-                MetricsAuth::Basic { password, .. } => Some(password),
-                MetricsAuth::Bearer { token } => Some(token),
-            });
+            let metrics = cloud.metrics.iter().flat_map(of_metrics);
             let flink = cloud.flink.iter().map(|region| &region.secret);
             [&cloud.api.secret].into_iter().chain(metrics).chain(flink).collect()
         }
+        Ecosystem::SelfManagedKafka(cluster) => {
+            let sasl = match &cluster.resources {
+                ResourceSource::Admin(admin) => admin.sasl.as_ref(),
+                ResourceSource::Prometheus => None,
+            };
+            let password = sasl.map(|sasl| &sasl.password);
+            of_metrics(&cluster.metered.metrics).into_iter().chain(password).collect()
+        }
+        Ecosystem::GenericMetrics(system) => of_metrics(&system.metered.metrics),
         Ecosystem::External(_) => Vec::new(),
     }
+}
+
+fn of_metrics(metrics: &Metrics) -> Vec<&Secret> {
+    let own = match &metrics.auth {
+        MetricsAuth::None => None,
+        MetricsAuth::Basic { password, .. } => Some(password),
+        MetricsAuth::Bearer { token } => Some(token),
+    };
+    own.into_iter().chain(metrics.headers.iter().map(|(_, value)| value)).collect()
 }

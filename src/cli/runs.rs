@@ -10,6 +10,9 @@ use crate::config::Config;
 use crate::domain::{Run, RunStatus};
 use crate::store::Store;
 
+/// Characters of what a run did; all of it is in the status and in the table `runs`.
+const WIDEST: usize = 100;
+
 /// Prints the newest runs, of one tenant (by its id) or of all.
 ///
 /// # Errors
@@ -26,7 +29,7 @@ pub async fn runs(store: &Store, config: &Config, tenant: Option<&str>, limit: u
             run.trigger.as_str().to_owned(),
             run.instance.clone(),
             run.status.as_str().to_owned(),
-            did(&run),
+            shortened(&did(&run)),
         ]);
     }
     writeln!(out, "{shown}")?;
@@ -46,6 +49,14 @@ pub fn name<'a>(config: &'a Config, tenant: &'a str) -> &'a str {
 /// A moment to the second.
 pub fn moment(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+/// As much of a text as a table has room for.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(WIDEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 fn did(run: &Run) -> String {

@@ -60,6 +60,8 @@ pub struct Ask {
     pub from: Option<Day>,
     /// Last day to look at, excluded.
     pub to: Option<Day>,
+    /// Id of a command that wants all of these days sealed again, changed or not.
+    pub again: Option<String>,
     /// Ends the cycle at the next safe point: between two questions to the source, never within a commit.
     pub stop: CancellationToken,
 }

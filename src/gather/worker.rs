@@ -106,7 +106,7 @@ impl Gatherer {
         let mut report = CycleReport::new(&tenant, window);
         let whole = ask.from.is_none() && ask.to.is_none();
         let mut periods = window.periods(self.memory.held_days().filter(|_| whole));
-        if source.is_measured() {
+        if source.is_measured() && ask.again.is_none() {
             let settled = |day| self.memory.days.get(&day).is_some_and(|day| plan::is_settled(day, now));
             periods = window::without(&periods, settled);
         }
@@ -126,6 +126,7 @@ impl Gatherer {
             rules,
             rules_json: serde_json::to_string(rules).expect("a rule book is plain data"),
             incomplete,
+            request: ask.again.clone(),
         };
         unbilled.iter().for_each(|(_, why)| report.fail(why));
         cycle.incomplete.iter().for_each(|why| report.fail(why));
@@ -185,7 +186,9 @@ impl Gatherer {
             let step = match (doubted, gap.and_then(|gap| plan::with_gap(remembered, &content, gap))) {
                 (Some(why), _) => Step::Hold(plan::held(remembered, &content, why)),
                 (None, Some(step)) => step,
-                (None, None) => plan::before_usage(remembered, &content, cycle.incomplete.as_deref()),
+                (None, None) => {
+                    plan::before_usage(remembered, &content, cycle.incomplete.as_deref(), cycle.request.is_some())
+                }
             };
             if let (Some(Gap::Final(why)), Step::AskUsage) = (gap, &step) {
                 report.flagged.push((day, why.clone()));
@@ -253,17 +256,21 @@ impl Gatherer {
         let remembered = self.memory.days.get(&content.day);
         let TenantSettings { allocation_retry_limit, topic_attribution_retry_limit, .. } = self.settings;
         let limits = Limits { usage: allocation_retry_limit, topics: topic_attribution_retry_limit };
-        match plan::after_usage(remembered, &content, &answer.usage, limits, cycle.now) {
+        let again = cycle.request.is_some();
+        match plan::after_usage(remembered, &content, &answer.usage, limits, again, cycle.now) {
             Verdict::Skip(memory) => {
                 report.unchanged += 1;
+                if again {
+                    report.fail(&format!("{} was not sealed again: usage that it has could not be had", content.day));
+                }
                 self.commit(Transaction::of(memory.map(Change::Day))).await
             }
             Verdict::Hold(memory) => self.hold(memory, report).await,
-            Verdict::Seal { reason, memory } => {
+            Verdict::Seal { why, memory } => {
                 let sealed = (memory.day, memory.revision);
                 let entities = &self.memory.entities;
                 let topics = topics::observe(entities, content.day, &answer.values);
-                let revision = Some(day::revision(entities, &topics, due, answer, reason, &memory, cycle));
+                let revision = Some(day::revision(entities, &topics, due, answer, why, &memory, cycle));
                 let changes = topics.into_iter().chain([Change::Day(memory)]);
                 match self.commit(Transaction { revision, ..Transaction::of(changes) }).await {
                     Err(GatherError::Encode(error)) => {

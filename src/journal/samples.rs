@@ -120,6 +120,7 @@ pub fn day_sealed() -> DaySealed {
         metrics_failed: vec!["lkc-def".into()],
         quarantined: 1,
         reason: Reason::Usage,
+        requested: Some("c1".into()),
         gathered_at: at("2026-03-02T04:05:06.000007Z"),
     }
 }

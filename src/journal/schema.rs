@@ -64,6 +64,7 @@ pub const FILES: &[SchemaFile<'static>] = embedded![
     "identity" v 1,
     "metric-value" v 1,
     "day-sealed" v 1,
+    "day-sealed" v 2,
     "chargeback-row" v 1,
     "topic-attribution-row" v 1,
     "day-allocated" v 1,

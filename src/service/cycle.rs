@@ -143,6 +143,7 @@ async fn cycle(
         Order::Gather { from, to, .. } => (*from, *to),
         Order::Skip { .. } => (None, None),
     };
+    let again = order.again().map(str::to_owned);
     let progress = |progress: Progress| {
         let what = match progress.phase {
             Phase::Bill => "bill and inventory",
@@ -150,7 +151,7 @@ async fn cycle(
         };
         parts.say.count(&format!("{}: {what} {}/{}", tenant.name, progress.done, progress.total));
     };
-    let ask = Ask { from, to, stop: halt.clone() };
+    let ask = Ask { from, to, again, stop: halt.clone() };
     let cycle = gatherer.cycle(&tenant.source, &tenant.rules, &parts.clock, &ask, progress);
     tokio::pin!(cycle);
     let (gatherer, report) = tokio::select! {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use chrono::{DateTime, Utc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -131,8 +132,9 @@ impl<'a> Desk<'a> {
     async fn work(&mut self, consumer: &mut Consumer) -> Result<(), Stopped> {
         let (stop, clock) = (self.parts.stop.clone(), self.parts.clock);
         loop {
-            self.begin_turns();
-            let wake = self.schedule.wake();
+            let now = clock.now();
+            self.begin_turns(now);
+            let wake = self.schedule.wake(now);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
@@ -205,8 +207,8 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    fn begin_turns(&mut self) {
-        for start in self.schedule.next(self.parts.clock.now()) {
+    fn begin_turns(&mut self, now: DateTime<Utc>) {
+        for start in self.schedule.next(now) {
             let Some((tenant, stop)) = self.owned.get(&start.tenant).cloned() else { continue };
             let (parts, gatherer) = (self.parts.clone(), self.idle.remove(&start.tenant));
             self.turns.spawn(async move {

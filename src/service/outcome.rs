@@ -42,8 +42,10 @@ pub fn judge(run: Run, end: End, report: &CycleReport, threshold: u32, now: Date
     };
     let errors: Vec<String> = report.failure.iter().cloned().collect();
     let last = errors.first().map_or("its limit passed", String::as_str);
-    let suspended = (failures_in_a_row >= threshold.max(1))
-        .then(|| format!("{failures_in_a_row} runs in a row brought nothing, the last: {last}"));
+    let suspended = (failures_in_a_row >= threshold.max(1)).then(|| match failures_in_a_row {
+        1 => format!("a run brought nothing: {last}"),
+        many => format!("{many} runs in a row brought nothing, the last: {last}"),
+    });
     Run {
         ended_at: Some(now),
         status,

@@ -160,10 +160,12 @@ impl Schedule {
         starts
     }
 
-    /// When to ask [`Self::next`] again, unless something happens before.
-    pub fn wake(&self) -> Option<DateTime<Utc>> {
+    /// When to ask [`Self::next`] again, unless something happens before. `now` is the moment it was asked for last: who
+    /// was ready then and did not start waits for the end of another, and not for the clock.
+    pub fn wake(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let idle = self.seats.values().filter(|seat| seat.doing.is_none());
-        idle.filter_map(|seat| seat.due.map(|due| seat.rests.map_or(due, |rests| rests.max(due))).or(seat.rests)).min()
+        let ready = |seat: &Seat| seat.due.map(|due| seat.rests.map_or(due, |rests| rests.max(due))).or(seat.rests);
+        idle.filter_map(ready).filter(|at| *at > now).min()
     }
 
     /// A turn has ended; returns what was asked for and is answered now, `None` if the turn is none of ours any more.
@@ -205,6 +207,15 @@ impl Order {
     pub fn asked(&self) -> &[Asked] {
         match self {
             Self::Gather { asked, .. } | Self::Skip { asked, .. } => asked,
+        }
+    }
+
+    /// The command that wants its days sealed again, changed or not: it is for chosen days, and forced.
+    pub fn again(&self) -> Option<&str> {
+        let chosen = |asked: &&Asked| asked.command.force && asked.command.from.is_some() && asked.command.to.is_some();
+        match self {
+            Self::Gather { asked, .. } => asked.iter().find(chosen).map(|asked| asked.command.id.as_str()),
+            Self::Skip { .. } => None,
         }
     }
 

@@ -184,6 +184,13 @@ fn a_tenant_that_fails_and_one_that_hangs_delay_nobody_and_a_suspension_is_lifte
     let listed = succeed(&mut bench.tributary(&["runs", "--tenant", "refused"]));
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     assert!(listed.contains("skipped") && listed.contains("failed") && listed.contains("completed"), "{listed}");
+    let chosen = ["gather", "--tenant", "good", "--from", "2026-02-27", "--to", "2026-02-28", "--force", "--wait"];
+    let again = succeed(&mut bench.tributary(&chosen));
+    assert!(String::from_utf8_lossy(&again.stdout).contains("completed: 1 sealed"), "{again:?}");
+    until("the day says why", || {
+        bench.count("days WHERE tenant_id = 'good' AND day = '2026-02-27' AND seal_reason = 'requested'") == 1
+    });
+    until("it is allocated anew", || bench.settled());
     let unknown = fail(&mut bench.tributary(&["gather", "--tenant", "goood"]));
     assert!(
         unknown.contains("there is no tenant \"goood\"") && unknown.contains("good, refused, hanging"),

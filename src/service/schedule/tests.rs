@@ -61,7 +61,7 @@ fn a_cycle_follows_an_interval_after_the_end_of_the_one_before() {
     let first = schedule.next(at(0));
     assert_eq!((told(&first), next(&mut schedule, 1)), (vec!["a".to_owned()], vec![]));
     schedule.ended("a", first[0].turn, Some(ended(0, 50)), at(50));
-    assert_eq!((schedule.wake(), next(&mut schedule, 649)), (Some(at(650)), vec![]));
+    assert_eq!((schedule.wake(at(50)), next(&mut schedule, 649)), (Some(at(650)), vec![]));
     assert_eq!(next(&mut schedule, 650), ["a"]);
 }
 
@@ -70,7 +70,7 @@ fn the_gap_between_two_starts_outlives_a_restart() {
     let short = Rhythm { refresh: Some(TimeDelta::seconds(10)), ..RHYTHM };
     let mut schedule = Schedule::new(1);
     schedule.take("a", ended(-100, -90), short, at(0));
-    assert_eq!((next(&mut schedule, 199), schedule.wake()), (vec![], Some(at(200))));
+    assert_eq!((next(&mut schedule, 199), schedule.wake(at(199))), (vec![], Some(at(200))));
     assert_eq!(next(&mut schedule, 200), ["a"]);
 }
 
@@ -95,7 +95,7 @@ fn without_an_interval_there_is_one_cycle() {
     schedule.take("a", ended(-100_000, -99_000), once, at(0));
     let first = schedule.next(at(0));
     schedule.ended("a", first[0].turn, Some(ended(0, 50)), at(50));
-    assert_eq!((next(&mut schedule, 100_000), schedule.wake()), (vec![], None));
+    assert_eq!((next(&mut schedule, 100_000), schedule.wake(at(100_000))), (vec![], None));
 }
 
 #[test]
@@ -103,6 +103,7 @@ fn a_slow_tenant_and_a_failing_one_delay_nobody_and_places_go_round_in_order() {
     let mut schedule = schedule(2, &["a", "b", "c", "d"]);
     let first = schedule.next(at(0));
     assert_eq!(told(&first), ["a", "b"]);
+    assert_eq!(schedule.wake(at(0)), None, "who waits for a place is not woken by the clock");
     schedule.ended("b", first[1].turn, Some(ended(0, 1)), at(1));
     let third = schedule.next(at(1));
     assert_eq!(told(&third), ["c"]);
@@ -128,7 +129,7 @@ fn wishes_for_the_same_days_are_one_cycle_and_wait_for_the_one_under_way() {
     let third = schedule.next(at(5));
     assert_eq!(told(&third), ["a!c2"]);
     schedule.ended("a", third[0].turn, Some(ended(5, 100)), at(100));
-    assert_eq!(schedule.wake(), Some(at(605)), "chosen days do not put off the whole window");
+    assert_eq!(schedule.wake(at(100)), Some(at(605)), "chosen days do not put off the whole window");
 }
 
 #[test]
@@ -150,7 +151,7 @@ fn a_suspended_tenant_waits_for_somebody() {
     let suspended = || Past { suspended: Some("5 runs failed".into()), ..ended(-1000, -900) };
     let mut schedule = Schedule::new(1);
     schedule.take("a", suspended(), RHYTHM, at(0));
-    assert_eq!((next(&mut schedule, 100_000), schedule.wake()), (vec![], None));
+    assert_eq!((next(&mut schedule, 100_000), schedule.wake(at(100_000))), (vec![], None));
     schedule.ask(asked("a", 1, |_| ()));
     let skipped = schedule.next(at(2));
     assert_eq!(told(&skipped), ["a?c1"]);
@@ -167,7 +168,7 @@ fn what_could_not_begin_is_tried_again_with_all_that_was_asked() {
     let first = schedule.next(at(1));
     schedule.ask(asked("a", 2, forced));
     schedule.ended("a", first[0].turn, None, at(2));
-    assert_eq!((next(&mut schedule, 11), schedule.wake()), (vec![], Some(at(12))));
+    assert_eq!((next(&mut schedule, 11), schedule.wake(at(11))), (vec![], Some(at(12))));
     assert_eq!(next(&mut schedule, 12), ["a!c1,c2"]);
 }
 
@@ -182,4 +183,22 @@ fn a_tenant_that_went_away_and_came_back_does_not_hear_of_its_old_turn() {
     assert_eq!(told(&second), ["a!c1"], "asked before it had come");
     schedule.ended("a", first[0].turn, Some(ended(0, 3)), at(3));
     assert_eq!(next(&mut schedule, 3), [""; 0], "the second turn is under way");
+}
+
+#[test]
+fn forced_days_are_sealed_again_and_a_forced_window_is_not() {
+    let mut schedule = schedule(1, &["a"]);
+    let day = |text: &str| Some(text.parse::<Day>().unwrap());
+    let again = |schedule: &mut Schedule, now: i64| {
+        let start = schedule.next(at(now)).remove(0);
+        let again = start.order.again().map(str::to_owned);
+        schedule.ended("a", start.turn, Some(ended(now, now + 1)), at(now + 1));
+        again
+    };
+    schedule.ask(asked("a", 1, |c| (c.force, c.from, c.to) = (true, day("2026-02-01"), day("2026-02-03"))));
+    assert_eq!(again(&mut schedule, 1).as_deref(), Some("c1"));
+    schedule.ask(asked("a", 2, forced));
+    assert_eq!(again(&mut schedule, 700), None);
+    schedule.ask(asked("a", 3, |c| (c.from, c.to) = (day("2026-02-01"), day("2026-02-03"))));
+    assert_eq!(again(&mut schedule, 2000), None);
 }

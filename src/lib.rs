@@ -17,4 +17,5 @@ pub mod service;
 pub mod shutdown;
 pub mod store;
 pub mod telemetry;
+pub mod upkeep;
 pub mod wording;

@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +24,7 @@ use crate::journal::ends::{is_settled, unread};
 use crate::journal::registry::RegistryError;
 use crate::journal::{
     Assignment, Batch, Connection, Consumer, Event, JournalError, NextOffset, RecordRef, StartAt, Topic,
-    TransactionalProducer, scan,
+    TransactionalProducer, scan, tenant_events,
 };
 use crate::wording::chain;
 
@@ -36,6 +37,8 @@ const ROWS_PER_TRANSACTION: usize = 200_000;
 const ATTEMPTS: u32 = 3;
 /// Memory of open days, bytes, above which topics are paused that are ahead of the others.
 const OPEN_BYTES: usize = 96 << 20;
+/// How often the log is asked which tenants were forgotten, while facts arrive.
+const ASK_FORGOTTEN: Duration = Duration::from_secs(60);
 
 /// Why the stage ended.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +91,8 @@ pub fn run(
         producer,
         partitions: Partitions::default(),
         paused: Vec::new(),
+        forgotten: BTreeMap::new(),
+        asked: Instant::now(),
     };
     loop {
         let event = runtime.block_on(async {
@@ -119,6 +124,10 @@ struct Worker<'c> {
     producer: TransactionalProducer,
     partitions: Partitions,
     paused: Vec<(Topic, i32)>,
+    /// The last revision of each forgotten tenant: facts up to it are passed over.
+    forgotten: BTreeMap<String, u32>,
+    /// When that was asked for.
+    asked: Instant,
 }
 
 impl Worker<'_> {
@@ -139,6 +148,7 @@ impl Worker<'_> {
                 "the fact topics differ in their partition counts; run `tributary topology apply`"
             );
         }
+        self.ask_forgotten()?;
         let mut done = self.done(&starts.keys().copied().collect::<Vec<_>>())?;
         for (number, starts) in starts {
             let done = done.remove(&number).unwrap_or_default();
@@ -152,13 +162,28 @@ impl Worker<'_> {
         Ok(())
     }
 
+    fn ask_forgotten(&mut self) -> Result<(), JournalError> {
+        let events = tenant_events(self.connection, &self.codec)?;
+        self.forgotten = events.into_iter().map(|(tenant, event)| (tenant, event.last_revision)).collect();
+        self.asked = Instant::now();
+        Ok(())
+    }
+
     /// What the log says is done of these partitions' days.
     fn done(&self, numbers: &[i32]) -> Result<BTreeMap<i32, HashMap<TenantDay, u32>>, JournalError> {
         let mut done: BTreeMap<i32, HashMap<TenantDay, u32>> = BTreeMap::new();
         if !numbers.is_empty() {
             let codec = &self.codec;
             scan(self.connection, Topic::Allocations, Some(numbers), |record| {
-                let Some(payload) = record.payload else { return };
+                let Some(payload) = record.payload else {
+                    // Beyond retention, or forgotten with its tenant.
+                    let key = record.key.and_then(|key| std::str::from_utf8(key).ok()?.parse::<TenantDay>().ok());
+                    let lane = done.entry(record.partition).or_default();
+                    if let Some(key) = key {
+                        lane.remove(&key);
+                    }
+                    return;
+                };
                 let Ok(outcome) = codec.decode::<DayAllocated>(payload) else {
                     // At worst a revision is allocated once more, to the same rows.
                     return tracing::warn!(record.partition, record.offset, "an outcome cannot be read");
@@ -186,6 +211,9 @@ impl Worker<'_> {
     ) -> Result<(), AllocateError> {
         let payloads = batch.records().filter_map(|record| record.payload);
         self.runtime.block_on(self.codec.learn_missing(payloads))?;
+        if self.asked.elapsed() > ASK_FORGOTTEN {
+            self.ask_forgotten()?;
+        }
         for record in batch.records() {
             self.record(record);
             if self.partitions.ready().rows() >= ROWS_PER_TRANSACTION {
@@ -248,6 +276,7 @@ impl Worker<'_> {
         // A tombstone in a fact topic says nothing about a revision.
         let Some(payload) = payload else { return self.partitions.passed(partition, kind, offset) };
         match read(&self.codec, kind, &record, payload) {
+            Ok(fact) if self.is_forgotten(&fact) => self.partitions.passed(partition, kind, offset),
             Ok(fact) => self.partitions.take(partition, kind, offset, fact, self.clock.now()),
             // Read before the partition was lost: the next owner sets it aside.
             Err(_) if !self.partitions.has(partition) => {}
@@ -257,6 +286,11 @@ impl Worker<'_> {
                 self.partitions.spoil(partition, kind, offset, day, bad);
             }
         }
+    }
+
+    fn is_forgotten(&self, fact: &Fact<'_>) -> bool {
+        let (tenant, _, revision) = fact.place();
+        self.forgotten.get(tenant).is_some_and(|last| revision <= *last)
     }
 
     /// Makes everything that is ready visible, together with the positions behind it.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Role, Run};
 use super::stack::{Need, Stack};
 use super::summary::Summary;
-use super::{sources, summary};
+use super::{retention, sources, summary};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::Day;
@@ -59,7 +59,12 @@ pub async fn build(config: &Config, stack: &Stack, clock: Clock, stop: Cancellat
     let (store, codec, ()) = tokio::try_join!(
         async { Store::connect(url, config.database.max_connections).await.map_err(anyhow::Error::from) },
         super::codec(config, &connection),
-        async { provision::ensure(&connection, super::layout(config)).await.map(drop).map_err(anyhow::Error::from) },
+        async {
+            provision::ensure_keeping(&connection, super::layout(config), super::longest_retention(config))
+                .await
+                .map(drop)
+                .map_err(anyhow::Error::from)
+        },
     )?;
     let moved = Arc::new(Notify::new());
     Ok(Parts { connection, codec, store, clock, stop, moved, say })
@@ -71,6 +76,9 @@ async fn serve(config: &Config, args: &Run, parts: &Parts, stack: &Stack) -> Res
     let roles_stop = parts.stop.child_token();
     let parts = Parts { stop: roles_stop.clone(), ..parts.clone() };
     let mut roles = service::start(&on_topics(&args.roles), &parts);
+    if !args.once && args.roles.contains(&Role::Project) {
+        roles.spawn(service::daily(retention::periods(config), parts.clone()));
+    }
     let gathers = args.roles.contains(&Role::Gather);
     let work = async {
         if args.once {

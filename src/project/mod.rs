@@ -107,6 +107,7 @@ pub fn topics(projection: Projection) -> &'static [Topic] {
         Projection::Chargebacks => &[Topic::Chargebacks, Topic::Allocations],
         Projection::Days => &[Topic::Days, Topic::Allocations],
         Projection::Quarantine => &[Topic::Quarantine],
+        Projection::Tenants => &[Topic::Tenants],
     }
 }
 

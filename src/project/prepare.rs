@@ -10,7 +10,9 @@ use serde::Deserialize;
 use super::batch::{Item, allocation, item, seal};
 use super::plan::Note;
 use super::{Parts, ProjectError};
-use crate::domain::{BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, Identity, Quarantined, Resource};
+use crate::domain::{
+    BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, Identity, Quarantined, Resource, TenantEvent,
+};
 use crate::journal::codec::Record;
 use crate::journal::{Batch, Topic};
 use crate::store::{CopyRows, DayKey, DimensionCache, DimensionOf, Fact, Fingerprint, Fingerprints, Projection};
@@ -30,7 +32,9 @@ pub(super) enum Content {
     Rows(Rows),
     /// Seals and allocations with their tenants' keys.
     Days(Vec<(i32, DaySealed)>, Vec<(i32, DayAllocated)>),
-    Quarantine(Vec<Quarantined>),
+    /// Entries, and the ids of those that are gone.
+    Quarantine(Vec<Quarantined>, Vec<String>),
+    Tenants(Vec<TenantEvent>),
 }
 
 /// Rows of revisions.
@@ -109,6 +113,7 @@ impl Preparer {
             Projection::Chargebacks => self.rows::<ChargebackRow<'_>>(batch).await,
             Projection::Days => self.days(batch).await,
             Projection::Quarantine => Ok(self.quarantine(batch)),
+            Projection::Tenants => Ok(self.events(batch)),
         }
     }
 
@@ -207,14 +212,32 @@ impl Preparer {
     }
 
     fn quarantine(&self, batch: &Batch) -> (Content, Vec<(usize, String)>) {
-        let (mut entries, mut bad) = (Vec::new(), Vec::new());
+        let (mut entries, mut gone, mut bad) = (Vec::<Quarantined>::new(), Vec::new(), Vec::new());
         for (i, record) in batch.records().enumerate() {
-            let Some(payload) = record.payload else { continue };
+            let Some(payload) = record.payload else {
+                // Forgotten with its tenant.
+                let id = String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned();
+                entries.retain(|entry| entry.id != id);
+                gone.push(id);
+                continue;
+            };
             match self.parts.codec.decode::<Quarantined>(payload) {
                 Ok(entry) => entries.push(entry),
                 Err(error) => bad.push((i, error.to_string())),
             }
         }
-        (Content::Quarantine(entries), bad)
+        (Content::Quarantine(entries, gone), bad)
+    }
+
+    fn events(&self, batch: &Batch) -> (Content, Vec<(usize, String)>) {
+        let (mut events, mut bad) = (Vec::new(), Vec::new());
+        for (i, record) in batch.records().enumerate() {
+            let Some(payload) = record.payload else { continue };
+            match self.parts.codec.decode::<TenantEvent>(payload) {
+                Ok(event) => events.push(event),
+                Err(error) => bad.push((i, error.to_string())),
+            }
+        }
+        (Content::Tenants(events), bad)
     }
 }

@@ -9,6 +9,7 @@ mod progress;
 mod roles;
 mod settle;
 mod tenant;
+mod upkeep;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ pub use progress::Say;
 pub use roles::{Role, projecting_parts, start};
 pub use settle::{quarantined, settle};
 pub use tenant::Tenant;
+pub use upkeep::daily;
 
 use crate::clock::Clock;
 use crate::journal::{Codec, Connection};

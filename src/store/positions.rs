@@ -11,12 +11,20 @@ pub enum Projection {
     Chargebacks,
     Days,
     Quarantine,
+    Tenants,
 }
 
 impl Projection {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Billing, Self::Resources, Self::Identities, Self::Chargebacks, Self::Days, Self::Quarantine];
+    pub const ALL: [Self; 7] = [
+        Self::Billing,
+        Self::Resources,
+        Self::Identities,
+        Self::Chargebacks,
+        Self::Days,
+        Self::Quarantine,
+        Self::Tenants,
+    ];
 
     /// Its name on the command line, in consumer groups and in tables.
     pub const fn name(self) -> &'static str {
@@ -27,6 +35,7 @@ impl Projection {
             Self::Chargebacks => "chargebacks",
             Self::Days => "days",
             Self::Quarantine => "quarantine",
+            Self::Tenants => "tenants",
         }
     }
 
@@ -42,7 +51,7 @@ impl Projection {
             Self::Resources => Some("resource_facts"),
             Self::Identities => Some("identity_facts"),
             Self::Chargebacks => Some("chargeback_facts"),
-            Self::Days | Self::Quarantine => None,
+            Self::Days | Self::Quarantine | Self::Tenants => None,
         }
     }
 
@@ -55,6 +64,8 @@ impl Projection {
             Self::Chargebacks => &["chargeback_facts", "chargeback_dimensions"],
             Self::Days => &["day_facts"],
             Self::Quarantine => &["quarantine"],
+            // What was forgotten stays so, whatever is read again and in whichever order.
+            Self::Tenants => &[],
         }
     }
 }

@@ -187,7 +187,12 @@ impl ProjectionTx {
         let rows: Result<Vec<StoredSlice>, _> = sqlx::query_as(
             "SELECT s.tenant_key, s.day, s.revision, s.expected, s.received::text, s.complete
              FROM unnest($2::int[], $3::date[]) AS given (tenant_key, day)
-             JOIN slices s ON s.projection = $1 AND s.tenant_key = given.tenant_key AND s.day = given.day",
+             JOIN slices s ON s.projection = $1 AND s.tenant_key = given.tenant_key AND s.day = given.day
+             UNION ALL
+             -- As if the last revision that was forgotten were whole: what is up to it does not come back.
+             SELECT given.tenant_key, given.day, t.forgotten_revision, 0, '{}', true
+             FROM unnest($2::int[], $3::date[]) AS given (tenant_key, day)
+             JOIN tenants t USING (tenant_key) WHERE t.forgotten_revision > 0",
         )
         .bind(self.projection.name())
         .bind(&tenants)

@@ -10,7 +10,7 @@ use std::path::Path;
 const HELPERS: [&str; 4] = ["clock", "kafka_properties", "secret", "wording"];
 
 /// Each part of the program with the parts it may name.
-const MAY_NAME: [(&str, &[&str]); 11] = [
+const MAY_NAME: [(&str, &[&str]); 12] = [
     ("domain", &[]),
     ("ecosystem", &["domain"]),
     ("journal", &["domain"]),
@@ -21,6 +21,7 @@ const MAY_NAME: [(&str, &[&str]); 11] = [
     ("gather", &["domain", "ecosystem", "journal"]),
     ("allocate", &["domain", "journal"]),
     ("project", &["domain", "journal", "store"]),
+    ("upkeep", &["domain", "journal", "store"]),
     ("service", &["domain", "ecosystem", "journal", "store", "gather", "allocate", "project"]),
 ];
 

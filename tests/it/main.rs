@@ -13,4 +13,5 @@ mod rebalance;
 mod road;
 mod roles;
 mod rules;
+mod tenants;
 mod worlds;

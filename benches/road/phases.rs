@@ -61,6 +61,7 @@ impl Setup {
             stop: CancellationToken::new(),
             moved: Arc::default(),
             say: Say::new(),
+            health: Default::default(),
         })
     }
 

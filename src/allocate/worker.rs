@@ -18,7 +18,7 @@ use super::lane::{Fact, KINDS, Kind, Lane};
 use super::partitions::{Decided, Partitions, Starts};
 use crate::clock::Clock;
 use crate::domain::quarantine::Stage;
-use crate::domain::{DayAllocated, TenantDay, check_key};
+use crate::domain::{DayAllocated, Outcome, TenantDay, check_key};
 use crate::journal::codec::{Codec, DecodeError, EncodeError};
 use crate::journal::ends::{is_settled, unread};
 use crate::journal::registry::RegistryError;
@@ -26,11 +26,13 @@ use crate::journal::{
     Assignment, Batch, Connection, Consumer, Event, JournalError, NextOffset, RecordRef, StartAt, Topic,
     TransactionalProducer, scan, tenant_events,
 };
+use crate::meter;
 use crate::wording::chain;
 
 /// The consumer group.
 pub const GROUP: &str = "allocate";
-const TOPICS: [Topic; KINDS] = [Topic::Billing, Topic::Resources, Topic::Identities, Topic::Metrics, Topic::Days];
+/// What it reads.
+pub const TOPICS: [Topic; KINDS] = [Topic::Billing, Topic::Resources, Topic::Identities, Topic::Metrics, Topic::Days];
 /// Rows after which a transaction is closed although more days are ready.
 const ROWS_PER_TRANSACTION: usize = 200_000;
 /// How often a transaction that Kafka aborted is tried again.
@@ -246,7 +248,9 @@ impl Worker<'_> {
     ///
     /// What they need is never paused, so they become whole and their memory comes back.
     fn bound_memory(&mut self, consumer: &Consumer) -> Result<(), AllocateError> {
-        let over = self.partitions.lanes().map(|(_, lane)| lane.bytes()).sum::<usize>() > OPEN_BYTES;
+        let bytes = self.partitions.lanes().map(|(_, lane)| lane.bytes()).sum::<usize>();
+        meter::open(self.partitions.lanes().map(|(_, lane)| lane.open_days()).sum(), bytes);
+        let over = bytes > OPEN_BYTES;
         let ahead = |(number, lane): (i32, &Lane)| {
             let topics = TOPICS.into_iter().zip(lane.ahead()).filter(|(topic, ahead)| *ahead && *topic != Topic::Days);
             topics.map(|(topic, _)| (topic, number)).collect::<Vec<_>>()
@@ -298,7 +302,7 @@ impl Worker<'_> {
     /// If that cannot be done, the worker is of no more use: what it decided is in no log, and its lanes have moved
     /// on. Whoever starts the next one reads the facts again from the committed positions.
     fn commit(&mut self, consumer: &Consumer, committed: &impl Fn(&[DayAllocated])) -> Result<(), AllocateError> {
-        let mut attempt = 1;
+        let (began, mut attempt) = (Instant::now(), 1);
         loop {
             match self.write(consumer) {
                 Ok(()) => break,
@@ -310,7 +314,11 @@ impl Worker<'_> {
                 Err(error) => return Err(error),
             }
         }
-        committed(&self.partitions.committed());
+        let days = self.partitions.committed();
+        let refused = days.iter().filter(|day| day.outcome == Outcome::Refused).count();
+        let rows = days.iter().map(|day| u64::from(day.rows)).sum();
+        meter::allocated(days.len() - refused, refused, rows, began.elapsed());
+        committed(&days);
         Ok(())
     }
 

@@ -19,7 +19,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the service, or one cycle of it with --once
+    /// Run the service, or one cycle of it with --once; a changed configuration is read by starting again
     Run(Run),
     /// Show it all on a made-up organisation, with nothing configured
     Demo(Demo),

@@ -33,7 +33,7 @@ use self::args::{
 };
 use self::stack::{Need, Stack};
 use crate::clock::Clock;
-use crate::config::{Config, Level, SchemaRegistry, Tenant};
+use crate::config::{Config, Level, LogFormat, SchemaRegistry, Tenant};
 use crate::journal::registry::Registry;
 use crate::journal::topology::Layout;
 use crate::journal::{Codec, Connection};
@@ -269,7 +269,12 @@ fn log(config: &Config, own_progress: bool) {
     let quiet = own_progress && io::stderr().is_terminal();
     let modules = config.logging.per_module_levels.iter();
     let modules = modules.map(|(module, level)| (module.clone(), word(*level).to_owned())).collect();
-    telemetry::init(word(config.logging.level), &modules, quiet);
+    let json = match config.logging.format {
+        LogFormat::Auto => None,
+        LogFormat::Text => Some(false),
+        LogFormat::Json => Some(true),
+    };
+    telemetry::init(word(config.logging.level), &modules, quiet, json);
 }
 
 fn word(level: Level) -> &'static str {

@@ -114,6 +114,14 @@ impl Store {
         tracing::info!(address = self.address, "Postgres answers");
     }
 
+    /// Does it answer?
+    ///
+    /// # Errors
+    /// [`StoreError`] if it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.pool).await.map(drop).map_err(|error| self.sort(error))
+    }
+
     /// Closes all connections.
     pub async fn close(&self) {
         self.pool.close().await;

@@ -7,6 +7,7 @@ mod bad_input;
 mod crash;
 mod embedded;
 mod external;
+mod operations;
 mod outage;
 mod quarantine;
 mod rebalance;

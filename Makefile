@@ -3,7 +3,7 @@
 # Rust is often installed for one user and not in the PATH of a plain shell.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
-.PHONY: help setup build demo test lint bench sim noise fuzz deny clean-data
+.PHONY: help setup build demo test lint bench sim mutants crash noise fuzz deny clean-data
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -22,23 +22,29 @@ demo: setup ## start everything with a made-up organisation and show who caused 
 test: setup ## run every test, the ones with a real Kafka and Postgres included
 	@scripts/test.sh
 
-lint: ## formatting, clippy, documentation; warnings are errors
+lint: ## formatting, clippy, documentation, dependencies, oldest Rust; warnings are errors
 	@scripts/lint.sh
 
 bench: setup ## run the benchmarks; figures and their meaning: docs/src/measurements.md
-	cargo bench --bench allocation_core --bench codec --bench road
+	cargo bench --bench codec --bench road
 
 sim: ## run the core under N random schedules (N=10000)
 	TRIBUTARY_SIM_SEEDS=$(or $(N),10000) cargo test --test simulation -- --nocapture
 
+crash: setup ## kill, cut and stall everything in N rounds on a real Kafka and Postgres (N=20); SEED=n begins there
+	TRIBUTARY_CRASH_ROUNDS=$(or $(N),20) TRIBUTARY_CRASH_SEED=$(or $(SEED),$(shell date +%s)) cargo test --test it rounds_of_faults -- --nocapture
+
+mutants: ## break the core in known ways and see that the simulation notices
+	@scripts/mutants.py
+
 noise: ## damage the examples of each parser N times (N=20000)
 	TRIBUTARY_NOISE=$(or $(N),20000) cargo test --test noise
 
-fuzz: ## libFuzzer for T=avro, key, amount, billing_row, prometheus, rules or config, S=60 seconds; needs cargo-fuzz
-	cd fuzz && mkdir -p corpus/$(T) && cargo +nightly fuzz run $(T) corpus/$(T) ../tests/golden/$(if $(filter avro,$(T)),wire,noise/$(T)) -- -max_total_time=$(or $(S),60)
+fuzz: ## libFuzzer on every parser of outside bytes, S=10 seconds each; or on T=avro, key, bill, config, ...
+	@scripts/fuzz.sh $(or $(S),10) $(T)
 
-deny: ## licences, advisories and duplicates of what we depend on; needs cargo-deny
-	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; else echo 'deny: SKIPPED: cargo install --locked cargo-deny'; fi
+deny: ## licences, advisories and duplicates of what we depend on: everything that cargo-deny says
+	@"$$(scripts/tools.sh)"/cargo-deny check
 
 clean-data: ## remove what the embedded Kafka and Postgres keep between runs
 	@scripts/clean-data.sh

@@ -1,6 +1,7 @@
 //! Tributary: Kafka-native cost allocation. ARCHITECTURE.md is the map of this crate.
 
 pub mod allocate;
+pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use sqlx::postgres::PgPoolCopyExt;
 use sqlx::{AssertSqlSafe, Executor, PgPool};
 use tributary::domain::DaySealed;
-use tributary::journal::{Codec, Consumer, Event, Topic, TransactionalProducer, scan};
+use tributary::journal::{Codec, Connection, Consumer, Event, Topic, TransactionalProducer, scan};
 
 use super::machine::Watch;
 use super::phases::{Found, Setup};
@@ -16,6 +18,8 @@ const ROWS_PER_TRANSACTION: usize = 200_000;
 /// Written to a topic that nobody reads here.
 const SINK: Topic = Topic::TopicAttributions;
 const FACTS: [Topic; 5] = [Topic::Billing, Topic::Resources, Topic::Identities, Topic::Metrics, Topic::Days];
+/// The tables of facts that are written in slices.
+const TABLES: [&str; 4] = ["billing_facts", "resource_facts", "identity_facts", "chargeback_facts"];
 
 /// A row as it lies in the log.
 struct Written {
@@ -24,9 +28,10 @@ struct Written {
     payload: Box<[u8]>,
 }
 
-/// Reads all facts and writes as many bytes as the rows have, in transactions: the allocate role without allocation.
-pub fn through(setup: &Setup) -> Result<Found> {
-    let connection = setup.connection("through")?;
+/// Reads all facts and writes as many bytes as the rows have: the allocate role without allocation. With `transactions`
+/// as it does, without them as a plain producer of the same settings.
+pub fn through(setup: &Setup, transactions: bool) -> Result<Found> {
+    let connection = setup.connection(if transactions { "through" } else { "plain" })?;
     let mut rows: Vec<Written> = Vec::new();
     scan(&connection, Topic::Chargebacks, None, |record| {
         if let (Some(key), Some(payload)) = (record.key, record.payload) {
@@ -41,8 +46,8 @@ pub fn through(setup: &Setup) -> Result<Found> {
     })?;
     let runtime = tokio::runtime::Handle::current();
     let watch = Watch::start(setup.others);
-    let mut producer = TransactionalProducer::new(&connection, "through")?;
-    let mut consumer = Consumer::start(&connection, "through", &FACTS)?;
+    let mut sink = if transactions { Sink::transactional(&connection)? } else { Sink::plain(&connection)? };
+    let mut consumer = Consumer::start(&connection, connection.instance(), &FACTS)?;
     let (mut read, mut sent) = (0_u64, 0_usize);
     while read < facts {
         match runtime.block_on(consumer.next()).context("the consumer ended")? {
@@ -52,43 +57,107 @@ pub fn through(setup: &Setup) -> Result<Found> {
             Event::Batch(batch) => {
                 read += batch.len() as u64;
                 let due = (rows.len() as u64 * read / facts) as usize;
-                for chunk in rows[sent..due].chunks(ROWS_PER_TRANSACTION) {
-                    producer.begin()?;
-                    for Written { partition, key, payload } in chunk {
-                        producer.send(SINK, Some(*partition), key, Some(payload))?;
-                    }
-                    producer.commit()?;
-                }
+                rows[sent..due].iter().try_for_each(|row| sink.send(row))?;
                 sent = due;
             }
         }
     }
+    sink.finish()?;
     Ok(Found { rows: sent as u64, taken: watch.read(), ..Found::default() })
 }
 
-/// Copies the rows that lie in the tables into empty tables of the same shape, dimensions included.
+/// Where rows go.
+enum Sink {
+    /// With the rows of the open transaction.
+    Transactional(TransactionalProducer, usize),
+    Plain(BaseProducer, String),
+}
+
+impl Sink {
+    fn transactional(connection: &Connection) -> Result<Self> {
+        let mut producer = TransactionalProducer::new(connection, "through")?;
+        producer.begin()?;
+        Ok(Self::Transactional(producer, 0))
+    }
+
+    fn plain(connection: &Connection) -> Result<Self> {
+        let mut config = connection.producer_config("plain", Duration::from_secs(15));
+        config.remove("transactional.id");
+        config.remove("transaction.timeout.ms");
+        Ok(Self::Plain(config.create()?, connection.topic(SINK)))
+    }
+
+    fn send(&mut self, row: &Written) -> Result<()> {
+        let Written { partition, key, payload } = row;
+        match self {
+            Self::Transactional(producer, rows) => {
+                producer.send(SINK, Some(*partition), key, Some(payload))?;
+                *rows += 1;
+                if *rows == ROWS_PER_TRANSACTION {
+                    producer.commit()?;
+                    producer.begin()?;
+                    *rows = 0;
+                }
+            }
+            Self::Plain(producer, topic) => {
+                let mut record = BaseRecord::<[u8], [u8]>::to(topic).partition(*partition).key(key).payload(payload);
+                while let Err((error, unsent)) = producer.send(record) {
+                    if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
+                        return Err(error.into());
+                    }
+                    producer.poll(Duration::from_millis(20));
+                    record = unsent;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns when all of it is written.
+    fn finish(self) -> Result<()> {
+        match self {
+            Self::Transactional(mut producer, _) => Ok(producer.commit()?),
+            Self::Plain(producer, _) => Ok(producer.flush(Duration::from_secs(60))?),
+        }
+    }
+}
+
+/// Copies what the projector wrote into empty tables of the same shape, one after the other on one connection. The rows of
+/// allocation come last, and how long they took alone is told, too.
 pub async fn copy(setup: &Setup) -> Result<Found> {
     let pool = PgPool::connect(&setup.database_url).await?;
-    pool.execute(
-        "CREATE TABLE bare_facts (LIKE chargeback_facts INCLUDING ALL) PARTITION BY RANGE (day);
-         SELECT ensure_month('bare_facts', day) FROM (SELECT DISTINCT day FROM chargeback_facts) AS d;
-         CREATE TABLE bare_dimensions (LIKE chargeback_dimensions INCLUDING ALL);",
-    )
-    .await?;
-    let dimensions = out(&pool, "SELECT * FROM chargeback_dimensions ORDER BY dimension_key").await?;
-    let facts = out(&pool, "SELECT * FROM chargeback_facts").await?;
+    let mut bytes = Vec::new();
+    pool.execute("CREATE TABLE bare_chargeback_dimensions (LIKE chargeback_dimensions INCLUDING ALL)").await?;
+    for table in TABLES {
+        pool.execute(AssertSqlSafe(format!(
+            "CREATE TABLE bare_{table} (LIKE {table} INCLUDING ALL) PARTITION BY RANGE (day);
+             SELECT ensure_month('bare_{table}', day) FROM (SELECT DISTINCT day FROM {table}) AS d",
+        )))
+        .await?;
+        if table == "chargeback_facts" {
+            let dimensions = out(&pool, "SELECT * FROM chargeback_dimensions ORDER BY dimension_key").await?;
+            bytes.push(("chargeback_dimensions", dimensions));
+        }
+        bytes.push((table, out(&pool, &format!("SELECT * FROM {table}")).await?));
+    }
     let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM chargeback_facts").fetch_one(&pool).await?;
-    let watch = Watch::start(setup.others);
     let mut connection = pool.acquire().await?;
     connection.execute("SET synchronous_commit = off").await?;
-    for (table, bytes) in [("bare_dimensions", dimensions), ("bare_facts", facts)] {
-        let mut copy = connection.copy_in_raw(&format!("COPY {table} FROM STDIN (FORMAT binary)")).await?;
+    let watch = Watch::start(setup.others);
+    let mut before_chargebacks = 0.0;
+    for (table, bytes) in bytes {
+        if table == "chargeback_dimensions" {
+            before_chargebacks = watch.read().seconds;
+        }
+        let mut copy = connection.copy_in_raw(&format!("COPY bare_{table} FROM STDIN (FORMAT binary)")).await?;
         for chunk in bytes.chunks(1 << 20) {
             copy.send(chunk).await?;
         }
         copy.finish().await?;
     }
-    Ok(Found { rows: rows as u64, taken: watch.read(), ..Found::default() })
+    let taken = watch.read();
+    let seconds_of_chargebacks = Some(taken.seconds - before_chargebacks);
+    Ok(Found { rows: rows as u64, taken, seconds_of_chargebacks, ..Found::default() })
 }
 
 async fn out(pool: &PgPool, query: &str) -> Result<Vec<u8>> {

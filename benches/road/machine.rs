@@ -1,8 +1,10 @@
-//! What a phase took of the machine: wall clock, processor time by who used it, memory.
+//! What a phase took of the machine: wall clock, processor time by who used it, memory. And which machine it is.
 
+use std::process::Command;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// The processes that share the machine with this one.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -20,6 +22,43 @@ pub struct Taken {
     pub cpu_postgres: f64,
     /// The most memory this process ever held, MB of 2²⁰ bytes.
     pub peak_mb: u64,
+}
+
+impl Taken {
+    /// Processor time of everybody who took part, seconds of one core.
+    pub fn cpu(&self) -> f64 {
+        self.cpu_ours + self.cpu_kafka + self.cpu_postgres
+    }
+}
+
+/// The machine, and how busy others keep it.
+pub fn description() -> Value {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let field = |text: &str, name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    };
+    json!({
+        "processor": field(&read("/proc/cpuinfo"), "model name"),
+        "cores": std::thread::available_parallelism().map_or(0, usize::from),
+        "memory": field(&read("/proc/meminfo"), "MemTotal"),
+        "kernel": read("/proc/sys/kernel/osrelease").trim(),
+        "load_before": load(),
+    })
+}
+
+/// Processes that ran or waited to run, the average of a minute.
+pub fn load() -> Option<f64> {
+    std::fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
+}
+
+/// What `git` says of the sources, nothing outside of a clone.
+pub fn commit() -> Option<String> {
+    let mut asked = Command::new("git");
+    asked.args(["describe", "--always", "--dirty", "--abbrev=12"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let output = asked.output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !text.is_empty()).then_some(text)
 }
 
 /// A stopwatch for all of it.

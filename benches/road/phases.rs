@@ -1,5 +1,6 @@
 //! What is measured, each in a process of its own so that memory peaks stay apart.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,16 +10,17 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use tributary::allocate;
 use tributary::clock::Clock;
-use tributary::domain::{Amount, Day};
+use tributary::domain::Day;
 use tributary::gather::publish::{Publisher, Transaction};
 use tributary::journal::topology::Layout;
 use tributary::journal::{Codec, Connection, provision};
 use tributary::service::{self, Parts, Role, Say};
 use tributary::store::{DayState, Store};
 
-use super::facts::{self, TENANT};
-use super::limits;
+use super::core::{self, Core};
+use super::facts::{Shape, tenant_id};
 use super::machine::{Others, Taken, Watch};
+use super::{limits, startup};
 
 /// As `topics.partitions` is without a configuration.
 const LAYOUT: Layout = Layout { partitions: 4, replication_factor: 1 };
@@ -26,6 +28,8 @@ const LAYOUT: Layout = Layout { partitions: 4, replication_factor: 1 };
 const CONNECTIONS: u32 = 10;
 /// Days sealed one after the other to learn how long one takes.
 const LATENCIES: usize = 200;
+/// Pause between two looks at what is visible, so that looking costs next to nothing.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What a phase works on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,8 +37,7 @@ pub struct Setup {
     pub kafka: String,
     pub database_url: String,
     pub prefix: String,
-    pub days: u32,
-    pub rows_per_day: u32,
+    pub shape: Shape,
     pub others: Others,
 }
 
@@ -43,8 +46,11 @@ pub struct Setup {
 pub struct Found {
     pub rows: u64,
     pub taken: Taken,
+    /// Of a raw copy: the part that the rows of allocation and their dimensions took.
+    pub seconds_of_chargebacks: Option<f64>,
     /// Milliseconds from a seal to its rows, sorted.
     pub latencies: Vec<f64>,
+    pub core: Option<Core>,
 }
 
 impl Setup {
@@ -52,7 +58,7 @@ impl Setup {
         Ok(Connection::new(self.kafka.clone(), BTreeMap::new(), self.prefix.clone(), instance.to_owned())?)
     }
 
-    async fn parts(&self) -> Result<Parts> {
+    pub async fn parts(&self) -> Result<Parts> {
         Ok(Parts {
             connection: self.connection("bench")?,
             codec: Arc::new(Codec::builtin()),
@@ -65,34 +71,58 @@ impl Setup {
         })
     }
 
-    fn sealed(&self) -> Vec<(String, Day, u32)> {
-        facts::days(self.days).map(|day| (TENANT.to_owned(), day, 1)).collect()
+    /// Creates the topics.
+    pub async fn provide(&self, instance: &str) -> Result<Connection> {
+        let connection = self.connection(instance)?;
+        provision::ensure(&connection, LAYOUT).await?;
+        Ok(connection)
+    }
+
+    /// Refuses tables that do not hold every row and every cent. How many rows there are.
+    pub async fn check(&self, store: &Store) -> Result<u64> {
+        let (cost, mut rows) = (self.shape.cost_of_tenant(), 0);
+        for tenant in 0..self.shape.tenants {
+            let summary = store.summary(&tenant_id(tenant)).await?;
+            ensure!(summary.amounts == [("USD".to_owned(), cost)], "{:?} is not {cost}", summary.amounts);
+            rows += summary.rows;
+        }
+        ensure!(rows == self.shape.rows(), "{rows} rows are not {}", self.shape.rows());
+        Ok(rows)
     }
 }
 
 /// Runs the phase of that name.
 pub async fn run(phase: &str, setup: Setup) -> Result<Found> {
     match phase {
+        "core" => {
+            let core = tokio::task::spawn_blocking(core::measure).await?;
+            Ok(Found { rows: core.rows, core: Some(core), ..Found::default() })
+        }
         "seed" => seed(setup).await,
         "road" => road(setup, &[Role::Allocate, Role::Project]).await,
         "project" => road(setup, &[Role::Project]).await,
         "allocate" => tokio::task::spawn_blocking(move || allocate(&setup)).await?,
-        "through" => tokio::task::spawn_blocking(move || limits::through(&setup)).await?,
+        "through" => tokio::task::spawn_blocking(move || limits::through(&setup, true)).await?,
+        "plain" => tokio::task::spawn_blocking(move || limits::through(&setup, false)).await?,
         "copy" => limits::copy(&setup).await,
         "latency" => latency(setup).await,
+        "rebuild" => startup::rebuild(setup).await,
+        "seed_small" => startup::seed_small(setup).await,
+        "restore" => startup::restore(setup).await,
         other => anyhow::bail!("there is no phase {other}"),
     }
 }
 
 /// Writes the facts, as a gatherer does.
 async fn seed(setup: Setup) -> Result<Found> {
-    let connection = setup.connection("seed")?;
-    provision::ensure(&connection, LAYOUT).await?;
+    let connection = setup.provide("seed").await?;
     let watch = Watch::start(setup.others);
     tokio::task::spawn_blocking(move || -> Result<()> {
-        let mut publisher = Publisher::open(&connection, TENANT, Arc::new(Codec::builtin()))?;
-        for day in facts::days(setup.days) {
-            publish(&mut publisher, day, 1, setup.rows_per_day)?;
+        for tenant in (0..setup.shape.tenants).map(tenant_id) {
+            let mut publisher = Publisher::open(&connection, &tenant, Arc::new(Codec::builtin()))?;
+            for (_, day) in setup.shape.sealed().filter(|(of, _)| *of == tenant) {
+                publish(&mut publisher, &setup.shape, &tenant, day, 1)?;
+            }
         }
         Ok(())
     })
@@ -100,41 +130,46 @@ async fn seed(setup: Setup) -> Result<Found> {
     Ok(Found { taken: watch.read(), ..Found::default() })
 }
 
-fn publish(publisher: &mut Publisher, day: Day, revision: u32, rows: u32) -> Result<()> {
-    let (revision, _) = facts::sealed(day, revision, rows);
+pub fn publish(publisher: &mut Publisher, shape: &Shape, tenant: &str, day: Day, revision: u32) -> Result<()> {
+    let revision = shape.revision(tenant, day, revision);
     Ok(publisher.publish(&Transaction { revision: Some(revision), ..Transaction::default() })?)
 }
 
 /// Runs roles as the program does until every day is visible in every table.
 async fn road(setup: Setup, roles: &[Role]) -> Result<Found> {
     let parts = setup.parts().await?;
-    let sealed = setup.sealed();
+    let sealed: Vec<(String, Day, u32)> = setup.shape.sealed().map(|(tenant, day)| (tenant, day, 1)).collect();
     let watch = Watch::start(setup.others);
     let mut running = service::start(roles, &parts);
+    let looked = async {
+        while !are_visible(&parts, &sealed).await? {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        anyhow::Ok(())
+    };
     tokio::select! {
-        visible = visible(&parts, &sealed) => visible?,
+        visible = looked => visible?,
         ended = running.join_next() => ended.context("no role")???,
     }
     let taken = watch.read();
     parts.stop.cancel();
     while running.join_next().await.is_some() {}
-    let summary = parts.store.summary(TENANT).await?;
-    let cost = |day| facts::sealed(day, 1, setup.rows_per_day).1;
-    let expected = cost(facts::days(1).next().context("no day")?);
-    let expected: Amount = (0..setup.days).map(|_| expected).sum();
-    ensure!(summary.amounts == [("USD".to_owned(), expected)], "{:?} is not {expected}", summary.amounts);
-    Ok(Found { rows: summary.rows, taken, ..Found::default() })
+    Ok(Found { rows: setup.check(&parts.store).await?, taken, ..Found::default() })
+}
+
+async fn are_visible(parts: &Parts, sealed: &[(String, Day, u32)]) -> Result<bool> {
+    let progress = parts.store.progress(sealed).await?;
+    for day in &progress {
+        ensure!(!matches!(day.state, DayState::Refused(_)), "{day:?}");
+    }
+    Ok(progress.iter().all(|day| day.state == DayState::Done))
 }
 
 /// Waits as `run --once` does.
 async fn visible(parts: &Parts, sealed: &[(String, Day, u32)]) -> Result<()> {
     loop {
         let moved = parts.moved.notified();
-        let progress = parts.store.progress(sealed).await?;
-        for day in &progress {
-            ensure!(!matches!(day.state, DayState::Refused(_)), "{day:?}");
-        }
-        if progress.iter().all(|day| day.state == DayState::Done) {
+        if are_visible(parts, sealed).await? {
             return Ok(());
         }
         let _ = tokio::time::timeout(Duration::from_millis(250), moved).await;
@@ -142,15 +177,16 @@ async fn visible(parts: &Parts, sealed: &[(String, Day, u32)]) -> Result<()> {
 }
 
 /// The allocate role alone, until its last transaction.
-fn allocate(setup: &Setup) -> Result<Found> {
+pub fn allocate(setup: &Setup) -> Result<Found> {
     let connection = setup.connection("bench")?;
-    let (stop, rows, days) = (CancellationToken::new(), std::cell::Cell::new(0_u64), std::cell::Cell::new(0_usize));
+    let expected = (setup.shape.tenants * setup.shape.days) as usize;
+    let (stop, rows, days) = (CancellationToken::new(), Cell::new(0_u64), Cell::new(0_usize));
     let watch = Watch::start(setup.others);
-    let taken = std::cell::Cell::new(Taken::default());
+    let taken = Cell::new(Taken::default());
     allocate::worker::run(&connection, Arc::new(Codec::builtin()), Clock::system(), &stop, |outcomes| {
         rows.set(rows.get() + outcomes.iter().map(|outcome| u64::from(outcome.rows)).sum::<u64>());
         days.set(days.get() + outcomes.len());
-        if days.get() == setup.days as usize {
+        if days.get() == expected {
             taken.set(watch.read());
             stop.cancel();
         }
@@ -160,23 +196,25 @@ fn allocate(setup: &Setup) -> Result<Found> {
 
 /// One small day after the other, again and again, through roles that have nothing else to do.
 async fn latency(setup: Setup) -> Result<Found> {
-    let connection = setup.connection("seed")?;
-    provision::ensure(&connection, LAYOUT).await?;
+    let connection = setup.provide("seed").await?;
     let parts = setup.parts().await?;
     let mut running = service::start(&[Role::Allocate, Role::Project], &parts);
-    let opening = connection.clone();
     let codec = Arc::clone(&parts.codec);
-    let mut publisher = tokio::task::spawn_blocking(move || Publisher::open(&opening, TENANT, codec)).await??;
+    let opening = move || Publisher::open(&connection, &tenant_id(0), codec);
+    let mut publisher = tokio::task::spawn_blocking(opening).await??;
+    let watch = Watch::start(setup.others);
     let mut latencies = Vec::new();
     let mut rows = 0;
-    let turns = (1..).flat_map(|revision| facts::days(setup.days).map(move |day| (day, revision)));
-    for (n, (day, revision)) in turns.take(LATENCIES + 1).enumerate() {
+    let shape = setup.shape;
+    let turns = (1..).flat_map(|revision| shape.sealed().map(move |(tenant, day)| (tenant, day, revision)));
+    for (n, sealed) in turns.take(LATENCIES + 1).enumerate() {
+        let (tenant, day, revision) = sealed.clone();
         let began;
         (publisher, began) = tokio::task::spawn_blocking(move || {
-            publish(&mut publisher, day, revision, setup.rows_per_day).map(|()| (publisher, Instant::now()))
+            publish(&mut publisher, &shape, &tenant, day, revision).map(|()| (publisher, Instant::now()))
         })
         .await??;
-        let sealed = [(TENANT.to_owned(), day, revision)];
+        let sealed = [sealed];
         tokio::select! {
             visible = visible(&parts, &sealed) => visible?,
             ended = running.join_next() => ended.context("no role")???,
@@ -184,11 +222,12 @@ async fn latency(setup: Setup) -> Result<Found> {
         // The first one waits for the groups to form.
         if n > 0 {
             latencies.push(began.elapsed().as_secs_f64() * 1e3);
-            rows += u64::from(setup.rows_per_day);
+            rows += u64::from(setup.shape.rows_per_day);
         }
     }
+    let taken = watch.read();
     parts.stop.cancel();
     while running.join_next().await.is_some() {}
     latencies.sort_by(f64::total_cmp);
-    Ok(Found { rows, latencies, ..Found::default() })
+    Ok(Found { rows, taken, latencies, ..Found::default() })
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ahash::AHashMap;
 
 use super::refusal::Refusal;
+use super::topics::TopicBook;
 use crate::domain::CostType;
 use crate::domain::inventory::UNALLOCATED;
 use crate::domain::rule::identity::{EvenSplit, Matcher};
@@ -81,6 +82,8 @@ pub struct Book {
     pub usage_out_of_range: u16,
     pub no_tier: u16,
     pub inactive: u16,
+    /// How lines are broken down to topics, if they are.
+    pub topics: Option<TopicBook>,
     products: BTreeMap<String, Compiled>,
     otherwise: Compiled,
 }
@@ -191,6 +194,7 @@ impl Book {
             usage_out_of_range,
             no_tier,
             inactive,
+            topics: rules.topics.as_ref().map(TopicBook::compile),
             products,
             otherwise,
         })

@@ -13,6 +13,7 @@ use super::refusal::{Kind, Refusal};
 use super::resolve::Sentinel;
 use super::stand_in::{self, StandIn};
 use super::symbols::{Renumbering, Sym, Symbols, Texts};
+use crate::domain::attribution::{TOPIC, UNATTRIBUTED, topics_of};
 use crate::domain::{DaySealed, Subject};
 
 /// The facts of one day.
@@ -26,10 +27,13 @@ pub struct Facts {
     pub named: Vec<Sym>,
     /// Who is charged in place of whom is found, in the order of the book's mappings.
     pub stand_ins: Vec<StandIn>,
+    pub unattributed: Sym,
     people: ById<Person>,
     things: ById<Thing>,
     keys: Vec<(Sym, Sym)>,
     statements: Vec<(Sym, Sym)>,
+    /// (cluster, name) of the day's topics.
+    topics: Vec<(Sym, Sym)>,
     groups: Vec<(Group, Range<usize>)>,
     values: Vec<(Sym, f64)>,
     /// Resources whose usage could not be fetched.
@@ -65,16 +69,20 @@ impl Facts {
         let named: Vec<Sym> = book.named.iter().filter_map(|name| texts.find(name)).collect();
         let unallocated = *named.first().ok_or(Refusal::Incomplete)?;
         let stand_ins = stand_ins.renumbered(&numbers, &texts);
+        let topics = topics(&things.items, texts.find(TOPIC));
+        let unattributed = texts.find(UNATTRIBUTED).ok_or(Refusal::Incomplete)?;
         let facts = Self {
             texts,
             lines,
             unallocated,
             named,
             stand_ins,
+            unattributed,
             people,
             things,
             keys,
             statements,
+            topics,
             groups,
             values,
             failed,
@@ -108,6 +116,11 @@ impl Facts {
         run(&self.statements, pool).iter().filter_map(|(_, id)| self.thing(*id))
     }
 
+    /// Names of the day's topics that the inventory knows in a cluster, sorted.
+    pub fn topics(&self, cluster: Sym) -> impl Iterator<Item = Sym> {
+        run(&self.topics, cluster).iter().map(|(_, name)| *name)
+    }
+
     /// The day's identities of these types, sorted.
     pub fn of_types(&self, types: &[String]) -> Vec<Sym> {
         let kinds: Vec<Sym> = types.iter().filter_map(|name| self.texts.find(name)).collect();
@@ -128,6 +141,12 @@ impl Facts {
     /// Could its usage not be fetched?
     pub fn usage_failed(&self, resource: Sym) -> bool {
         self.failed.binary_search(&resource).is_ok()
+    }
+
+    /// Could a cluster's usage by topic not be fetched?
+    pub fn topic_usage_failed(&self, cluster: Sym) -> bool {
+        !self.failed.is_empty()
+            && self.texts.find(&topics_of(self.texts.text(cluster))).is_some_and(|id| self.usage_failed(id))
     }
 
     /// A line for a reader.
@@ -176,6 +195,7 @@ fn intern_targets(symbols: &mut Symbols, book: &Book) {
     book.named.iter().for_each(|name| {
         symbols.intern(name);
     });
+    symbols.intern(UNATTRIBUTED);
     for family in &book.families {
         for sentinel in Sentinel::of(family.resolver) {
             symbols.intern(&sentinel.id(&family.service));
@@ -215,6 +235,14 @@ fn statements(things: &[Thing]) -> Vec<(Sym, Sym)> {
         of_day.filter_map(|thing| Some((thing.attribute(Attribute::ComputePool)?, thing.id))).collect();
     statements.sort_unstable();
     statements
+}
+
+/// (cluster, name) of the day's topics.
+fn topics(things: &[Thing], topic: Option<Sym>) -> Vec<(Sym, Sym)> {
+    let of_day = things.iter().filter(|thing| thing.overlaps && Some(thing.kind) == topic);
+    let mut topics: Vec<(Sym, Sym)> = of_day.filter_map(|thing| Some((thing.parent?, thing.name?))).collect();
+    topics.sort_unstable();
+    topics
 }
 
 fn order(group: &Group) -> (Sym, Sym, u8) {
@@ -275,6 +303,7 @@ impl Thing {
         numbers.apply(&mut self.id);
         numbers.apply(&mut self.kind);
         numbers.apply_some(&mut self.name);
+        numbers.apply_some(&mut self.parent);
         numbers.apply_some(&mut self.owner);
         self.attributes.iter_mut().for_each(|(_, value)| numbers.apply(value));
     }

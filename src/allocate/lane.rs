@@ -2,7 +2,8 @@
 //!
 //! In: records of the five fact topics, in any order between topics, again after a crash. Out: days of which
 //! nothing is missing ([`Taken`]), and the offsets that may be committed: never past the first record of a day
-//! still open. Absent: clocks, Kafka, bytes.
+//! still open. A day that never becomes whole is given up, so that it does not hold that position, or the memory, for
+//! ever. Absent: clocks, Kafka, bytes; time is what the log's records say of it.
 //!
 //! A lane is one partition number across the five fact topics.
 
@@ -10,7 +11,7 @@ use std::collections::HashMap;
 
 use indexmap::IndexMap;
 
-use super::OpenDay;
+use super::{OpenDay, Refusal};
 use crate::domain::{BillingLine, Day, DaySealed, Identity, MetricValueRef, Resource, TenantDay};
 
 /// The fact topics, in the order in which a lane counts them.
@@ -30,6 +31,10 @@ impl Kind {
     /// All of them.
     pub const ALL: [Self; KINDS] = [Self::Billing, Self::Resources, Self::Identities, Self::Metrics, Self::Days];
 }
+
+/// How long a revision may wait for its next record, in milliseconds of the log's time: a day. Our own gatherer writes
+/// one in a transaction; somebody else's may write it piece by piece, or die in the middle.
+pub const PATIENCE_MS: i64 = 24 * 3600 * 1000;
 
 /// One record of a fact topic.
 #[derive(Debug)]
@@ -61,8 +66,8 @@ pub enum Taken {
     Nothing,
     /// The day has left the lane with everything that can change its outcome.
     Whole(Box<OpenDay>),
-    /// The day has left the lane without a readable seal: it can only be refused.
-    Unsealed(TenantDay, u32),
+    /// The day has left the lane without a seal: it can only be refused.
+    Unsealed(TenantDay, u32, Refusal),
 }
 
 /// The state of one partition.
@@ -73,11 +78,17 @@ pub struct Lane {
     open: IndexMap<TenantDay, Collecting>,
     /// What is read next of each topic, where that is known.
     next: [Option<i64>; KINDS],
+    /// The latest time that a record of the partition was written at, in milliseconds since 1970.
+    time: i64,
+    /// When the record in hand was written.
+    now: i64,
 }
 
 #[derive(Debug)]
 struct Collecting {
     day: OpenDay,
+    /// When the youngest record of the revision was written.
+    since: i64,
     /// Offset of the day's first record in each topic, of whatever revision, readable or not.
     first: [Option<i64>; KINDS],
     doubt: Option<Doubt>,
@@ -126,23 +137,38 @@ impl Lane {
     pub fn spoil(&mut self, kind: Kind, offset: i64, key: Option<TenantDay>, reason: &str) {
         self.passed(kind, offset);
         let Some(key) = key else { return };
-        let collecting = self.open.entry(key.clone()).or_insert_with(|| Collecting::new(key, UNKNOWN));
+        let now = self.now;
+        let collecting = self.open.entry(key.clone()).or_insert_with(|| Collecting::new(key, UNKNOWN, now));
         collecting.first[kind as usize].get_or_insert(offset);
         let doubt = || Doubt { reason: reason.to_owned(), first: [None; KINDS] };
         collecting.doubt.get_or_insert_with(doubt).first[kind as usize].get_or_insert(offset);
     }
 
-    /// Is there an open day of which a record could not be read?
+    /// Notes when the record that comes next was written, in milliseconds since 1970.
+    pub fn at(&mut self, time: i64) {
+        self.now = time;
+        self.time = self.time.max(time);
+    }
+
+    /// Is there an open day of which a record could not be read, or that has been open for too long?
     pub fn is_doubtful(&self) -> bool {
-        self.open.values().any(|collecting| collecting.doubt.is_some())
+        self.open.values().any(|collecting| collecting.is_doubtful(self.time))
     }
 
     /// Everything in the log has been read: a doubtful day that is not whole by now will never be, because a
-    /// revision's records become visible together. It leaves, to be refused.
+    /// revision's records become visible together, or soon after each other. It leaves, to be refused.
     pub fn exhausted(&mut self) -> Vec<Taken> {
-        let doubtful = |(key, collecting): (&TenantDay, &Collecting)| collecting.doubt.as_ref().map(|_| key.clone());
-        let doubtful: Vec<TenantDay> = self.open.iter().filter_map(doubtful).collect();
+        let time = self.time;
+        let doubtful = self.open.iter().filter(|(_, collecting)| collecting.is_doubtful(time));
+        let doubtful: Vec<TenantDay> = doubtful.map(|(key, _)| key.clone()).collect();
         doubtful.iter().map(|key| self.give_up(key)).collect()
+    }
+
+    /// The day that waits the longest leaves, to be refused: others wait behind it for memory, and nothing of it is left
+    /// to read.
+    pub fn give_up_oldest(&mut self) -> Taken {
+        let oldest = self.oldest().cloned();
+        oldest.map_or(Taken::Nothing, |key| self.give_up(&key))
     }
 
     /// Moves on over a record that says nothing.
@@ -209,10 +235,12 @@ impl Lane {
                 // A revision replaces the day: what was collected of the lower one is worth nothing. The first
                 // offsets stay, which only means that a little more is read again after a crash.
                 collecting.day = OpenDay::new(key.clone(), revision);
+                collecting.since = self.now;
             }
+            collecting.since = collecting.since.max(self.now);
             return Some(index);
         }
-        let collecting = Collecting::new(key.clone(), revision);
+        let collecting = Collecting::new(key.clone(), revision, self.now);
         Some(self.open.insert_full(key, collecting).0)
     }
 
@@ -223,13 +251,17 @@ impl Lane {
             self.open.shift_remove_index(index);
             return Taken::Nothing;
         }
-        if let Some(doubt) = collecting.doubt.take() {
-            collecting.day.spoil(&doubt.reason);
-        }
+        let refusal = match collecting.doubt.take() {
+            Some(doubt) => Refusal::Unreadable(doubt.reason),
+            None => Refusal::NeverFinished { missing: collecting.day.missing() },
+        };
         match self.leave(index) {
             None => Taken::Nothing,
-            Some(day) if day.sealed().is_some() => Taken::Whole(Box::new(day)),
-            Some(day) => Taken::Unsealed(day.key().clone(), day.revision()),
+            Some(mut day) if day.sealed().is_some() => {
+                day.refuse(refusal);
+                Taken::Whole(Box::new(day))
+            }
+            Some(day) => Taken::Unsealed(day.key().clone(), day.revision(), refusal),
         }
     }
 
@@ -239,15 +271,20 @@ impl Lane {
         self.done(key.clone(), collecting.day.revision());
         if let Some(doubt) = collecting.doubt {
             let first = doubt.first;
-            self.open.insert(key.clone(), Collecting { first, doubt: Some(doubt), ..Collecting::new(key, UNKNOWN) });
+            let again = Collecting::new(key.clone(), UNKNOWN, self.now);
+            self.open.insert(key, Collecting { first, doubt: Some(doubt), ..again });
         }
         Some(collecting.day)
     }
 }
 
 impl Collecting {
-    fn new(key: TenantDay, revision: u32) -> Self {
-        Self { day: OpenDay::new(key, revision), first: [None; KINDS], doubt: None }
+    fn new(key: TenantDay, revision: u32, since: i64) -> Self {
+        Self { day: OpenDay::new(key, revision), since, first: [None; KINDS], doubt: None }
+    }
+
+    fn is_doubtful(&self, time: i64) -> bool {
+        self.doubt.is_some() || time - self.since >= PATIENCE_MS
     }
 }
 
@@ -388,7 +425,7 @@ mod tests {
         // It may be of the next revision.
         assert_eq!((lane.is_doubtful(), lane.next_offsets()), (true, [Some(1), None, None, None, Some(1)]));
         lane.take(Kind::Billing, 3, Fact::Line(line(DAY, 2, 0, 1)));
-        assert!(matches!(lane.exhausted()[..], [Taken::Unsealed(_, 2)]));
+        assert!(matches!(lane.exhausted()[..], [Taken::Unsealed(_, 2, _)]));
         assert!(!lane.is_doubtful() && lane.exhausted().is_empty());
     }
 
@@ -402,11 +439,46 @@ mod tests {
     }
 
     #[test]
+    fn a_revision_that_is_never_finished_is_given_up_once_the_log_is_a_day_older() {
+        let mut lane = Lane::default();
+        lane.at(1_000);
+        lane.take(Kind::Billing, 1, Fact::Line(line(DAY, 1, 0, 3)));
+        lane.take(Kind::Days, 1, Fact::Seal(seal(DAY, 1, 3)));
+        lane.take(Kind::Billing, 2, Fact::Line(line(NEXT, 1, 0, 1)));
+        lane.at(1_000 + PATIENCE_MS - 1);
+        // A new revision has its own time.
+        lane.take(Kind::Billing, 3, Fact::Line(line(NEXT, 2, 0, 1)));
+        assert!(!lane.is_doubtful() && lane.exhausted().is_empty());
+        lane.at(1_000 + PATIENCE_MS);
+        lane.at(0);
+        assert!(lane.is_doubtful());
+        let Some(Taken::Whole(day)) = lane.exhausted().pop() else { panic!("held") };
+        let refusal = super::super::allocate(*day, &mut Default::default()).unwrap_err().to_string();
+        assert!(refusal.contains("2 of 3 billing lines"), "{refusal}");
+        assert_eq!((lane.open_days(), lane.next_offsets()), (1, [Some(2), None, None, None, Some(2)]));
+        // What comes too late is dropped.
+        assert!(matches!(lane.take(Kind::Billing, 4, Fact::Line(line(DAY, 1, 1, 3))), Taken::Nothing));
+        assert_eq!(lane.open_days(), 1);
+    }
+
+    #[test]
+    fn the_oldest_day_is_given_up_when_others_need_its_memory() {
+        let mut lane = Lane::default();
+        bad(&mut lane, Kind::Metrics, 1);
+        lane.take(Kind::Billing, 1, Fact::Line(line(NEXT, 1, 0, 1)));
+        let Taken::Unsealed(key, 1, Refusal::NeverFinished { missing }) = lane.give_up_oldest() else { panic!("held") };
+        assert_eq!((key.day.to_string().as_str(), missing.as_str()), (NEXT, "the seal"));
+        assert!(matches!(lane.give_up_oldest(), Taken::Nothing), "of the other, nothing can be read");
+    }
+
+    #[test]
     fn a_day_whose_seal_cannot_be_read_is_let_go_of() {
         let mut lane = Lane::default();
         lane.take(Kind::Billing, 1, Fact::Line(line(DAY, 1, 0, 1)));
         bad(&mut lane, Kind::Days, 1);
-        assert!(matches!(&lane.exhausted()[..], [Taken::Unsealed(key, 1)] if key.tenant == "t"));
+        assert!(
+            matches!(&lane.exhausted()[..], [Taken::Unsealed(key, 1, Refusal::Unreadable(_))] if key.tenant == "t")
+        );
         assert_eq!(lane.next_offsets()[0], Some(2));
     }
 }

@@ -1,4 +1,4 @@
-//! Turns the facts of a tenant's day into chargeback rows.
+//! Turns the facts of a tenant's day into chargeback rows, and into rows by Kafka topic.
 //!
 //! In: one whole revision of a day ([`OpenDay`]): billing lines, inventory, usage, the seal with its rules.
 //! Out: rows that add up to every line exactly ([`Allocation`]), or the reason why there are none ([`Refusal`]).
@@ -20,6 +20,7 @@ pub mod resolve;
 pub mod rows;
 pub mod stand_in;
 pub mod symbols;
+pub mod topics;
 pub mod worker;
 
 pub use book::RuleBooks;
@@ -37,5 +38,6 @@ pub fn allocate(day: OpenDay, books: &mut RuleBooks) -> Result<Allocation, Refus
     let book = books.read(&day.seal.rules)?;
     let (facts, seal) = facts::Facts::index(day, &book)?;
     let rows = line::rows(&facts, &book)?;
-    Allocation::new(facts, seal, book, rows)
+    let topics = book.topics.as_ref().map_or_else(|| Ok(Default::default()), |book| topics::rows(&facts, book))?;
+    Allocation::new(facts, seal, book, rows, topics)
 }

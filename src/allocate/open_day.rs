@@ -38,6 +38,7 @@ pub struct Thing {
     pub id: Sym,
     pub kind: Sym,
     pub name: Option<Sym>,
+    pub parent: Option<Sym>,
     pub owner: Option<Sym>,
     /// Did it exist at some moment of the day?
     pub overlaps: bool,
@@ -198,6 +199,7 @@ impl OpenDay {
             id: symbols.intern(&r.resource_id),
             kind: symbols.intern(&r.resource_type),
             name: symbols.intern_some(r.display_name.as_deref()),
+            parent: symbols.intern_some(r.parent_id.as_deref()),
             owner: symbols.intern_some(r.owner_id.as_deref()),
             overlaps: lifetime.overlaps(self.key.day),
             lifetime,
@@ -266,9 +268,19 @@ impl OpenDay {
         self.seal.is_some() && (self.fault.is_some() || self.arrivals.iter().all(Arrivals::all))
     }
 
-    /// Notes that a record of the day could not be read: the day will be refused.
-    pub fn spoil(&mut self, reason: &str) {
-        self.fault.get_or_insert(Refusal::Unreadable(reason.to_owned()));
+    /// Notes that the day cannot be allocated; what is known to be wrong already stays the reason.
+    pub fn refuse(&mut self, refusal: Refusal) {
+        self.fault.get_or_insert(refusal);
+    }
+
+    /// What has not arrived, for a reader: `2 of 3 billing lines, the seal`.
+    pub fn missing(&self) -> String {
+        let counted = self.arrivals.iter().zip(KINDS).filter_map(|(arrivals, kind)| {
+            let expected = arrivals.expected.filter(|expected| *expected > arrivals.arrived)?;
+            Some(format!("{} of {expected} {kind}s", expected - arrivals.arrived))
+        });
+        let seal = self.seal.is_none().then(|| format!("the {}", Kind::Seal));
+        counted.chain(seal).collect::<Vec<_>>().join(", ")
     }
 
     /// The record that closes the revision, once it is here.

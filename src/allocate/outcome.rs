@@ -23,6 +23,7 @@ pub fn decide(day: OpenDay, books: &mut RuleBooks, now: DateTime<Utc>) -> Outcom
         reason: None,
         billing_lines: seal.billing_lines,
         rows: 0,
+        topic_rows: Some(0),
         amount: Amount::ZERO,
         facts_digest: seal.digest.clone(),
         rows_digest: String::new(),
@@ -31,6 +32,7 @@ pub fn decide(day: OpenDay, books: &mut RuleBooks, now: DateTime<Utc>) -> Outcom
     match allocate(day, books) {
         Ok(allocation) => {
             outcome.rows = allocation.rows();
+            outcome.topic_rows = Some(allocation.topic_rows());
             outcome.amount = allocation.amount();
             outcome.rows_digest = allocation.digest().to_owned();
             Some((outcome, Ok(allocation)))
@@ -39,8 +41,8 @@ pub fn decide(day: OpenDay, books: &mut RuleBooks, now: DateTime<Utc>) -> Outcom
     }
 }
 
-/// The outcome of a day whose seal cannot be read.
-pub fn unsealed(key: &TenantDay, revision: u32, now: DateTime<Utc>) -> Outcomes {
+/// The outcome of a day that has no seal.
+pub fn unsealed(key: &TenantDay, revision: u32, refusal: &Refusal, now: DateTime<Utc>) -> Outcomes {
     let outcome = DayAllocated {
         tenant: key.tenant.clone(),
         day: key.day,
@@ -50,12 +52,13 @@ pub fn unsealed(key: &TenantDay, revision: u32, now: DateTime<Utc>) -> Outcomes 
         reason: None,
         billing_lines: 0,
         rows: 0,
+        topic_rows: Some(0),
         amount: Amount::ZERO,
         facts_digest: String::new(),
         rows_digest: String::new(),
         allocated_at: now,
     };
-    Some(refuse(outcome, &Refusal::Unreadable("its seal".to_owned()), now))
+    Some(refuse(outcome, refusal, now))
 }
 
 fn refuse(

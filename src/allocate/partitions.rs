@@ -40,7 +40,7 @@ impl Ready {
         self.days.is_empty() && self.bad.is_empty()
     }
 
-    /// Rows of all its days.
+    /// Rows of all its days, those by topic included.
     pub fn rows(&self) -> usize {
         self.rows
     }
@@ -69,7 +69,7 @@ impl Partitions {
         let Ready { days, bad, rows } = &mut self.ready;
         days.retain(|day| day.partition != partition);
         bad.retain(|(number, _)| *number != partition);
-        *rows = days.iter().filter_map(|day| day.allocation.as_ref()).map(|rows| rows.rows() as usize).sum();
+        *rows = days.iter().filter_map(|day| day.allocation.as_ref()).map(rows_of).sum();
     }
 
     /// Whether the partition is ours.
@@ -80,6 +80,13 @@ impl Partitions {
     /// The lanes, in the order of their numbers.
     pub fn lanes(&self) -> impl Iterator<Item = (i32, &Lane)> {
         self.lanes.iter().map(|(number, lane)| (*number, lane))
+    }
+
+    /// Notes when a record that comes next was written, in milliseconds since 1970.
+    pub fn at(&mut self, partition: i32, time: i64) {
+        if let Some(lane) = self.lanes.get_mut(&partition) {
+            lane.at(time);
+        }
     }
 
     /// Takes a record.
@@ -116,6 +123,13 @@ impl Partitions {
         }
     }
 
+    /// The oldest open day of a partition keeps others from being read, and nothing of it is left to read: it is refused.
+    pub fn give_up_oldest(&mut self, partition: i32, now: DateTime<Utc>) {
+        let Some(lane) = self.lanes.get_mut(&partition) else { return };
+        let taken = lane.give_up_oldest();
+        self.decide(partition, taken, now);
+    }
+
     /// What waits for the next transaction.
     pub fn ready(&self) -> &Ready {
         &self.ready
@@ -140,12 +154,12 @@ impl Partitions {
         let decided = match taken {
             Taken::Nothing => return,
             Taken::Whole(day) => decide(*day, &mut self.books, now),
-            Taken::Unsealed(key, revision) => unsealed(&key, revision, now),
+            Taken::Unsealed(key, revision, refusal) => unsealed(&key, revision, &refusal, now),
         };
         let Some((outcome, decided)) = decided else { return };
         let allocation = match decided {
             Ok(allocation) => {
-                self.ready.rows += allocation.rows() as usize;
+                self.ready.rows += rows_of(&allocation);
                 Some(allocation)
             }
             Err(refused) => {
@@ -155,6 +169,10 @@ impl Partitions {
         };
         self.ready.days.push(Decided { partition, outcome, allocation });
     }
+}
+
+fn rows_of(allocation: &Allocation) -> usize {
+    allocation.rows() as usize + allocation.topic_rows() as usize
 }
 
 #[cfg(test)]

@@ -49,6 +49,10 @@ pub enum Refusal {
     Unreadable(String),
     #[error("not all records of the revision have arrived")]
     Incomplete,
+    #[error(
+        "the revision was never finished, {missing} did not arrive: write a whole one with the next number, at best in one transaction"
+    )]
+    NeverFinished { missing: String },
     #[error("two {kind} records have the key {key}: it must be unique in a revision")]
     Duplicate { kind: Kind, key: String },
     #[error(
@@ -61,6 +65,10 @@ pub enum Refusal {
     UnsoundRules(#[from] RuleError),
     #[error("line {line} is {amount}, its rows add up to {rows}: this is a fault of the program, please report it")]
     Conservation { line: String, amount: Amount, rows: Amount },
+    #[error(
+        "line {line} is {amount}, its rows by topic add up to {rows}: this is a fault of the program, please report it"
+    )]
+    TopicConservation { line: String, amount: Amount, rows: Amount },
     #[error("the day's lines add up to {0}, which does not fit 14 digits before the decimal point")]
     OutOfRange(Amount),
     #[error("the day has more rows than can be numbered")]

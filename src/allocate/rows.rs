@@ -1,6 +1,7 @@
 //! The rows of an allocated day.
 //!
-//! In: rows as numbers. Out: rows as [`ChargebackRow`]s that borrow their texts, totals, a digest.
+//! In: rows as numbers. Out: rows as [`ChargebackRow`]s and [`TopicAttributionRow`]s that borrow their texts, totals,
+//! a digest.
 //! Absent: where they are written.
 
 use std::collections::BTreeMap;
@@ -11,7 +12,8 @@ use super::facts::Facts;
 use super::open_day::Line;
 use super::refusal::Refusal;
 use super::symbols::{Sym, Texts};
-use crate::domain::{Amount, ChargebackRow, DaySealed, Target};
+use super::topics::TopicRows;
+use crate::domain::{Amount, ChargebackRow, DaySealed, Target, TopicAttributionRow};
 
 /// One target's part of one line. 48 bytes: a day may have a million.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,6 +48,7 @@ pub struct Allocation {
     lines: Vec<Line>,
     book: Arc<Book>,
     rows: Vec<Row>,
+    topics: TopicRows,
     amount: Amount,
     digest: String,
 }
@@ -55,13 +58,19 @@ impl Allocation {
     ///
     /// # Errors
     /// [`Refusal::OutOfRange`] if the sum does not fit.
-    pub fn new(facts: Facts, seal: DaySealed, book: Arc<Book>, rows: Vec<Row>) -> Result<Self, Refusal> {
+    pub fn new(
+        facts: Facts,
+        seal: DaySealed,
+        book: Arc<Book>,
+        rows: Vec<Row>,
+        topics: TopicRows,
+    ) -> Result<Self, Refusal> {
         let Facts { texts, lines, .. } = facts;
         let amount: Amount = lines.iter().map(|line| line.amount).sum();
         if !amount.in_range() {
             return Err(Refusal::OutOfRange(amount));
         }
-        let mut allocation = Self { seal, texts, lines, book, rows, amount, digest: String::new() };
+        let mut allocation = Self { seal, texts, lines, book, rows, topics, amount, digest: String::new() };
         allocation.digest = allocation.hash();
         Ok(allocation)
     }
@@ -74,6 +83,16 @@ impl Allocation {
     /// How many rows there are.
     pub fn rows(&self) -> u32 {
         self.rows.len() as u32
+    }
+
+    /// How many rows by topic there are.
+    pub fn topic_rows(&self) -> u32 {
+        self.topics.count()
+    }
+
+    /// The rows by topic, lines by key, topics by name.
+    pub fn topics(&self) -> impl ExactSizeIterator<Item = TopicAttributionRow<'_>> {
+        self.topics.iter(&self.seal, &self.lines, &self.texts)
     }
 
     /// How many lines there were, zero lines included.

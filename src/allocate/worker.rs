@@ -35,12 +35,22 @@ pub const GROUP: &str = "allocate";
 pub const TOPICS: [Topic; KINDS] = [Topic::Billing, Topic::Resources, Topic::Identities, Topic::Metrics, Topic::Days];
 /// Rows after which a transaction is closed although more days are ready.
 const ROWS_PER_TRANSACTION: usize = 200_000;
+/// As many days close it, too: a day takes memory of its own, however few rows it has.
+const DAYS_PER_TRANSACTION: usize = 500;
+/// A day that is ready waits this long for the next batch, whose days then share its transaction: a commit waits for the
+/// broker several times, for one day as for many. A little longer than a batch gathers while there is a backlog.
+const LINGER: Duration = Duration::from_millis(15);
+/// How long days gather for one transaction at most.
+const TOGETHER: Duration = Duration::from_millis(500);
 /// How often a transaction that Kafka aborted is tried again.
 const ATTEMPTS: u32 = 3;
 /// Memory of open days, bytes, above which topics are paused that are ahead of the others.
 const OPEN_BYTES: usize = 96 << 20;
 /// How often the log is asked which tenants were forgotten, while facts arrive.
 const ASK_FORGOTTEN: Duration = Duration::from_secs(60);
+
+/// How long nothing may come before days that wait for what will not come are looked at again.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// Why the stage ended.
 #[derive(Debug, thiserror::Error)]
@@ -92,29 +102,43 @@ pub fn run(
         clock,
         producer,
         partitions: Partitions::default(),
+        ready_since: None,
         paused: Vec::new(),
         forgotten: BTreeMap::new(),
         asked: Instant::now(),
     };
     loop {
-        let event = runtime.block_on(async {
+        let waiting = !worker.partitions.ready().is_empty();
+        let in_vain = worker.waits_in_vain();
+        let next = runtime.block_on(async {
             tokio::select! {
                 biased;
-                () = stop.cancelled() => None,
-                event = consumer.next() => event,
+                () = stop.cancelled() => Next::Stop,
+                event = consumer.next() => event.map_or(Next::Stop, Next::Event),
+                () = tokio::time::sleep(LINGER), if waiting => Next::Commit,
+                () = tokio::time::sleep(QUIET), if in_vain => Next::Event(Event::Batch(Batch::default())),
             }
         });
-        match event {
-            None => return Ok(()),
-            Some(Event::Failed(error)) => return Err(error.into()),
-            Some(Event::Assigned(assignment)) => worker.assigned(assignment, &consumer)?,
-            Some(Event::Revoked(revocation)) => {
+        match next {
+            Next::Stop => return Ok(()),
+            Next::Commit => worker.commit(&consumer, &committed)?,
+            Next::Event(Event::Failed(error)) => return Err(error.into()),
+            Next::Event(Event::Assigned(assignment)) => worker.assigned(assignment, &consumer)?,
+            Next::Event(Event::Revoked(revocation)) => {
                 worker.revoked(&revocation.partitions);
                 drop(revocation);
             }
-            Some(Event::Batch(batch)) => worker.batch(&batch, &consumer, &committed)?,
+            Next::Event(Event::Batch(batch)) => worker.batch(&batch, &consumer, &committed)?,
         }
     }
+}
+
+/// What the worker does next.
+enum Next {
+    Stop,
+    /// Nothing else came that could share the transaction.
+    Commit,
+    Event(Event),
 }
 
 struct Worker<'c> {
@@ -125,6 +149,8 @@ struct Worker<'c> {
     clock: Clock,
     producer: TransactionalProducer,
     partitions: Partitions,
+    /// Since when something waits for the next transaction.
+    ready_since: Option<Instant>,
     paused: Vec<(Topic, i32)>,
     /// The last revision of each forgotten tenant: facts up to it are passed over.
     forgotten: BTreeMap<String, u32>,
@@ -218,30 +244,59 @@ impl Worker<'_> {
         }
         for record in batch.records() {
             self.record(record);
-            if self.partitions.ready().rows() >= ROWS_PER_TRANSACTION {
+            let ready = self.partitions.ready();
+            if ready.rows() >= ROWS_PER_TRANSACTION || ready.days.len() >= DAYS_PER_TRANSACTION {
                 self.commit(consumer, committed)?;
             }
         }
         if consumer.is_idle() {
             self.settle_doubts()?;
+            self.make_room()?;
         }
-        if !self.partitions.ready().is_empty() {
+        if self.partitions.ready().is_empty() {
+            self.ready_since = None;
+        } else if self.ready_since.get_or_insert_with(Instant::now).elapsed() >= TOGETHER {
             self.commit(consumer, committed)?;
         }
         self.bound_memory(consumer)
     }
 
-    /// Refuses days that miss what could not be read, once nothing else is left to read.
+    /// Is there a day that may be refused without another record being read?
+    fn waits_in_vain(&self) -> bool {
+        !self.paused.is_empty() || self.partitions.doubtful().next().is_some()
+    }
+
+    /// Refuses days that miss what could not be read or did not come for a day, once nothing else is left to read.
     fn settle_doubts(&mut self) -> Result<(), JournalError> {
         let doubtful: Vec<(i32, Starts)> = self.partitions.doubtful().collect();
         for (number, next) in doubtful {
-            let at = |(topic, next): (Topic, Option<i64>)| (topic, number, next.unwrap_or_default());
-            let positions: Vec<(Topic, i32, i64)> = TOPICS.into_iter().zip(next).map(at).collect();
-            if is_settled(self.connection, &TOPICS, number)? && unread(self.connection, &positions)?.is_empty() {
+            if self.is_read(number, &TOPICS, next)? {
                 self.partitions.exhausted(number, self.clock.now());
             }
         }
         Ok(())
+    }
+
+    /// Refuses the oldest open day of a partition in which reading is paused for its sake, once what it misses is
+    /// nowhere in the log: the days behind it would wait for ever.
+    fn make_room(&mut self) -> Result<(), JournalError> {
+        let nexts: Vec<(i32, Starts)> = self.partitions.lanes().map(|(number, lane)| (number, lane.next())).collect();
+        for (number, next) in nexts {
+            let (paused, needed): (Vec<Topic>, Vec<Topic>) =
+                TOPICS.into_iter().partition(|topic| self.paused.contains(&(*topic, number)));
+            if !paused.is_empty() && self.is_read(number, &needed, next)? && !self.is_read(number, &paused, next)? {
+                self.partitions.give_up_oldest(number, self.clock.now());
+            }
+        }
+        Ok(())
+    }
+
+    /// Has everything been read of these topics of a partition, open transactions included?
+    fn is_read(&self, number: i32, topics: &[Topic], next: Starts) -> Result<bool, JournalError> {
+        let at = |(topic, next): (Topic, Option<i64>)| (topic, number, next.unwrap_or_default());
+        let positions = TOPICS.into_iter().zip(next).map(at).filter(|(topic, ..)| topics.contains(topic));
+        let positions: Vec<(Topic, i32, i64)> = positions.collect();
+        Ok(is_settled(self.connection, topics, number)? && unread(self.connection, &positions)?.is_empty())
     }
 
     /// Pauses what the oldest open days need nothing more from while open days take too much memory.
@@ -277,11 +332,14 @@ impl Worker<'_> {
     fn record(&mut self, record: RecordRef<'_>) {
         let Some(kind) = kind(record.topic) else { return };
         let RecordRef { partition, offset, payload, .. } = record;
+        let now = self.clock.now();
+        // A writer whose clock is ahead must not make the days of others look old.
+        self.partitions.at(partition, record.timestamp_ms.min(now.timestamp_millis()));
         // A tombstone in a fact topic says nothing about a revision.
         let Some(payload) = payload else { return self.partitions.passed(partition, kind, offset) };
         match read(&self.codec, kind, &record, payload) {
             Ok(fact) if self.is_forgotten(&fact) => self.partitions.passed(partition, kind, offset),
-            Ok(fact) => self.partitions.take(partition, kind, offset, fact, self.clock.now()),
+            Ok(fact) => self.partitions.take(partition, kind, offset, fact, now),
             // Read before the partition was lost: the next owner sets it aside.
             Err(_) if !self.partitions.has(partition) => {}
             Err((day, reason)) => {
@@ -319,19 +377,25 @@ impl Worker<'_> {
         let rows = days.iter().map(|day| u64::from(day.rows)).sum();
         meter::allocated(days.len() - refused, refused, rows, began.elapsed());
         committed(&days);
+        self.ready_since = None;
         Ok(())
     }
 
     fn write(&mut self, consumer: &Consumer) -> Result<(), AllocateError> {
         let Self { codec, producer, partitions, .. } = self;
         let mut bytes = Vec::with_capacity(512);
-        producer.begin()?;
+        producer.begin_for(partitions.ready().rows())?;
         for Decided { partition, outcome, allocation } in &partitions.ready().days {
             let key = TenantDay::new(&outcome.tenant, outcome.day).to_string();
             for row in allocation.iter().flat_map(|allocation| allocation.iter()) {
                 bytes.clear();
                 codec.encode(&row, &mut bytes)?;
                 producer.send(Topic::Chargebacks, Some(*partition), key.as_bytes(), Some(&bytes))?;
+            }
+            for row in allocation.iter().flat_map(|allocation| allocation.topics()) {
+                bytes.clear();
+                codec.encode(&row, &mut bytes)?;
+                producer.send(Topic::TopicAttributions, Some(*partition), key.as_bytes(), Some(&bytes))?;
             }
             bytes.clear();
             codec.encode(outcome, &mut bytes)?;

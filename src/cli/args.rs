@@ -83,6 +83,8 @@ pub enum Role {
     Gather,
     Allocate,
     Project,
+    /// The REST API, at `api.host` and `api.port`
+    Api,
 }
 
 #[derive(Debug, Args)]
@@ -127,6 +129,7 @@ pub enum Table {
     Resources,
     Identities,
     Chargebacks,
+    TopicAttributions,
     Days,
 }
 

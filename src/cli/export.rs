@@ -16,6 +16,7 @@ impl From<Table> for Exported {
             Table::Resources => Self::Resources,
             Table::Identities => Self::Identities,
             Table::Chargebacks => Self::Chargebacks,
+            Table::TopicAttributions => Self::TopicAttributions,
             Table::Days => Self::Days,
         }
     }

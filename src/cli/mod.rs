@@ -3,6 +3,7 @@
 //! In: words. Out: what the command prints, and an exit code: 0 done, 1 something failed, 2 the words were wrong.
 //! Absent: decisions; each command is a plain function that tests can call.
 
+mod api;
 pub mod args;
 pub mod config;
 pub mod demo;

@@ -8,9 +8,13 @@ use std::io::Write;
 
 use anyhow::{Context, Result};
 
-use crate::config::{BaseBook, ConfluentCloud, Ecosystem, External, Tenant};
+use crate::config::{
+    BaseBook, ConfluentCloud, Ecosystem, External, MissingMetrics, Tenant, TopicAttribution, TopicMethod,
+};
 use crate::domain::RuleBook;
-use crate::ecosystem::confluent_cloud::rules;
+use crate::domain::attribution::WithoutUsage;
+use crate::ecosystem::confluent_cloud::{rules, topics};
+use crate::ecosystem::topics::{Choices, Method};
 
 /// The book that a tenant's days are sealed with.
 pub fn of(tenant: &Tenant) -> RuleBook {
@@ -21,7 +25,27 @@ pub fn of(tenant: &Tenant) -> RuleBook {
 }
 
 fn confluent_cloud(cloud: &ConfluentCloud) -> RuleBook {
-    rules::rule_book(&cloud.cku_usage_ratio, &cloud.cku_shared_ratio).changed(&cloud.rules.changes)
+    let topics = choices(&cloud.topic_attribution).map(|choices| topics::topic_rules(&choices));
+    let book = rules::rule_book(&cloud.cku_usage_ratio, &cloud.cku_shared_ratio);
+    book.changed(&cloud.rules.changes).with_topics(topics)
+}
+
+/// What the operator chose for topics; `None`: costs are not broken down to them.
+fn choices(chosen: &TopicAttribution) -> Option<Choices> {
+    let method = |method: TopicMethod| match method {
+        TopicMethod::BytesRatio => Method::BytesRatio,
+        TopicMethod::RetainedBytesRatio => Method::RetainedBytesRatio,
+        TopicMethod::EvenSplit => Method::EvenSplit,
+        TopicMethod::Disabled => Method::Disabled,
+    };
+    chosen.enabled.then(|| Choices {
+        methods: chosen.cost_mapping_overrides.iter().map(|(name, chosen)| (name.clone(), method(*chosen))).collect(),
+        excluded: chosen.exclude_topic_patterns.clone(),
+        without_usage: match chosen.missing_metrics_behavior {
+            MissingMetrics::EvenSplit => WithoutUsage::EvenSplit,
+            MissingMetrics::Skip => WithoutUsage::Skip,
+        },
+    })
 }
 
 fn external(external: &External) -> RuleBook {

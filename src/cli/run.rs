@@ -92,6 +92,9 @@ async fn serve(config: &Config, args: &Run, parts: &Parts, stack: &Stack) -> Res
         roles.spawn(service::daily(retention::periods(config), parts.clone()));
     }
     let gathers = args.roles.contains(&Role::Gather);
+    if args.roles.contains(&Role::Api) && !args.once {
+        roles.spawn(super::api::serve(super::api::listen(config).await?, config, &parts));
+    }
     if !args.once {
         tokio::spawn(service::watch(parts.clone()));
         parts.health.ready(STARTING);
@@ -149,7 +152,7 @@ async fn answer(config: &config::Health, health: &Health) -> Result<Option<Cance
 
 fn on_topics(roles: &[Role]) -> Vec<service::Role> {
     let named = |role: &Role| match role {
-        Role::Gather => None,
+        Role::Gather | Role::Api => None,
         Role::Allocate => Some(service::Role::Allocate),
         Role::Project => Some(service::Role::Project),
     };

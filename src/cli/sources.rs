@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use super::rules;
 use crate::config::{self, Config, Ecosystem, MetricsAuth, Tenant};
-use crate::domain::RuleBook;
+use crate::domain::{Granularities, RuleBook};
 use crate::ecosystem::confluent_cloud::{self, ConfluentCloud};
 use crate::ecosystem::http::{Auth, Http, Limits};
 use crate::ecosystem::{Source, prometheus};
@@ -63,6 +63,7 @@ pub fn settings(tenant: &Tenant) -> TenantSettings {
         cutoff_days: tenant.cutoff_days,
         retention_days: tenant.retention_days,
         allocation_retry_limit: tenant.allocation_retry_limit,
+        topic_attribution_retry_limit: tenant.topic_attribution_retry_limit,
         zero_gather_deletion_threshold: tenant.zero_gather_deletion_threshold,
     }
 }
@@ -80,6 +81,7 @@ fn confluent_cloud(cloud: &config::ConfluentCloud, metrics_workers: usize) -> co
         base_url: cloud.api.base_url.clone(),
         days_per_query: cloud.days_per_query,
         metrics: cloud.metrics.as_ref().map(metrics),
+        granularities: Granularities::new(cloud.granularity_durations.clone()),
         renamed_metrics: cloud.topic_attribution.metric_name_overrides.clone(),
         metrics_workers,
         flink: cloud.flink.iter().map(region).collect(),

@@ -22,7 +22,7 @@ pub struct Summary {
 pub async fn of(config: &Config, store: &Store, reports: &[Report]) -> Result<Summary> {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["tenant", "days", "sealed now", "lines", "rows", "amount", "quarantined"]);
+    table.set_header(["tenant", "days", "sealed now", "lines", "rows", "topic rows", "amount", "quarantined"]);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -40,6 +40,7 @@ pub async fn of(config: &Config, store: &Store, reports: &[Report]) -> Result<Su
             sealed.to_string(),
             held.lines.to_string(),
             held.rows.to_string(),
+            held.topic_rows.to_string(),
             amounts.join(" + "),
             held.quarantined.to_string(),
         ]);

@@ -10,14 +10,14 @@ use super::substitute::expand;
 
 /// What a `.env` file says.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Dotenv {
+pub struct Dotenv {
     pub values: BTreeMap<String, String>,
     /// Lines that are no assignment, counted from 1.
     pub unreadable: Vec<usize>,
 }
 
 /// Reads a `.env` text. `process` answers for variables of the process, which win.
-pub(super) fn parse(text: &str, process: &dyn Fn(&str) -> Option<String>) -> Dotenv {
+pub fn parse(text: &str, process: &dyn Fn(&str) -> Option<String>) -> Dotenv {
     let mut found = Dotenv::default();
     let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut line = 1;

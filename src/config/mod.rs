@@ -9,7 +9,7 @@
 //! JSON Schema.
 
 mod address;
-mod dotenv;
+pub mod dotenv;
 mod fault;
 mod kind;
 mod load;

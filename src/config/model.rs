@@ -13,7 +13,7 @@ pub struct Config {
     pub logging: Logging,
     pub features: Features,
     pub health: Health,
-    /// The HTTP API; nothing listens in this version.
+    /// The HTTP API, served by the role `api`.
     pub api: Api,
     pub kafka: Kafka,
     pub database: Database,
@@ -79,7 +79,7 @@ pub struct Health {
     pub asked: bool,
 }
 
-/// Where the HTTP API is to listen.
+/// Where the HTTP API listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Api {
     pub host: String,
@@ -196,6 +196,8 @@ pub struct ConfluentCloud {
     pub allocator_params: BTreeMap<String, Param>,
     /// In place of some of the built-in rules.
     pub rules: Rules,
+    /// Granularity in lower case to hours, at least 1; never `monthly`.
+    pub granularity_durations: BTreeMap<String, u32>,
     /// Kept for a later version.
     pub topic_attribution: TopicAttribution,
     /// Least time between two gathers, seconds; 0: none.

@@ -70,6 +70,7 @@ tenants:
         auth_type: basic
         username: \"{user}\"
         password: \"{password}\"
+      topic_attribution: {{enabled: true}}
       flink:
 {flink}",
         key = cloud.user,
@@ -112,6 +113,7 @@ mod tests {
             days_per_query: 15,
             metrics: Some(prometheus::Settings { url: running.base_url.clone(), auth }),
             renamed_metrics: Default::default(),
+            granularities: Default::default(),
             metrics_workers: 4,
             flink: running.flink.iter().map(region).collect(),
         };

@@ -10,6 +10,7 @@ use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
+use serde::de::{IntoDeserializer as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Digits after the point.
@@ -246,13 +247,40 @@ impl Serialize for Amount {
     }
 }
 
+/// From a decimal's text, or from the bytes of `decimal(28,14)`: the units in two's complement, the highest byte first.
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let decimal = <Decimal as Deserialize>::deserialize(deserializer)?;
-        let missing = SCALE.checked_sub(decimal.scale());
-        let missing = missing.ok_or_else(|| serde::de::Error::custom("more than 14 decimals"))?;
-        let amount = Self(decimal.mantissa() * 10_i128.pow(missing));
-        if amount.in_range() { Ok(amount) } else { Err(serde::de::Error::custom(AmountError::TooLarge)) }
+        deserializer.deserialize_any(AmountVisitor)
+    }
+}
+
+struct AmountVisitor;
+
+impl Visitor<'_> for AmountVisitor {
+    type Value = Amount;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an amount with at most 14 decimals")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Amount, E> {
+        let decimal: Decimal = Deserialize::deserialize(text.into_deserializer())?;
+        let missing = SCALE.checked_sub(decimal.scale()).ok_or_else(|| E::custom("more than 14 decimals"))?;
+        Amount(decimal.mantissa() * 10_i128.pow(missing)).checked()
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Amount, E> {
+        let is_negative = bytes.first().is_some_and(|first| *first >= 0x80);
+        let mut all = if is_negative { [0xff; 16] } else { [0; 16] };
+        let start = all.len().checked_sub(bytes.len()).ok_or_else(|| E::custom(AmountError::TooLarge))?;
+        all[start..].copy_from_slice(bytes);
+        Amount(i128::from_be_bytes(all)).checked()
+    }
+}
+
+impl Amount {
+    fn checked<E: serde::de::Error>(self) -> Result<Self, E> {
+        if self.in_range() { Ok(self) } else { Err(E::custom(AmountError::TooLarge)) }
     }
 }
 
@@ -262,6 +290,29 @@ mod tests {
 
     fn units(text: &str) -> Result<i128, AmountError> {
         Amount::parse(text).map(Amount::units)
+    }
+
+    #[test]
+    fn bytes_and_texts_say_the_same() {
+        use serde::de::value::{BytesDeserializer, Error, StrDeserializer};
+        let of_bytes = |bytes: &[u8]| Amount::deserialize(BytesDeserializer::<Error>::new(bytes)).map(Amount::units);
+        let of_text = |text: &str| Amount::deserialize(StrDeserializer::<Error>::new(text)).map(Amount::units);
+        assert_eq!(of_bytes(&[]), Ok(0));
+        for units in [0, 1, -1, 127, 128, -128, -129, LIMIT - 1, 1 - LIMIT] {
+            let all = i128::to_be_bytes(units);
+            let short = (0..16).rev().find(|start| {
+                let sign = if units < 0 { 0xff } else { 0 };
+                all[..*start].iter().all(|byte| *byte == sign) && (all[*start] >= 0x80) == (units < 0)
+            });
+            assert_eq!(of_bytes(&all[short.unwrap_or(0)..]), Ok(units));
+            assert_eq!(of_bytes(&all), Ok(units));
+            assert_eq!(of_text(&Amount::from_units(units).to_string()), Ok(units));
+        }
+        for units in [LIMIT, -LIMIT, i128::MAX, i128::MIN] {
+            assert!(of_bytes(&units.to_be_bytes()).is_err(), "{units}");
+        }
+        assert!(of_bytes(&[0; 17]).is_err());
+        assert!(of_text("0.000000000000001").is_err(), "15 decimals");
     }
 
     #[test]

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Amount, Day};
 
+/// How the ids of billed "resources" begin that the provider did not name.
+pub const UNRESOLVED: &str = "unresolved:";
+
 /// One line of a tenant's day: what was charged, for what, in which revision of the day.
 ///
 /// Within a revision a line is unique by (`env_id`, `resource_id`, `product_category`, `product_type`,

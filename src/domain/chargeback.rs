@@ -95,6 +95,8 @@ pub struct DayAllocated {
     pub billing_lines: u32,
     /// Rows in `chargebacks`; 0 if refused.
     pub rows: u32,
+    /// Rows in `topic-attributions`; `None` in records of before they were counted, when there were none.
+    pub topic_rows: Option<u32>,
     /// Sum of the lines, which is the sum of the rows.
     pub amount: Amount,
     /// The digest of the seal it was made from.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::CostType;
+use super::{CostType, TopicRules};
 
 pub mod change;
 mod check;
@@ -37,6 +37,9 @@ pub struct RuleBook {
     /// resource existed; the rest goes to `UNALLOCATED`. New in 2.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub interval_rule: Vec<String>,
+    /// How lines of Kafka clusters are broken down to topics, if they are. New in 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topics: Option<TopicRules>,
 }
 
 /// Stands for every product type.

@@ -8,6 +8,7 @@ pub mod confluent_cloud;
 pub mod http;
 pub mod prometheus;
 pub mod source;
+pub mod topics;
 
 pub use crate::secret::Secret;
 pub use source::{BadRow, Bill, DayBill, Inventory, Listing, Source, SourceError, UsageNeed, UsageOf};

@@ -22,7 +22,7 @@ use super::{EmbeddedError, Progress, ports};
 
 const NAME: &str = "Kafka";
 const POM: &str = include_str!("../../packaging/kafka/pom.xml");
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_secs(180);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// How long one metadata request may take before the child is looked at again.
 const ASK_LIMIT: Duration = Duration::from_millis(500);
@@ -193,6 +193,11 @@ group.min.session.timeout.ms=1000
 # a machine under load takes a living broker for dead.
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
+# How long a broker may take to get to that point at its start before it gives up; a minute by default.
+initial.broker.registration.timeout.ms=180000
+# What a client that is gone left open holds up every reader behind it. Overdue ones are looked for this often; the
+# default is 10 s.
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 # The default of 128 MiB is a third of the heap.
 log.cleaner.dedupe.buffer.size=16777216
 # Enough for a 1 GiB segment; the default of 10 MiB is reserved twice per partition.

@@ -28,7 +28,7 @@ const NAME: &str = "Postgres";
 /// User and database carry the same name.
 const OWNER: &str = "tributary";
 const OLDEST: u32 = 15;
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_secs(180);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// Fast shutdown ends open transactions and leaves nothing to recover; immediate leaves the log to replay.
 const SIGNALS: Signals = Signals { polite: Signal::SIGINT, firm: Signal::SIGQUIT };

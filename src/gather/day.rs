@@ -7,17 +7,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::attribution::TOPIC;
+use crate::domain::billing::UNRESOLVED;
 use crate::domain::{BillingLine, Day, GatheredDay, MetricValue, Reason, RuleBook};
 use crate::ecosystem::{DayBill, SourceError, UsageNeed, UsageOf};
 
 use super::digest;
-use super::facts::{self, Stamp};
+use super::facts::{self, Fact, Stamp};
 use super::inventory::Entities;
+use super::memory::Change;
 use super::plan::{Content, Usage};
 use super::seal::{self, Closing, Revision};
-
-/// How the ids of billed "resources" begin that the provider did not name; nothing can be measured on them.
-const UNRESOLVED: &str = "unresolved:";
+use super::topics;
 
 /// What is the same for all days of a cycle.
 #[derive(Debug)]
@@ -51,15 +52,24 @@ pub struct Answer {
 /// What was gathered of a day; `bill` is `None` if the provider has no row for it.
 pub fn content(entities: &Entities, day: Day, bill: Option<&DayBill>, cycle: &Cycle<'_>) -> Content {
     let lines = bill.map_or(&[][..], |bill| &bill.lines);
-    let facts = facts::of_day(entities, day, lines);
+    let facts = inventory(entities, day, lines, cycle.rules);
     Content {
         day,
         bill_digest: digest::of_bill(lines),
         inventory_digest: digest::of_inventory(&facts, day, &cycle.rules_json),
         billing_lines: lines.len() as u32,
         billed: bill.is_some(),
-        needs: needs(lines, cycle.rules),
+        needs: [needs(lines, cycle.rules), topics::needs(lines, cycle.rules)].concat(),
     }
+}
+
+/// What the day sees of the inventory. Topics are not part of it where they are known by their usage.
+fn inventory<'a>(entities: &'a Entities, day: Day, lines: &[BillingLine], rules: &RuleBook) -> Vec<Fact<'a>> {
+    let mut facts = facts::of_day(entities, day, lines);
+    if rules.topics.is_some() {
+        facts.retain(|fact| fact.entity.entity_type != TOPIC);
+    }
+    facts
 }
 
 /// Each billed resource with the metrics that the rules of its product types ask for.
@@ -78,7 +88,7 @@ pub fn needs(lines: &[BillingLine], rules: &RuleBook) -> Vec<UsageNeed> {
 }
 
 /// Sorts the answers into values and failures.
-pub fn answer(answers: Vec<UsageOf>) -> Answer {
+pub fn answer(answers: Vec<UsageOf>, rules: &RuleBook) -> Answer {
     let (mut values, mut failed, mut denied) = (Vec::new(), BTreeMap::new(), None);
     for UsageOf { need, values: answer } in answers {
         match answer {
@@ -87,7 +97,7 @@ pub fn answer(answers: Vec<UsageOf>) -> Answer {
                 if matches!(why, SourceError::Denied(_)) {
                     denied.get_or_insert_with(|| format!("usage: {why}"));
                 }
-                failed.insert(need.resource_id, why.to_string());
+                failed.insert(topics::missing(&need, rules), why.to_string());
             }
         }
     }
@@ -95,9 +105,10 @@ pub fn answer(answers: Vec<UsageOf>) -> Answer {
     Answer { values, usage: Usage { digest, failed }, denied }
 }
 
-/// The revision that `memory` will be the memory of.
+/// The revision that `memory` will be the memory of. `topics_seen` is what its usage changes in the memory of topics.
 pub fn revision(
     entities: &Entities,
+    topics_seen: &[Change],
     due: Due,
     answer: Answer,
     reason: Reason,
@@ -105,21 +116,27 @@ pub fn revision(
     cycle: &Cycle<'_>,
 ) -> Revision {
     let stamp = Stamp { tenant: cycle.tenant, ecosystem: cycle.ecosystem, day: memory.day, revision: memory.revision };
+    let lines = &due.bill.lines;
+    let topics = topics::known(entities, topics_seen, memory.day, lines, cycle.rules);
+    let content = due.content.digest();
+    let mut digests = vec![content.as_str(), &answer.usage.digest];
+    digests.extend(topics.iter().map(|fact| fact.entity.id.as_str()));
     let closing = Closing {
         reason,
-        digest: digest::combined(&[&due.content.digest(), &answer.usage.digest]),
+        digest: digest::combined(&digests),
         rules: cycle.rules_json.clone(),
         metrics_failed: memory.metrics_failed.clone(),
         quarantined: due.bill.bad.len() as u32,
         gathered_at: cycle.now,
     };
-    let facts = facts::of_day(entities, memory.day, &due.bill.lines);
+    let mut facts = inventory(entities, memory.day, lines, cycle.rules);
+    facts.extend(topics);
     seal::revision(stamp, due.bill.lines, &facts, answer.values, closing)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::plan::{Verdict, after_usage};
+    use super::super::plan::{Limits, Verdict, after_usage};
     use super::super::testing::{at, day, entities, lifetime, line, resource, usage};
     use super::*;
     use crate::domain::CostType;
@@ -142,6 +159,7 @@ mod tests {
             owner_types: vec![],
             identities: BTreeMap::new(),
             interval_rule: vec![],
+            topics: None,
         }
     }
 
@@ -163,7 +181,7 @@ mod tests {
 
     #[test]
     fn refused_credentials_are_told_apart_from_an_outage() {
-        let failing = |why| answer(vec![UsageOf { need: need("lkc-1"), values: Err(why) }]);
+        let failing = |why| answer(vec![UsageOf { need: need("lkc-1"), values: Err(why) }], &rules());
         let down = failing(SourceError::Unavailable("HTTP 503".into()));
         assert_eq!((down.usage.failed.len(), down.denied), (1, None));
         let denied = failing(SourceError::Denied("HTTP 401: check metrics.username".into()));
@@ -186,9 +204,11 @@ mod tests {
         let content = content(&all, day("2026-02-10"), Some(&bill), &cycle);
         let values = || vec![usage("lkc-1", "in", "sa-1", 2.0)];
         let values = if failing { Err(SourceError::Unavailable("HTTP 503".into())) } else { Ok(values()) };
-        let answer = answer(vec![UsageOf { need: need("lkc-1"), values }]);
-        match after_usage(None, &content, &answer.usage, 1, cycle.now) {
-            Verdict::Seal { reason, memory } => revision(&all, Due { content, bill }, answer, reason, &memory, &cycle),
+        let answer = answer(vec![UsageOf { need: need("lkc-1"), values }], &rules);
+        match after_usage(None, &content, &answer.usage, Limits { usage: 1, topics: 1 }, cycle.now) {
+            Verdict::Seal { reason, memory } => {
+                revision(&all, &[], Due { content, bill }, answer, reason, &memory, &cycle)
+            }
             other => panic!("{other:?}"),
         }
     }

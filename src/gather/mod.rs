@@ -5,7 +5,8 @@
 //! rows (`quarantine`), the new memory, and a report. Absent: vendors, allocation, Postgres, schedules.
 //!
 //! The decisions are pure: [`window`] says which days, [`inventory`] what exists, [`facts`] what of it a day
-//! sees, [`digest`] when two days are equal, [`plan`] what to do with a day, [`seal`] how a revision looks.
+//! sees, [`digest`] when two days are equal, [`plan`] what to do with a day, [`seal`] how a revision looks,
+//! [`topics`] which topics there were.
 //! [`worker`] asks the source, lets them decide, and commits through [`publish`]; [`memory`] follows the log.
 
 pub mod day;
@@ -18,6 +19,7 @@ pub mod publish;
 pub mod quarantine;
 pub mod report;
 pub mod seal;
+pub mod topics;
 pub mod window;
 pub mod worker;
 
@@ -43,6 +45,8 @@ pub struct TenantSettings {
     pub retention_days: u32,
     /// Cycles that may fail to fetch usage before a day is sealed without it; 0 counts as 1.
     pub allocation_retry_limit: u32,
+    /// The same for usage by topic.
+    pub topic_attribution_retry_limit: u32,
     /// Complete but empty listings of a type in a row before its living entities count as deleted; below 0: never.
     pub zero_gather_deletion_threshold: i32,
 }

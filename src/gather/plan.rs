@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::domain::attribution::is_topics_of;
 use crate::domain::{Day, GatheredDay, Reason};
 use crate::ecosystem::UsageNeed;
 
@@ -105,12 +106,26 @@ pub fn before_usage(remembered: Option<&GatheredDay>, content: &Content, incompl
     }
 }
 
-/// Decides with usage. `limit`: cycles that may fail before a day is sealed without.
+/// Cycles that may fail to fetch usage before a day is sealed without it; 0 counts as 1.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub usage: u32,
+    /// Usage by topic: who pays need not wait longer for it than this.
+    pub topics: u32,
+}
+
+impl Limits {
+    fn of(self, failed: &str) -> u32 {
+        if is_topics_of(failed) { self.topics } else { self.usage }.max(1)
+    }
+}
+
+/// Decides with usage.
 pub fn after_usage(
     remembered: Option<&GatheredDay>,
     content: &Content,
     usage: &Usage,
-    limit: u32,
+    limits: Limits,
     now: DateTime<Utc>,
 ) -> Verdict {
     let next = sealed(remembered, content, usage, now);
@@ -125,9 +140,8 @@ pub fn after_usage(
     let attempts = remembered.map_or(0, |day| day.usage_attempts).saturating_add(1);
     // What the sealed revision had to do without already is not waited for again.
     let given_up = |id: &String| remembered.is_some_and(|day| day.revision > 0 && day.metrics_failed.contains(id));
-    if usage.failed.keys().all(given_up) || attempts >= limit.max(1) {
-        return Verdict::Seal { reason, memory: next };
-    }
+    let waited_for = usage.failed.keys().filter(|id| !given_up(id) && attempts < limits.of(id));
+    let Some(limit) = waited_for.map(|id| limits.of(id)).max() else { return Verdict::Seal { reason, memory: next } };
     let why = format!("attempt {attempts} of {limit}: {}", failures(&usage.failed));
     let memory = held(remembered, content, &why);
     Verdict::Hold(GatheredDay { usage_attempts: attempts, ..memory })
@@ -252,7 +266,10 @@ mod tests {
         let verdict = match before_usage(remembered.as_ref(), content, None) {
             Step::Skip(memory) => return ("skip", memory.or(remembered)),
             Step::Hold(memory) => return ("hold", Some(memory)),
-            Step::AskUsage => after_usage(remembered.as_ref(), content, usage, limit, at(now)),
+            Step::AskUsage => {
+                let limits = Limits { usage: limit, topics: 2 };
+                after_usage(remembered.as_ref(), content, usage, limits, at(now))
+            }
         };
         match verdict {
             Verdict::Skip(memory) => ("asked", memory.or(remembered)),
@@ -320,6 +337,22 @@ mod tests {
         let memory = cycle(Some(memory), &content, &answer("u", &[]), 3, LATE);
         assert_eq!(memory.0, "usage");
         assert!(memory.1.unwrap().usage_settled);
+    }
+
+    #[test]
+    fn who_pays_does_not_wait_for_topics_longer_than_their_own_limit() {
+        let content = content("b", "i");
+        let topics = answer("no topics", &["lkc-1:topic:*"]);
+        let memory = check(&[("hold", &content, &topics, 9, LATE), ("new", &content, &topics, 9, LATE)]);
+        assert_eq!(memory.metrics_failed, ["lkc-1:topic:*"]);
+        let both = answer("nothing", &["lkc-1", "lkc-1:topic:*"]);
+        check(&[
+            ("hold", &content, &both, 3, LATE),
+            ("hold", &content, &both, 3, LATE),
+            ("new", &content, &both, 3, LATE),
+            ("usage", &content, &topics, 3, LATE),
+            ("usage", &content, &answer("all", &[]), 3, LATE),
+        ]);
     }
 
     #[test]

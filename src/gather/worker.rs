@@ -28,11 +28,11 @@ use crate::wording::chain;
 use super::day::{self, Cycle, Due};
 use super::inventory::{self, Deletion};
 use super::memory::{Change, Memory};
-use super::plan::{self, Step, Verdict};
+use super::plan::{self, Limits, Step, Verdict};
 use super::publish::{Publisher, Transaction};
 use super::report::{CycleReport, Phase, Progress};
 use super::window::Window;
-use super::{GatherError, TenantSettings, quarantine};
+use super::{GatherError, TenantSettings, quarantine, topics};
 
 /// Days whose usage is in memory at the same time.
 const DAYS_AT_ONCE: usize = 4;
@@ -125,12 +125,13 @@ impl Gatherer {
         let news = inventory::observe(&self.memory.entities, &self.memory.listings, seen, deletion);
         let quarantined = quarantine::entries(&self.settings.tenant_id, bill, &self.memory.bad_rows, now);
         report.quarantined = quarantined.len();
+        let topics = topics::orphaned(&self.memory.entities, &news.forgotten);
         let entities = news.entities.into_iter().map(Change::Entity);
         let forgotten = news.forgotten.into_iter().map(|(kind, id)| Change::Forget(kind, id));
         let listings = news.listings.into_iter().map(Change::Listing);
         let bad_rows = quarantined.iter().map(|entry| Change::BadRow(entry.id.clone()));
         let days = self.memory.days_before(window.oldest).map(Change::ForgetDay);
-        let changes = entities.chain(forgotten).chain(days).chain(listings).chain(bad_rows).collect();
+        let changes = entities.chain(forgotten).chain(topics).chain(days).chain(listings).chain(bad_rows).collect();
         self.commit(Transaction { revision: None, quarantined, changes }).await
     }
 
@@ -212,11 +213,12 @@ impl Gatherer {
         cycle: &Cycle<'_>,
         report: &mut CycleReport,
     ) -> Result<(), GatherError> {
-        let (content, answer) = (due.content.clone(), day::answer(answers));
+        let (content, answer) = (due.content.clone(), day::answer(answers, cycle.rules));
         answer.denied.iter().for_each(|why| report.fail(why));
         let remembered = self.memory.days.get(&content.day);
-        let limit = self.settings.allocation_retry_limit;
-        match plan::after_usage(remembered, &content, &answer.usage, limit, cycle.now) {
+        let TenantSettings { allocation_retry_limit, topic_attribution_retry_limit, .. } = self.settings;
+        let limits = Limits { usage: allocation_retry_limit, topics: topic_attribution_retry_limit };
+        match plan::after_usage(remembered, &content, &answer.usage, limits, cycle.now) {
             Verdict::Skip(memory) => {
                 report.unchanged += 1;
                 self.commit(Transaction::of(memory.map(Change::Day))).await
@@ -225,8 +227,11 @@ impl Gatherer {
             Verdict::Seal { reason, mut memory } => {
                 memory.revision = memory.revision.max(self.memory.last_forgotten + 1);
                 let sealed = (memory.day, memory.revision);
-                let revision = Some(day::revision(&self.memory.entities, due, answer, reason, &memory, cycle));
-                match self.commit(Transaction { revision, ..Transaction::of([Change::Day(memory)]) }).await {
+                let entities = &self.memory.entities;
+                let topics = topics::observe(entities, content.day, &answer.values);
+                let revision = Some(day::revision(entities, &topics, due, answer, reason, &memory, cycle));
+                let changes = topics.into_iter().chain([Change::Day(memory)]);
+                match self.commit(Transaction { revision, ..Transaction::of(changes) }).await {
                     Err(GatherError::Encode(error)) => {
                         let why = format!("the day cannot be written: {}", chain(&error));
                         self.hold(plan::held(self.memory.days.get(&content.day), &content, &why), report).await

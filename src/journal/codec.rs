@@ -190,10 +190,11 @@ impl Codec {
     }
 
     fn add(&mut self, file: schema::SchemaFile<'static>, id: u32) {
-        let schema: Schema = file.text.parse().expect("every embedded schema is parsed by a test");
-        let schema = Arc::new(schema);
-        self.writers.insert(file.record, Writer { header: header(id), schema: Arc::clone(&schema) });
-        self.readers.insert(id, Reader { record: file.record.to_owned(), schema });
+        const PARSED: &str = "every embedded schema is parsed by a test";
+        let schema: Arc<Schema> = Arc::new(file.text.parse().expect(PARSED));
+        self.writers.insert(file.record, Writer { header: header(id), schema });
+        let schema = schema::as_read(file.text).parse().expect(PARSED);
+        self.readers.insert(id, Reader { record: file.record.to_owned(), schema: Arc::new(schema) });
     }
 
     /// Appends a record to `out`, header included; on an error `out` is as before.
@@ -227,7 +228,10 @@ impl Codec {
 impl Reader {
     /// A schema that somebody else registered. As Avro has it, the unqualified name says which record it is.
     fn foreign(text: &str) -> Result<Self, String> {
-        let schema: Schema = text.parse().map_err(|error: serde_avro_fast::schema::SchemaError| error.to_string())?;
+        let unusable = |error: serde_avro_fast::schema::SchemaError| error.to_string();
+        // What is no schema is to be told of the text as it is.
+        let _: Schema = text.parse().map_err(unusable)?;
+        let schema: Schema = schema::as_read(text).parse().map_err(unusable)?;
         let name = schema::record_name(text).ok_or("it is no record")?;
         let ours = schema::records().find(|record| {
             let newest = schema::newest(record).and_then(|file| schema::record_name(file.text));

@@ -28,9 +28,9 @@ use super::settings::Connection;
 use super::topic::Topic;
 
 /// Batches that wait for the worker; with the client's own queue this bounds the memory.
-const QUEUE: usize = 4;
+const QUEUE: usize = 2;
 /// How long committed positions may be in motion: a transaction of a predecessor that is gone ends by its timeout.
-const COMMITTED_PATIENCE: Duration = Duration::from_secs(90);
+const COMMITTED_PATIENCE: Duration = Duration::from_secs(330);
 
 /// What happens to a group member.
 #[derive(Debug)]

@@ -27,14 +27,20 @@ pub enum JournalError {
     Rebalanced(#[source] KafkaError),
     /// Another process took over with the same name: stop, commit nothing.
     #[error(
-        "another process took over as instance {instance:?}, or a transaction stood open for longer than \
-         transaction.timeout.ms; give each process its own `instance` name, then start this one again"
+        "another process took over as instance {instance:?}; give each process its own `instance` name, then start this \
+         one again"
     )]
     Fenced {
         instance: String,
         #[source]
         cause: KafkaError,
     },
+    /// The broker aborted a transaction that stood open for too long, and put its producer out: begin anew.
+    #[error(
+        "a transaction stood open for too long, so Kafka aborted it; where Kafka is that slow, raise \
+         transaction.timeout.ms in kafka.properties"
+    )]
+    Overdue(#[source] KafkaError),
     /// The client cannot go on; nothing that was committed is lost.
     #[error("the Kafka client failed")]
     Fatal(#[source] KafkaError),
@@ -78,7 +84,8 @@ impl JournalError {
 
     /// May the same call succeed later?
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Abort(_) | Self::Rebalanced(_) | Self::UnknownTopic(_))
+        use JournalError::{Abort, Overdue, Rebalanced, UnknownTopic, Unreachable};
+        matches!(self, Unreachable { .. } | Abort(_) | Overdue(_) | Rebalanced(_) | UnknownTopic(_))
     }
 
     /// Is this client of no more use, although another one may be?

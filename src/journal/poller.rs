@@ -23,8 +23,9 @@ use super::settings::Connection;
 use super::topic::Topic;
 
 const MAX_RECORDS: usize = 20_000;
-const MAX_BYTES: usize = 4 << 20;
-/// A batch waits for more records at most this long.
+const MAX_BYTES: usize = 2 << 20;
+/// A batch waits for more records at most this long, while there is room for it in the queue: what reaches a worker that is
+/// behind comes in few large pieces.
 const MAX_WAIT: Duration = Duration::from_millis(10);
 /// How long a batch waits for room before fetching is paused (a pause discards what was fetched ahead).
 const PAUSE_AFTER: Duration = Duration::from_secs(20);
@@ -177,8 +178,9 @@ impl Poller {
                 Polled::Record if was_empty => since = Instant::now(),
                 Polled::Record | Polled::Nothing => {}
             }
-            let full = batch.len() >= MAX_RECORDS || batch.size() >= MAX_BYTES || since.elapsed() >= MAX_WAIT;
-            if !batch.is_empty() && full && !self.hand_over(std::mem::take(&mut batch)) {
+            let full = batch.len() >= MAX_RECORDS || batch.size() >= MAX_BYTES;
+            let due = full || (self.events.capacity() > 0 && since.elapsed() >= MAX_WAIT);
+            if !batch.is_empty() && due && !self.hand_over(std::mem::take(&mut batch)) {
                 return;
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Every call blocks: run it on a thread of its own or in `spawn_blocking`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::ConsumerGroupMetadata;
@@ -20,10 +20,25 @@ const ATTEMPTS: u32 = 4;
 /// Records between two looks at the client's queue of failures.
 const POLL_EVERY: u32 = 1024;
 
+/// How long a transaction of the usual size may stand open. Readers of committed records wait behind it, so this bounds
+/// how long a process that dies in the middle of one holds up the others.
+const SHORT: Duration = Duration::from_secs(15);
+/// The same where whoever takes over has the same name, and ends at once what was left open.
+const PATIENT: Duration = Duration::from_secs(60);
+/// The same for a transaction with many records, which takes its time on a slow road: 1.5 million at 5,000 a second.
+const LONG: Duration = Duration::from_secs(300);
+/// Records that a transaction of the usual size has at most.
+const USUAL: usize = 50_000;
+
 /// A producer that fences every earlier one of the same instance and role.
 pub struct TransactionalProducer {
     inner: BaseProducer,
     connection: Connection,
+    role: String,
+    /// How long the broker lets a transaction stand open.
+    limit: Duration,
+    /// Since when a transaction may be open.
+    begun: Instant,
     since_poll: u32,
     names: Vec<(Topic, String)>,
 }
@@ -49,11 +64,22 @@ impl TransactionalProducer {
     /// # Errors
     /// [`JournalError::Unreachable`] if the brokers do not answer in time.
     pub fn new(connection: &Connection, role: &str) -> Result<Self, JournalError> {
-        let sort = |cause| JournalError::of(cause, connection.bootstrap(), connection.instance());
-        let inner: BaseProducer = connection.producer_config(role).create().map_err(sort)?;
-        inner.init_transactions(PATIENCE).map_err(sort)?;
+        Self::with_limit(connection, role, SHORT)
+    }
+
+    /// As [`Self::new`], for transactions of any size under a name that goes to whoever does the work next.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn patient(connection: &Connection, role: &str) -> Result<Self, JournalError> {
+        Self::with_limit(connection, role, PATIENT)
+    }
+
+    fn with_limit(connection: &Connection, role: &str, limit: Duration) -> Result<Self, JournalError> {
         let names = Topic::all().iter().map(|topic| (*topic, connection.topic(*topic))).collect();
-        Ok(Self { inner, connection: connection.clone(), since_poll: 0, names })
+        let inner = connect(connection, role, limit)?;
+        let (connection, role) = (connection.clone(), role.to_owned());
+        Ok(Self { inner, connection, role, limit, begun: Instant::now(), since_poll: 0, names })
     }
 
     /// The one producer of a tenant's memory: opening it puts out whoever gathers the tenant, in whatever process.
@@ -64,7 +90,7 @@ impl TransactionalProducer {
     /// # Errors
     /// [`JournalError`] if the brokers do not answer in time.
     pub fn of_tenant(connection: &Connection, tenant: &str) -> Result<Self, JournalError> {
-        Self::new(&connection.as_instance("tenant"), &format!("gather-{tenant}"))
+        Self::patient(&connection.as_instance("tenant"), &format!("gather-{tenant}"))
     }
 
     /// Opens a transaction.
@@ -72,7 +98,24 @@ impl TransactionalProducer {
     /// # Errors
     /// [`JournalError`] if the producer is fenced or beyond use.
     pub fn begin(&mut self) -> Result<(), JournalError> {
+        self.begun = Instant::now();
         self.inner.begin_transaction().map_err(|cause| self.sort(cause))
+    }
+
+    /// Opens a transaction for about so many records: many get more time, which the broker is told by connecting anew.
+    ///
+    /// Connecting puts out any other producer of this name, also one that had put us out. So this is only for those whose
+    /// transactions hold a group's positions ([`Self::send_offsets`]): these keep out whoever lost the partitions.
+    ///
+    /// # Errors
+    /// [`JournalError`] if the producer is beyond use, or if the brokers do not answer in time.
+    pub fn begin_for(&mut self, records: usize) -> Result<(), JournalError> {
+        let limit = if records <= USUAL { SHORT } else { LONG };
+        if limit != self.limit {
+            self.inner = connect(&self.connection, &self.role, limit)?;
+            self.limit = limit;
+        }
+        self.begin()
     }
 
     /// Queues one record; waits while the client's buffer is full. `None` as payload is a tombstone.
@@ -161,6 +204,18 @@ impl TransactionalProducer {
     }
 
     fn sort(&self, cause: KafkaError) -> JournalError {
-        JournalError::of(cause, self.connection.bootstrap(), self.connection.instance())
+        match JournalError::of(cause, self.connection.bootstrap(), self.connection.instance()) {
+            // The broker puts out whoever kept a transaction open for too long, as a successor would.
+            JournalError::Fenced { cause, .. } if self.begun.elapsed() >= self.limit => JournalError::Overdue(cause),
+            error => error,
+        }
     }
+}
+
+/// Connects as this role of this instance; whoever was it before is put out, and what it left open is aborted.
+fn connect(connection: &Connection, role: &str, limit: Duration) -> Result<BaseProducer, JournalError> {
+    let sort = |cause| JournalError::of(cause, connection.bootstrap(), connection.instance());
+    let inner: BaseProducer = connection.producer_config(role, limit).create().map_err(sort)?;
+    inner.init_transactions(PATIENCE).map_err(sort)?;
+    Ok(inner)
 }

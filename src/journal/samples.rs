@@ -179,6 +179,7 @@ pub fn day_allocated() -> DayAllocated {
         reason: Some("the rows of line 0 do not add up to it".into()),
         billing_lines: 2,
         rows: 0,
+        topic_rows: Some(3),
         amount: amount("12.5"),
         facts_digest: "d1".into(),
         rows_digest: String::new(),

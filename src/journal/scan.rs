@@ -27,9 +27,9 @@ pub struct ScanRecord<'a> {
     pub timestamp_ms: i64,
 }
 
-/// How long a transaction of somebody who is gone may stay open before Kafka ends it: our `transaction.timeout.ms`, and
-/// some more because Kafka looks only now and then.
-const OPEN_TRANSACTION: Duration = Duration::from_secs(90);
+/// How long a transaction of somebody who is gone may stay open before Kafka ends it: a large one's limit, and some more
+/// because Kafka looks only now and then.
+const OPEN_TRANSACTION: Duration = Duration::from_secs(330);
 
 /// Hands every committed record of the given partitions (`None`: all) to `each`, in order per partition.
 ///

@@ -1,6 +1,7 @@
 //! How we speak to Kafka: our defaults, the operator's wishes, and what is fixed because money depends on it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 
@@ -86,13 +87,14 @@ impl Connection {
         config
     }
 
-    /// A member of `group`. The member keeps its partitions over a restart (static membership).
+    /// A member of `group`. The member keeps its partitions over a restart (static membership), if it is back before the
+    /// group misses it: after six seconds, the least that a broker allows by default.
     pub fn consumer_config(&self, group: &str) -> ClientConfig {
         let mut config = self.reader_config();
         config.set("group.id", format!("{}{group}", self.prefix));
         config.set("group.instance.id", format!("{}{group}-{}", self.prefix, self.instance));
-        config.set("session.timeout.ms", self.asked("session.timeout.ms", "10000"));
-        config.set("heartbeat.interval.ms", self.asked("heartbeat.interval.ms", "2000"));
+        config.set("session.timeout.ms", self.asked("session.timeout.ms", "6000"));
+        config.set("heartbeat.interval.ms", self.asked("heartbeat.interval.ms", "1500"));
         config
     }
 
@@ -117,8 +119,9 @@ impl Connection {
         config
     }
 
-    /// A transactional producer; `role` tells the producers of this instance apart.
-    pub fn producer_config(&self, role: &str) -> ClientConfig {
+    /// A transactional producer; `role` tells the producers of this instance apart. A transaction that stands open for
+    /// longer than `timeout` is aborted by the broker, unless the operator chose another limit.
+    pub fn producer_config(&self, role: &str, timeout: Duration) -> ClientConfig {
         let mut config = self.client_config();
         config.set("transactional.id", format!("{}{}-{role}", self.prefix, self.instance));
         config.set("enable.idempotence", "true");
@@ -131,7 +134,7 @@ impl Connection {
         config.set("message.max.bytes", self.asked("message.max.bytes", "8388608"));
         config.set("queue.buffering.max.kbytes", self.asked("queue.buffering.max.kbytes", "32768"));
         config.set("queue.buffering.max.messages", self.asked("queue.buffering.max.messages", "100000"));
-        config.set("transaction.timeout.ms", self.asked("transaction.timeout.ms", "60000"));
+        config.set("transaction.timeout.ms", self.asked("transaction.timeout.ms", &timeout.as_millis().to_string()));
         // Success is told by the commit.
         config.set("delivery.report.only.error", "true");
         config
@@ -161,7 +164,7 @@ mod tests {
     #[test]
     fn what_is_fixed_is_what_the_clients_are_given() {
         let connection = with("client.rack", "a").unwrap();
-        let (reader, producer) = (connection.reader_config(), connection.producer_config("x"));
+        let (reader, producer) = (connection.reader_config(), connection.producer_config("x", Duration::from_secs(15)));
         for fixed in FIXED.iter().filter(|fixed| fixed.property != "request.required.acks") {
             if let Some(value) = fixed.value {
                 let set = reader.get(fixed.property).or(producer.get(fixed.property));
@@ -172,9 +175,13 @@ mod tests {
 
     #[test]
     fn other_wishes_pass_through() {
-        let connection = with("compression.type", "zstd").unwrap();
-        assert_eq!(connection.producer_config("x").get("compression.type"), Some("zstd"));
-        assert_eq!(connection.producer_config("x").get("transactional.id"), Some("tributary.one-x"));
+        let producer = |connection: Connection| connection.producer_config("x", Duration::from_secs(15));
+        let config = producer(with("compression.type", "zstd").unwrap());
+        assert_eq!(config.get("compression.type"), Some("zstd"));
+        assert_eq!(config.get("transactional.id"), Some("tributary.one-x"));
+        assert_eq!(config.get("transaction.timeout.ms"), Some("15000"));
+        let config = producer(with("transaction.timeout.ms", "40000").unwrap());
+        assert_eq!(config.get("transaction.timeout.ms"), Some("40000"));
     }
 
     #[test]

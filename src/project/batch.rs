@@ -54,7 +54,11 @@ fn closing<F>(codec: &Codec, projection: Projection, topic: Topic, payload: &[u8
             Item::Closed(seal.tenant, seal.day, seal.revision, count)
         }),
         _ => allocation(codec, payload).map(|done| match done.outcome {
-            Outcome::Allocated => Item::Closed(done.tenant, done.day, done.revision, done.rows),
+            Outcome::Allocated => {
+                let topics = projection == Projection::TopicAttributions;
+                let count = if topics { done.topic_rows.unwrap_or(0) } else { done.rows };
+                Item::Closed(done.tenant, done.day, done.revision, count)
+            }
             // The rows of the revision before stay.
             Outcome::Refused => Item::Nothing,
         }),

@@ -105,6 +105,7 @@ pub fn topics(projection: Projection) -> &'static [Topic] {
         Projection::Resources => &[Topic::Resources, Topic::Days],
         Projection::Identities => &[Topic::Identities, Topic::Days],
         Projection::Chargebacks => &[Topic::Chargebacks, Topic::Allocations],
+        Projection::TopicAttributions => &[Topic::TopicAttributions, Topic::Allocations],
         Projection::Days => &[Topic::Days, Topic::Allocations],
         Projection::Quarantine => &[Topic::Quarantine],
         Projection::Tenants => &[Topic::Tenants],

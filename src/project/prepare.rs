@@ -12,6 +12,7 @@ use super::plan::Note;
 use super::{Parts, ProjectError};
 use crate::domain::{
     BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, Identity, Quarantined, Resource, TenantEvent,
+    TopicAttributionRow,
 };
 use crate::journal::codec::Record;
 use crate::journal::{Batch, Topic};
@@ -111,6 +112,7 @@ impl Preparer {
             Projection::Resources => self.rows::<Resource>(batch).await,
             Projection::Identities => self.rows::<Identity>(batch).await,
             Projection::Chargebacks => self.rows::<ChargebackRow<'_>>(batch).await,
+            Projection::TopicAttributions => self.rows::<TopicAttributionRow<'_>>(batch).await,
             Projection::Days => self.days(batch).await,
             Projection::Quarantine => Ok(self.quarantine(batch)),
             Projection::Tenants => Ok(self.events(batch)),

@@ -98,6 +98,7 @@ fn publish(parts: &Parts, day: Day, revision: u32, identities: u32, garbage: boo
         reason: None,
         billing_lines: 1,
         rows: identities,
+        topic_rows: Some(0),
         amount: Amount::ZERO,
         facts_digest: "f".into(),
         rows_digest: "r".into(),
@@ -272,7 +273,7 @@ async fn facts_become_tables_that_are_exported_as_people_expect() {
     let spawn = |projection: Projection| tokio::spawn(run(projection, parts.clone(), stop.clone(), |_| ()));
     let roles: Vec<_> = Projection::ALL.into_iter().map(spawn).collect();
     let asked = [("t".to_owned(), day(0), 1), ("t".to_owned(), day(1), 2), ("nobody".to_owned(), day(0), 1)];
-    let whole = "SELECT count(*) = 7 FROM slices WHERE complete AND (revision = 2 OR day = '2026-02-27')";
+    let whole = "SELECT count(*) = 8 FROM slices WHERE complete AND (revision = 2 OR day = '2026-02-27')";
     until(&parts, "all slices are whole", whole).await;
     until(&parts, "days are told", "SELECT count(*) = 2 FROM days WHERE sealed_revision IS NOT NULL").await;
     until(&parts, "a day is done", "SELECT count(*) = 1 FROM days WHERE allocated_revision IS NOT NULL").await;

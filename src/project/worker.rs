@@ -23,7 +23,7 @@ use crate::store::{Projection, StoreError};
 
 /// Batches are taken together up to about so many records, or so many bytes of them. With one batch in preparation and one
 /// being written this bounds the memory of a projection.
-const TOGETHER: usize = 30_000;
+const TOGETHER: usize = 40_000;
 const TOGETHER_BYTES: usize = 6 << 20;
 
 /// Works until it is stopped. While Postgres is away it waits with the batch in hand.

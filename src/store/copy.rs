@@ -6,6 +6,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 
+use super::text::storable;
 use crate::domain::Amount;
 use crate::domain::amount::SCALE;
 
@@ -111,7 +112,7 @@ impl CopyRows {
 
     /// A column of type text.
     pub fn text(&mut self, value: &str) -> &mut Self {
-        self.column(value.as_bytes())
+        self.column(storable(value).as_bytes())
     }
 
     /// A column of type text that may be null.
@@ -134,7 +135,7 @@ impl CopyRows {
                 bytes.extend_from_slice(&(values.len() as i32).to_be_bytes());
                 bytes.extend_from_slice(&1_i32.to_be_bytes());
             }
-            for value in values {
+            for value in values.iter().map(|value| storable(value)) {
                 bytes.extend_from_slice(&(value.len() as i32).to_be_bytes());
                 bytes.extend_from_slice(value.as_bytes());
             }

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::facts::{check_moment, check_place, check_text, whole};
+use super::facts::{check_moment, check_place, whole};
+use super::text::storable;
 use super::{FactCheck, ProjectionTx, StoreError};
 use crate::domain::{DayAllocated, DaySealed, Outcome, Reason};
 
@@ -12,8 +13,6 @@ use crate::domain::{DayAllocated, DaySealed, Outcome, Reason};
 /// [`FactCheck`]: set it aside.
 pub fn check_seal(seal: &DaySealed) -> Result<(), FactCheck> {
     check_place(&seal.tenant, seal.day, seal.revision)?;
-    check_text("ecosystem", Some(&seal.ecosystem))?;
-    check_text("digest", Some(&seal.digest))?;
     check_moment("gathered_at", Some(seal.gathered_at))?;
     let counts = [
         ("billing_lines", seal.billing_lines),
@@ -22,8 +21,7 @@ pub fn check_seal(seal: &DaySealed) -> Result<(), FactCheck> {
         ("metrics", seal.metrics),
         ("quarantined", seal.quarantined),
     ];
-    counts.iter().try_for_each(|(name, count)| whole(name, *count))?;
-    seal.metrics_failed.iter().try_for_each(|id| check_text("metrics_failed", Some(id)))
+    counts.iter().try_for_each(|(name, count)| whole(name, *count))
 }
 
 /// Does an allocation fit the table?
@@ -32,11 +30,8 @@ pub fn check_seal(seal: &DaySealed) -> Result<(), FactCheck> {
 /// [`FactCheck`]: set it aside.
 pub fn check_allocation(allocated: &DayAllocated) -> Result<(), FactCheck> {
     check_place(&allocated.tenant, allocated.day, allocated.revision)?;
-    check_text("ecosystem", Some(&allocated.ecosystem))?;
-    check_text("reason", allocated.reason.as_deref())?;
-    check_text("facts_digest", Some(&allocated.facts_digest))?;
-    check_text("rows_digest", Some(&allocated.rows_digest))?;
     check_moment("allocated_at", Some(allocated.allocated_at))?;
+    whole("topic_rows", allocated.topic_rows.unwrap_or(0))?;
     whole("rows", allocated.rows)
 }
 
@@ -59,8 +54,11 @@ impl ProjectionTx {
             return Ok(());
         }
         let int = |of: fn(&DaySealed) -> u32| seals.iter().map(|(_, s)| of(s) as i32).collect::<Vec<i32>>();
-        let text = |of: fn(&DaySealed) -> &str| seals.iter().map(|(_, s)| of(s)).collect::<Vec<&str>>();
-        let failed = seals.iter().map(|(_, s)| serde_json::to_string(&s.metrics_failed).unwrap_or("[]".into()));
+        let text = |of: fn(&DaySealed) -> &str| {
+            seals.iter().map(|(_, s)| storable(of(s)).into_owned()).collect::<Vec<String>>()
+        };
+        let failed = seals.iter().map(|(_, s)| s.metrics_failed.iter().map(|id| storable(id)).collect::<Vec<_>>());
+        let failed = failed.map(|ids| serde_json::to_string(&ids).unwrap_or("[]".into()));
         let written = sqlx::query(
             "INSERT INTO day_facts AS d
                 (tenant_key, day, ecosystem, sealed_revision, seal_digest, seal_reason, gathered_at, billing_lines,
@@ -114,7 +112,9 @@ impl ProjectionTx {
         if days.is_empty() {
             return Ok(());
         }
-        let text = |of: fn(&DayAllocated) -> &str| days.iter().map(|(_, d)| of(d)).collect::<Vec<&str>>();
+        let text = |of: fn(&DayAllocated) -> &str| {
+            days.iter().map(|(_, d)| storable(of(d)).into_owned()).collect::<Vec<String>>()
+        };
         let written = sqlx::query(
             "INSERT INTO day_facts AS d
                 (tenant_key, day, ecosystem, allocated_revision, rows, amount, facts_digest, rows_digest, allocated_at)
@@ -159,9 +159,13 @@ impl ProjectionTx {
         )
         .bind(days.iter().map(|(tenant, _)| *tenant).collect::<Vec<i32>>())
         .bind(days.iter().map(|(_, d)| d.day.date()).collect::<Vec<NaiveDate>>())
-        .bind(days.iter().map(|(_, d)| d.ecosystem.as_str()).collect::<Vec<&str>>())
+        .bind(days.iter().map(|(_, d)| storable(&d.ecosystem).into_owned()).collect::<Vec<String>>())
         .bind(days.iter().map(|(_, d)| d.revision as i32).collect::<Vec<i32>>())
-        .bind(days.iter().map(|(_, d)| d.reason.clone().unwrap_or_default()).collect::<Vec<String>>())
+        .bind(
+            days.iter()
+                .map(|(_, d)| storable(d.reason.as_deref().unwrap_or_default()).into_owned())
+                .collect::<Vec<String>>(),
+        )
         .execute(&mut *self.tx)
         .await;
         written.map(drop).map_err(|error| StoreError::of(error, self.store.address()))

@@ -57,6 +57,21 @@ impl StoreError {
         }
     }
 
+    /// Sorts what kept the tables from being brought up to date.
+    pub(super) fn migrating(error: MigrateError, address: &str) -> Self {
+        match error {
+            MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) if is_transient(&cause) => {
+                Self::Unreachable { address: address.to_owned(), cause }
+            }
+            error => Self::Migrate(error),
+        }
+    }
+
+    /// Did Postgres end a statement because its time was up?
+    pub fn took_too_long(&self) -> bool {
+        matches!(self, Self::Statement(error) if code(error).as_deref() == Some("57014"))
+    }
+
     /// May the same call succeed later?
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
@@ -82,4 +97,19 @@ fn is_transient(error: &sqlx::Error) -> bool {
 fn is_transient_code(code: &str) -> bool {
     let passing = ["25006", "25P03", "40001", "40P01", "55P03", "57P01", "57P02", "57P03", "57P05"];
     code.starts_with("08") || code.starts_with("53") || passing.contains(&code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_lost_while_tables_are_brought_up_to_date_is_no_fault_of_the_tables() {
+        let lost = || sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
+        for error in [MigrateError::Execute(lost()), MigrateError::ExecuteMigration(lost(), 1)] {
+            assert!(StoreError::migrating(error, "host:5432/costs").is_transient());
+        }
+        let other = StoreError::migrating(MigrateError::VersionMissing(7), "host:5432/costs");
+        assert!(matches!(other, StoreError::Migrate(_)), "{other}");
+    }
 }

@@ -26,6 +26,7 @@ pub enum Exported {
     Resources,
     Identities,
     Chargebacks,
+    TopicAttributions,
     Days,
 }
 
@@ -108,15 +109,28 @@ const CHARGEBACKS: &str = concat!(
       ecosystem COLLATE \"C\""
 );
 
+const TOPIC_ATTRIBUTIONS: &str = concat!(
+    "SELECT ecosystem, tenant_id, ",
+    midnight!(),
+    ", env_id, cluster_resource_id, topic_name, product_category, product_type, attribution_method, ",
+    amount!("amount"),
+    ", currency FROM topic_attributions",
+    chosen!(),
+    " ORDER BY day, env_id COLLATE \"C\", cluster_resource_id COLLATE \"C\", product_category COLLATE \"C\",
+      product_type COLLATE \"C\", topic_name COLLATE \"C\", attribution_method COLLATE \"C\", currency COLLATE \"C\",
+      ecosystem COLLATE \"C\""
+);
+
 const DAYS: &str = concat!(
     "SELECT to_char(day, 'YYYY-MM-DD'), (billing_revision IS NOT NULL)::int::text,
             (resources_revision IS NOT NULL AND identities_revision IS NOT NULL)::int::text,
-            (chargebacks_revision IS NOT NULL)::int::text, '0', '0',
+            (chargebacks_revision IS NOT NULL)::int::text, coalesce(topic_rows > 0, false)::int::text,
+            coalesce(topic_rows > 0, false)::int::text,
             sealed_revision::text, allocated_revision::text, outcome, refused_reason, billing_lines::text, rows::text, ",
     amount!("amount"),
     ", quarantined::text, array_to_string(metrics_failed, ' '), ",
     moment!("gathered_at"),
-    " FROM days",
+    " FROM days LEFT JOIN day_topic_attributions USING (tenant_id, day)",
     chosen!(),
     " ORDER BY day"
 );
@@ -179,6 +193,19 @@ impl Exported {
                 "allocation_detail",
                 "amount",
             ],
+            Self::TopicAttributions => &[
+                "ecosystem",
+                "tenant_id",
+                "timestamp",
+                "env_id",
+                "cluster_resource_id",
+                "topic_name",
+                "product_category",
+                "product_type",
+                "attribution_method",
+                "amount",
+                "currency",
+            ],
             Self::Days => &[
                 "tracking_date",
                 "billing_gathered",
@@ -211,6 +238,7 @@ impl Exported {
             Self::Resources => RESOURCES,
             Self::Identities => IDENTITIES,
             Self::Chargebacks => CHARGEBACKS,
+            Self::TopicAttributions => TOPIC_ATTRIBUTIONS,
             Self::Days => DAYS,
         }
     }

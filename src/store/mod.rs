@@ -14,9 +14,11 @@ mod ordinals;
 mod overview;
 mod positions;
 mod quarantine;
+pub mod read;
 mod roles;
 mod scram;
 mod slices;
+mod text;
 mod transaction;
 
 use std::str::FromStr;
@@ -90,7 +92,8 @@ impl Store {
             .after_connect(|connection, _| Box::pin(configure(connection)))
             .connect_lazy_with(options);
         let store = Self { pool, address };
-        sqlx::migrate!().run(&store.pool).await.map_err(StoreError::Migrate)?;
+        let brought = sqlx::migrate!().run(&store.pool).await;
+        brought.map_err(|error| StoreError::migrating(error, &store.address))?;
         Ok(store)
     }
 

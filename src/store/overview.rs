@@ -35,7 +35,9 @@ pub struct Summary {
     pub lines: u64,
     /// Chargeback rows that readers see.
     pub rows: u64,
-    /// Sum of these rows per currency, by currency.
+    /// Topic rows that readers see.
+    pub topic_rows: u64,
+    /// Sum of the chargeback rows per currency, by currency.
     pub amounts: Vec<(String, Amount)>,
     /// Entries of the tenant in quarantine that are open.
     pub quarantined: u64,
@@ -97,8 +99,10 @@ fn state(evidence: &Evidence) -> DayState {
             missing.push(projection.name());
         }
     }
-    if allocated && !is_whole(Projection::Chargebacks) {
-        missing.push(Projection::Chargebacks.name());
+    for projection in [Projection::Chargebacks, Projection::TopicAttributions] {
+        if allocated && !is_whole(projection) {
+            missing.push(projection.name());
+        }
     }
     match (missing.is_empty(), allocated) {
         (false, _) => DayState::Waiting(missing),
@@ -146,18 +150,19 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if Postgres does not answer.
     pub async fn summary(&self, tenant: &str) -> Result<Summary, StoreError> {
-        let counts: Result<(i64, i64, i64, i64), _> = sqlx::query_as(
+        let counts: Result<(i64, i64, i64, i64, i64), _> = sqlx::query_as(
             "SELECT (SELECT count(*) FROM day_facts d JOIN tenants t USING (tenant_key)
                      WHERE t.tenant_id = $1 AND d.sealed_revision IS NOT NULL),
                     coalesce(sum(s.expected) FILTER (WHERE s.projection = 'billing'), 0)::bigint,
                     coalesce(sum(s.expected) FILTER (WHERE s.projection = 'chargebacks'), 0)::bigint,
+                    coalesce(sum(s.expected) FILTER (WHERE s.projection = 'topic-attributions'), 0)::bigint,
                     (SELECT count(*) FROM quarantine WHERE tenant_id = $1 AND status = 'open')
              FROM slices s JOIN tenants t USING (tenant_key) WHERE t.tenant_id = $1 AND s.complete",
         )
         .bind(tenant)
         .fetch_one(self.pool())
         .await;
-        let (days, lines, rows, quarantined) = counts.map_err(|error| self.sort(error))?;
+        let (days, lines, rows, topic_rows, quarantined) = counts.map_err(|error| self.sort(error))?;
         let sums: Result<Vec<(String, String)>, _> = sqlx::query_as(
             "SELECT currency, sum(amount)::text FROM chargebacks WHERE tenant_id = $1 GROUP BY currency ORDER BY currency COLLATE \"C\"",
         )
@@ -173,6 +178,7 @@ impl Store {
             days: days as u64,
             lines: lines as u64,
             rows: rows as u64,
+            topic_rows: topic_rows as u64,
             amounts: amounts.collect::<Result<_, _>>()?,
             quarantined: quarantined as u64,
         })
@@ -189,10 +195,12 @@ impl Store {
                     count(*) FILTER (WHERE allocated_revision >= sealed_revision
                                      AND chargebacks_revision >= sealed_revision AND billing_revision >= sealed_revision
                                      AND resources_revision >= sealed_revision
-                                     AND identities_revision >= sealed_revision) AS projected,
+                                     AND identities_revision >= sealed_revision
+                                     AND topic_attributions_revision >= sealed_revision) AS projected,
                     count(*) FILTER (WHERE refused_revision >= sealed_revision AND outcome = 'refused') AS refused,
                     max(day) FILTER (WHERE sealed_revision IS NOT NULL) AS last_day
-             FROM days GROUP BY tenant_id ORDER BY tenant_id COLLATE \"C\"",
+             FROM days LEFT JOIN day_topic_attributions USING (tenant_id, day)
+             GROUP BY tenant_id ORDER BY tenant_id COLLATE \"C\"",
         );
         let rows: Vec<TenantDays> = rows.fetch_all(self.pool()).await.map_err(|error| self.sort(error))?;
         let told = |row: TenantDays| Overview {
@@ -236,10 +244,12 @@ mod tests {
     #[test]
     fn a_revision_is_done_when_it_or_a_higher_one_is_everywhere() {
         let facts = ["billing", "resources", "identities"];
-        let all = ["billing", "resources", "identities", "chargebacks"];
+        let all = ["billing", "resources", "identities", "chargebacks", "topic-attributions"];
+        let most = ["billing", "resources", "identities", "topic-attributions"];
         assert_eq!(told(2, Some(2), None, &all), DayState::Done);
         assert_eq!(told(3, Some(3), Some(2), &all), DayState::Done);
-        assert_eq!(told(2, Some(2), None, &facts), DayState::Waiting(vec!["chargebacks"]));
+        assert_eq!(told(2, Some(2), None, &most), DayState::Waiting(vec!["chargebacks"]));
+        assert_eq!(told(2, Some(2), None, &all[..4]), DayState::Waiting(vec!["topic-attributions"]));
         assert_eq!(told(2, Some(1), None, &facts), DayState::Waiting(vec!["allocation"]));
         assert_eq!(told(1, Some(2), None, &all), DayState::Waiting(vec!["days"]));
         assert_eq!(told(2, Some(1), Some(2), &facts), DayState::Refused("why".into()));

@@ -9,6 +9,7 @@ pub enum Projection {
     Resources,
     Identities,
     Chargebacks,
+    TopicAttributions,
     Days,
     Quarantine,
     Tenants,
@@ -16,11 +17,12 @@ pub enum Projection {
 
 impl Projection {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Billing,
         Self::Resources,
         Self::Identities,
         Self::Chargebacks,
+        Self::TopicAttributions,
         Self::Days,
         Self::Quarantine,
         Self::Tenants,
@@ -33,6 +35,7 @@ impl Projection {
             Self::Resources => "resources",
             Self::Identities => "identities",
             Self::Chargebacks => "chargebacks",
+            Self::TopicAttributions => "topic-attributions",
             Self::Days => "days",
             Self::Quarantine => "quarantine",
             Self::Tenants => "tenants",
@@ -51,6 +54,7 @@ impl Projection {
             Self::Resources => Some("resource_facts"),
             Self::Identities => Some("identity_facts"),
             Self::Chargebacks => Some("chargeback_facts"),
+            Self::TopicAttributions => Some("topic_attribution_facts"),
             Self::Days | Self::Quarantine | Self::Tenants => None,
         }
     }
@@ -62,6 +66,7 @@ impl Projection {
             Self::Resources => &["resource_facts"],
             Self::Identities => &["identity_facts"],
             Self::Chargebacks => &["chargeback_facts", "chargeback_dimensions"],
+            Self::TopicAttributions => &["topic_attribution_facts"],
             Self::Days => &["day_facts"],
             Self::Quarantine => &["quarantine"],
             // What was forgotten stays so, whatever is read again and in whichever order.

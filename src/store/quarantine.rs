@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
+use super::text::storable;
 use super::{ProjectionTx, Store, StoreError};
 use crate::domain::Quarantined;
 use crate::domain::quarantine::{Stage, Status};
@@ -26,11 +27,6 @@ pub fn stage_name(stage: Stage) -> &'static str {
 /// The name of what became of an entry.
 pub fn status_name(status: Status) -> &'static str {
     name(&STATUSES, &status)
-}
-
-/// Postgres stores no zero byte in a text; a reader still sees that something was there.
-fn storable(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
 }
 
 impl ProjectionTx {

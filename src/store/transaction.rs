@@ -9,6 +9,10 @@ use super::positions::{Step, steps};
 use super::{DayKey, DaySlices, Ordinals, Position, Projection, Slice, Store, StoreError};
 use crate::domain::Day;
 
+/// Kafka holds the truth: a batch that a crash of Postgres takes back is read again, position and all. So no batch waits for
+/// the disk. A later commit that does, such as that of dimensions, makes durable what was committed before it.
+const BEGIN: &str = "BEGIN; SET LOCAL synchronous_commit = off";
+
 /// An open transaction whose positions have moved already.
 #[derive(Debug)]
 pub struct ProjectionTx {
@@ -100,7 +104,7 @@ impl Store {
         believed: &[Position],
         ends: &[Position],
     ) -> Result<ProjectionTx, StoreError> {
-        let mut tx = self.pool.begin().await.map_err(|error| self.sort(error))?;
+        let mut tx = self.pool.begin_with(BEGIN).await.map_err(|error| self.sort(error))?;
         let locked = lock(&mut tx, projection, ends).await.map_err(|error| self.sort(error))?;
         if locked.0 != generation {
             return Err(StoreError::Fenced(projection.name()));
@@ -268,8 +272,6 @@ async fn lock(
     projection: Projection,
     ends: &[Position],
 ) -> Result<(i32, Vec<Position>), sqlx::Error> {
-    // Kafka holds the truth: a batch that a crash of Postgres takes back is read again, position and all.
-    sqlx::query("SET LOCAL synchronous_commit = off").execute(&mut *tx).await?;
     let generation = lock_generation(&mut *tx, projection).await?;
     let partitions: Vec<i32> = ends.iter().map(|end| end.partition).collect();
     let rows = sqlx::query(

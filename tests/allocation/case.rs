@@ -8,11 +8,14 @@ use serde::Deserialize;
 use tributary::allocate::{Allocation, OpenDay, Refusal, RuleBooks, allocate};
 use tributary::cli::rules;
 use tributary::config;
+use tributary::domain::attribution::WithoutUsage;
 use tributary::domain::{
     Amount, BillingLine, Day, DaySealed, Identity, MetricValue, MetricValueRef, Reason, Resource, RuleBook, Subject,
     Target, TenantDay,
 };
 use tributary::ecosystem::confluent_cloud::rules::rule_book;
+use tributary::ecosystem::confluent_cloud::topics::topic_rules;
+use tributary::ecosystem::topics::{Choices, Method};
 
 /// A golden case; `tests/golden/allocation/README.md` explains its columns.
 #[derive(Debug, Deserialize)]
@@ -32,14 +35,30 @@ pub struct Case {
     resources: String,
     #[serde(default)]
     usage: String,
+    topics: Option<TopicCase>,
     line: Vec<Billed>,
+}
+
+/// How lines are broken down to topics, where a case is about that.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TopicCase {
+    #[serde(default)]
+    methods: BTreeMap<String, String>,
+    #[serde(default)]
+    excluded: Vec<String>,
+    #[serde(default)]
+    skip_unused: bool,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Billed {
     bill: String,
+    #[serde(default)]
     rows: String,
+    #[serde(default)]
+    topics: String,
 }
 
 /// All facts of a day.
@@ -83,7 +102,8 @@ impl Case {
                 .filter(|l: &Vec<_>| !l.is_empty())
                 .collect()
         };
-        let mut facts = Facts::new(&serde_json::to_string(&self.rules()).unwrap());
+        let topics = self.topics.as_ref().map(|topics| topic_rules(&topics.choices()));
+        let mut facts = Facts::new(&serde_json::to_string(&self.rules().with_topics(topics)).unwrap());
         facts.seal.metrics_failed = self.usage_failed.clone();
         facts.lines = self.line.iter().map(|line| bill(&words(&line.bill)[0])).collect();
         facts.resources = words(&self.resources).iter().map(|words| resource(words)).collect();
@@ -100,17 +120,40 @@ impl Case {
         configured(&self.settings)
     }
 
+    /// Is it about topics, and not about who pays?
+    pub fn is_of_topics(&self) -> bool {
+        self.topics.is_some()
+    }
+
     /// What is expected: the lines' tables in the order of the lines' keys.
     pub fn expected(&self) -> String {
         let mut lines: Vec<(String, String)> = self
             .line
             .iter()
             .map(|line| {
-                (title(&bill(&line.bill.split_whitespace().map(str::to_owned).collect::<Vec<_>>())), tidy(&line.rows))
+                let rows = if self.is_of_topics() { &line.topics } else { &line.rows };
+                (title(&bill(&line.bill.split_whitespace().map(str::to_owned).collect::<Vec<_>>())), tidy(rows))
             })
             .collect();
         lines.sort();
         lines.into_iter().filter(|(_, rows)| !rows.is_empty()).map(|(title, rows)| format!("{title}\n{rows}")).collect()
+    }
+}
+
+impl TopicCase {
+    fn choices(&self) -> Choices {
+        let method = |name: &str| match name {
+            "bytes_ratio" => Method::BytesRatio,
+            "retained_bytes_ratio" => Method::RetainedBytesRatio,
+            "even_split" => Method::EvenSplit,
+            "disabled" => Method::Disabled,
+            other => panic!("no method {other}"),
+        };
+        Choices {
+            methods: self.methods.iter().map(|(product, name)| (product.clone(), method(name))).collect(),
+            excluded: self.excluded.clone(),
+            without_usage: if self.skip_unused { WithoutUsage::Skip } else { WithoutUsage::EvenSplit },
+        }
     }
 }
 
@@ -187,6 +230,20 @@ pub fn table(allocation: &Allocation) -> String {
     text
 }
 
+/// The rows by topic as golden cases write them.
+pub fn topic_table(allocation: &Allocation) -> String {
+    let (mut text, mut last) = (String::new(), String::new());
+    for row in allocation.topics() {
+        let title = format!("{} {} {}", row.env_id, row.cluster_resource_id, row.product_type);
+        if title != last {
+            text += &format!("{title}\n");
+            last = title;
+        }
+        text += &format!("{} {} {}\n", row.topic_name, row.amount, row.attribution_method);
+    }
+    text
+}
+
 fn tidy(rows: &str) -> String {
     let lines = rows.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
     lines.filter(|line| !line.is_empty()).map(|line| line + "\n").collect()
@@ -247,7 +304,7 @@ fn resource(words: &[String]) -> Resource {
         resource_id,
         resource_type,
         display_name: more.remove("name"),
-        parent_id: None,
+        parent_id: more.remove("parent"),
         owner_id: more.remove("owner"),
         created_at: moment(more.remove("from")),
         deleted_at: moment(more.remove("until")),

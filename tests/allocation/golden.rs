@@ -1,12 +1,13 @@
 //! The cases of `tests/golden/allocation`.
 
-use crate::case::{Case, table};
+use crate::case::{Case, table, topic_table};
 
 #[track_caller]
 fn check(name: &str) {
     let case = Case::read(name);
     let allocation = case.facts().allocate().unwrap();
-    let (expected, actual) = (case.expected(), table(&allocation));
+    let actual = if case.is_of_topics() { topic_table(&allocation) } else { table(&allocation) };
+    let expected = case.expected();
     assert!(expected == actual, "{name}: {}\n\nexpected\n{expected}\nactual\n{actual}", case.why);
 }
 
@@ -71,4 +72,9 @@ cases! {
     identities_of_resources
     interval_rule
     usage_out_of_range
+    topics_by_bytes_and_evenly
+    topics_with_other_methods
+    topics_that_nobody_used
+    topics_skipped_without_usage
+    topics_that_could_not_be_measured
 }

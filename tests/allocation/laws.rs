@@ -5,13 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::TimeDelta;
 use proptest::prelude::*;
 use tributary::allocate::{OpenDay, RuleBooks, allocate};
+use tributary::domain::attribution::WithoutUsage;
 use tributary::domain::rule::change::{Changes, OTHERWISE, Override, complete};
 use tributary::domain::rule::identity::{EvenSplit, Step};
 use tributary::domain::rule::{ANY, IdentityRules, Part, Resolver, Rule, Share, Split, Tier, Usage};
-use tributary::domain::{Amount, BillingLine, Identity, MetricValue, Resource};
+use tributary::domain::{Amount, BillingLine, Identity, MetricValue, Resource, RuleBook, TopicRules};
 use tributary::ecosystem::confluent_cloud::rules::rule_book;
+use tributary::ecosystem::confluent_cloud::topics::topic_rules;
+use tributary::ecosystem::topics::{Choices, Method};
 
-use crate::case::{Facts, borrowed, key, line, person, table, value};
+use crate::case::{Facts, borrowed, key, line, person, table, topic_table, value};
 
 const PRODUCTS: [&str; 13] = [
     "KAFKA_NUM_CKU",
@@ -28,9 +31,18 @@ const PRODUCTS: [&str; 13] = [
     "CLUSTER_LINKING_READ",
     "PROMO_CREDIT",
 ];
-const RESOURCES: [&str; 4] = ["r-1", "r-2", "r-3", "r-4"];
+const RESOURCES: [&str; 4] = ["lkc-1", "lkc-2", "r-3", "r-4"];
 const PEOPLE: [&str; 8] = ["sa-1", "sa-2", "sa-3", "u-1", "u-2", "pool-1", "K1", "K2"];
-const METRICS: [&str; 4] = ["bytes_in", "bytes_out", "flink_cfu_primary", "flink_cfu_fallback"];
+const METRICS: [&str; 7] = [
+    "bytes_in",
+    "bytes_out",
+    "flink_cfu_primary",
+    "flink_cfu_fallback",
+    "topic_bytes_in",
+    "topic_bytes_out",
+    "topic_retained_bytes",
+];
+const TOPICS: [&str; 5] = ["orders", "payments", "tmp-1", "tmp-2", "__consumer_offsets"];
 const STATEMENTS: [&str; 3] = ["s-1", "s-2", "s-3"];
 
 fn amounts() -> impl Strategy<Value = Amount> {
@@ -96,7 +108,9 @@ fn billed() -> impl Strategy<Value = Vec<Resource>> {
     let facts = (prop::option::of(prop::sample::select(&PEOPLE[..])), hour(), hour());
     prop::collection::vec(prop::option::of(facts), RESOURCES.len()).prop_map(|facts| {
         let at = |hours: i64| key().day.start() + TimeDelta::minutes(hours * 60 + 17);
-        let resource = |(id, fact): (&&str, Option<(Option<&str>, Option<i64>, Option<i64>)>)| {
+        // Owner, first and last hour.
+        type Known<'a> = (Option<&'a str>, Option<i64>, Option<i64>);
+        let resource = |(id, fact): (&&str, Option<Known<'_>>)| {
             let (owner, from, until) = fact?;
             Some(Resource {
                 tenant: key().tenant,
@@ -125,7 +139,11 @@ fn metrics() -> impl Strategy<Value = Vec<MetricValue>> {
         |values| {
             let groups = RESOURCES.iter().flat_map(|resource| METRICS.map(|metric| (resource, metric)));
             let keys = groups.flat_map(|(resource, metric)| {
-                let subjects = if metric.starts_with("flink") { &STATEMENTS[..] } else { &PEOPLE[..] };
+                let subjects = match metric.split('_').next() {
+                    Some("flink") => &STATEMENTS[..],
+                    Some("topic") => &TOPICS[..],
+                    _ => &PEOPLE[..],
+                };
                 subjects.iter().map(move |subject| (resource, metric, subject))
             });
             keys.zip(values).filter_map(|((r, m, s), used)| Some(value(r, m, s, used?))).collect()
@@ -194,12 +212,25 @@ fn changes() -> impl Strategy<Value = Changes> {
         .prop_map(|(products, identities, interval_rule)| Changes { products, identities, interval_rule })
 }
 
+/// Topics are broken down to or not, the methods of some product types chosen.
+fn topics() -> impl Strategy<Value = Option<TopicRules>> {
+    let methods = [Method::BytesRatio, Method::RetainedBytesRatio, Method::EvenSplit, Method::Disabled];
+    let chosen = (prop::sample::select(&PRODUCTS[..]), prop::sample::select(methods.to_vec()));
+    let topics = (prop::collection::btree_map(chosen.0.prop_map(str::to_owned), chosen.1, 0..4), any::<bool>());
+    let rules = topics.prop_map(|(methods, skip)| {
+        let without_usage = if skip { WithoutUsage::Skip } else { WithoutUsage::EvenSplit };
+        topic_rules(&Choices { methods, excluded: vec!["tmp-*".into(), "__*".into()], without_usage })
+    });
+    prop::option::weighted(0.8, rules)
+}
+
 fn days() -> impl Strategy<Value = Facts> {
-    let failed = prop::sample::subsequence(&RESOURCES[..], 0..2);
-    let facts = (lines(), people(), resources(), billed(), metrics(), failed, changes());
-    facts.prop_map(|(lines, identities, statements, billed, metrics, failed, changes)| {
+    const FAILING: [&str; 5] = ["lkc-1", "lkc-2", "r-3", "r-4", "lkc-2:topic:*"];
+    let failed = prop::sample::subsequence(&FAILING[..], 0..3);
+    let facts = (lines(), people(), resources(), billed(), metrics(), failed, changes(), topics());
+    facts.prop_map(|(lines, identities, statements, billed, metrics, failed, changes, topics)| {
         let resources = [statements, billed].concat();
-        let book = rule_book("0.7", "0.3").changed(&changes);
+        let book = rule_book("0.7", "0.3").changed(&changes).with_topics(topics);
         assert_eq!(book.validate(), Ok(()));
         let mut facts = Facts::new(&serde_json::to_string(&book).unwrap());
         facts.seal.metrics_failed = failed.into_iter().map(str::to_owned).collect();
@@ -273,6 +304,41 @@ proptest! {
     }
 
     #[test]
+    fn the_rows_by_topic_of_a_line_add_up_to_it_or_there_are_none(facts in days()) {
+        let allocation = facts.allocate().unwrap();
+        let rules: RuleBook = serde_json::from_str(&facts.seal.rules).unwrap();
+        let mut sums: BTreeMap<(String, String), Amount> = BTreeMap::new();
+        let mut keys = BTreeSet::new();
+        for (ordinal, row) in (0..).zip(allocation.topics()) {
+            prop_assert_eq!((row.ordinal, row.count), (ordinal, allocation.topic_rows()));
+            prop_assert!(!row.amount.is_zero() && row.share > 0.0 && row.share <= 1.0);
+            prop_assert!(!row.topic_name.starts_with("tmp-"), "an excluded topic");
+            let line = (row.cluster_resource_id.to_owned(), row.product_type.to_owned());
+            let billed = facts.lines.iter().find(|l| (&l.resource_id, &l.product_type) == (&line.0, &line.1)).unwrap();
+            prop_assert_eq!(row.amount < Amount::ZERO, billed.amount < Amount::ZERO, "a part of another sign");
+            prop_assert!(keys.insert((line.clone(), row.topic_name.to_owned())), "a row twice");
+            *sums.entry(line).or_default() += row.amount;
+        }
+        let topics = rules.topics.as_ref();
+        for line in &facts.lines {
+            let covered = topics.is_some_and(|topics| topics.covers(&line.resource_id, &line.product_type));
+            match sums.remove(&(line.resource_id.clone(), line.product_type.clone())) {
+                Some(sum) => prop_assert!(covered && sum == line.amount),
+                None if covered && !line.amount.is_zero() => {
+                    // Every topic that is known took no part, or nobody used it and the rules leave it out.
+                    let skips = topics.is_some_and(|topics| topics.without_usage == WithoutUsage::Skip);
+                    let named = |value: &&MetricValue| {
+                        value.resource_id == line.resource_id && ["orders", "payments"].contains(&value.subject.as_str())
+                    };
+                    prop_assert!(skips || facts.metrics.iter().find(named).is_none(), "a line got lost");
+                }
+                None => {}
+            }
+        }
+        prop_assert!(sums.is_empty());
+    }
+
+    #[test]
     fn order_and_repetition_of_arrival_change_nothing((facts, order) in shuffled()) {
         let mut day = OpenDay::new(key(), 1);
         let (mut missing, mut complete) = (arrivals(&facts).len(), BTreeSet::new());
@@ -284,6 +350,7 @@ proptest! {
         let shuffled = allocate(day, &mut RuleBooks::default()).unwrap();
         let plain = facts.allocate().unwrap();
         prop_assert_eq!(table(&shuffled), table(&plain));
+        prop_assert_eq!(topic_table(&shuffled), topic_table(&plain));
         prop_assert_eq!(shuffled.digest(), plain.digest());
     }
 }

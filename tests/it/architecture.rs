@@ -10,7 +10,7 @@ use std::path::Path;
 const HELPERS: [&str; 5] = ["clock", "kafka_properties", "meter", "secret", "wording"];
 
 /// Each part of the program with the parts it may name.
-const MAY_NAME: [(&str, &[&str]); 13] = [
+const MAY_NAME: [(&str, &[&str]); 14] = [
     ("domain", &[]),
     ("ecosystem", &["domain"]),
     ("journal", &["domain"]),
@@ -21,6 +21,7 @@ const MAY_NAME: [(&str, &[&str]); 13] = [
     ("gather", &["domain", "ecosystem", "journal"]),
     ("allocate", &["domain", "journal"]),
     ("project", &["domain", "journal", "store"]),
+    ("api", &["domain", "store"]),
     ("upkeep", &["domain", "journal", "store"]),
     ("health", &[]),
     ("service", &["domain", "ecosystem", "journal", "store", "gather", "allocate", "project", "upkeep", "health"]),
@@ -33,7 +34,7 @@ const HOMES: [(&str, &[&str]); 9] = [
     ("serde_avro_fast", &["journal/"]),
     ("sqlx", &["store/", "embedded/", "demo/report/query.rs"]),
     ("reqwest", &["ecosystem/", "journal/registry.rs"]),
-    ("axum", &["demo/", "health/"]),
+    ("axum", &["api/", "demo/", "health/"]),
     ("clap", &["cli/", "main.rs"]),
     ("metrics_exporter_prometheus", &["meter.rs"]),
     ("sd_notify", &["notify.rs"]),

@@ -2,9 +2,11 @@
 
 mod harness;
 
+mod api;
 mod architecture;
 mod bad_input;
 mod crash;
+mod cut;
 mod embedded;
 mod external;
 mod operations;
@@ -15,4 +17,5 @@ mod road;
 mod roles;
 mod rules;
 mod tenants;
+mod topics;
 mod worlds;

@@ -2,61 +2,14 @@
 
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use tempfile::TempDir;
-use tokio::runtime::Runtime;
-use tributary::embedded::{self, Services};
 
-use crate::harness::{Addresses, Installation, Running, Upstream, World, processes_in, succeed, until};
+use crate::harness::{Installation, Own, Running, Upstream, World, processes_in, succeed, until};
 use crate::worlds::{differences, tables};
 
 const WORLD: &str = "small-ccloud";
-
-/// Services of a test's own, which it may stop and start.
-struct Own {
-    runtime: Runtime,
-    services: Option<Services>,
-    _dir: TempDir,
-}
-
-impl Own {
-    fn start() -> Self {
-        let runtime = Runtime::new().expect("a runtime");
-        let dir = TempDir::with_prefix("tributary-outage-").expect("a folder");
-        let settings = embedded::Settings::both_in(dir.path());
-        let services = runtime.block_on(embedded::start(settings, &|_| ())).expect("services start");
-        Self { runtime, services: Some(services), _dir: dir }
-    }
-
-    fn services(&mut self) -> &mut Services {
-        self.services.as_mut().expect("they run")
-    }
-
-    fn addresses(&mut self) -> Addresses {
-        let services = self.services();
-        let (kafka, postgres) = (services.kafka_bootstrap(), services.database_url());
-        Addresses { kafka: kafka.expect("asked for"), postgres: postgres.expect("asked for") }
-    }
-
-    fn restart_postgres(&mut self) {
-        let services = self.services.as_mut().expect("they run");
-        self.runtime.block_on(services.restart_postgres()).expect("Postgres starts again");
-    }
-
-    fn restart_kafka(&mut self) {
-        let services = self.services.as_mut().expect("they run");
-        self.runtime.block_on(services.restart_kafka()).expect("Kafka starts again");
-    }
-}
-
-impl Drop for Own {
-    fn drop(&mut self) {
-        if let Some(services) = self.services.take() {
-            self.runtime.block_on(services.stop());
-        }
-    }
-}
 
 /// What an undisturbed run exports, and how many days it sealed.
 struct Expected {
@@ -123,7 +76,7 @@ fn postgres_goes_away_and_comes_back() {
     let (installation, _upstream, config, mut service) = gathering(&world, &mut own, "postgres_gone");
     service.until("it works", |service| service.said().contains("allocating"));
     // Killed, not asked: connections break in the middle of whatever they do.
-    kill(own.services().postgres_pid());
+    own.kill_postgres();
     let days: usize = expected.days.parse().expect("a number");
     service.until("all days are allocated without Postgres", |_| installation.records("allocations") == days);
     own.restart_postgres();
@@ -143,8 +96,36 @@ fn kafka_goes_away_and_comes_back() {
     service.until("something is sealed", |_| installation.has("day_facts") && sealed(&installation) > 0);
     own.restart_kafka();
     service.until("there is more", |_| sealed(&installation) > 2);
-    kill(own.services().kafka_pid());
+    own.kill_kafka();
     own.restart_kafka();
+    service.until("the tables have it all", |_| installation.sql(DONE) == expected.days);
+    service.stop();
+    expected.check(&installation, &config, &world);
+}
+
+/// How long Postgres stays away in the test of a long absence; `TRIBUTARY_OUTAGE_SECONDS=60` for a minute.
+fn long() -> Duration {
+    let asked = std::env::var("TRIBUTARY_OUTAGE_SECONDS").ok();
+    Duration::from_secs(asked.map_or(5, |text| text.parse().expect("TRIBUTARY_OUTAGE_SECONDS is a number")))
+}
+
+#[test]
+fn kafka_restarts_while_postgres_is_away_for_long() {
+    let Some(world) = World::named(WORLD) else { return };
+    let expected = undisturbed(&world);
+    let mut own = Own::start();
+    let (installation, _upstream, config, mut service) = gathering(&world, &mut own, "both_gone");
+    service.until("something is sealed", |_| installation.has("day_facts") && sealed(&installation) > 0);
+    own.kill_postgres();
+    let gone = Instant::now();
+    // In the middle of the absence, whatever the service is at.
+    std::thread::park_timeout(long() / 2);
+    own.kill_kafka();
+    own.restart_kafka();
+    let days: usize = expected.days.parse().expect("a number");
+    service.until("all days are allocated without Postgres", |_| installation.records("allocations") == days);
+    std::thread::park_timeout(long().saturating_sub(gone.elapsed()));
+    own.restart_postgres();
     service.until("the tables have it all", |_| installation.sql(DONE) == expected.days);
     service.stop();
     expected.check(&installation, &config, &world);
@@ -152,11 +133,6 @@ fn kafka_goes_away_and_comes_back() {
 
 fn sealed(installation: &Installation) -> usize {
     installation.sql("SELECT count(*) FROM day_facts").parse().expect("a number")
-}
-
-fn kill(pid: Option<u32>) {
-    let pid = nix::unistd::Pid::from_raw(pid.expect("it runs").cast_signed());
-    nix::sys::signal::kill(pid, Signal::SIGKILL).expect("it can be killed");
 }
 
 /// Ctrl-C and SIGTERM end the service and everything it started, at any moment.

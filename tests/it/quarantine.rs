@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde::Serialize;
+use tributary::clock::Clock;
 use tributary::domain::quarantine::{Quarantined, Stage, Status};
 use tributary::domain::{Amount, BillingLine, Day, DaySealed, MetricValue, Reason, Subject, TenantDay};
 use tributary::ecosystem::confluent_cloud::rules::rule_book;
@@ -27,8 +29,14 @@ impl Writer {
     }
 
     pub(super) fn write(&self, topic: &str, key: &[u8], payload: &[u8]) {
+        self.write_at(Clock::system().now(), topic, key, payload);
+    }
+
+    /// Writes as if it were another time.
+    fn write_at(&self, at: DateTime<Utc>, topic: &str, key: &[u8], payload: &[u8]) {
         let name = format!("{}{topic}", self.prefix);
-        self.producer.send(BaseRecord::to(&name).key(key).payload(payload)).expect("queued");
+        let record = BaseRecord::to(&name).key(key).payload(payload).timestamp(at.timestamp_millis());
+        self.producer.send(record).expect("queued");
         self.producer.flush(Duration::from_secs(10)).expect("written");
     }
 }
@@ -251,6 +259,73 @@ fn what_is_sent_again_is_used_and_marked() {
         .until("the next day is allocated", |_| installation.sql("SELECT count(DISTINCT day) FROM chargebacks") == "2");
     assert_eq!(installation.sql("SELECT count(*), sum(amount) FROM billing"), "2|2.00000000000000");
     assert_eq!(installation.sql("SELECT count(*), sum(amount) FROM chargebacks"), "2|2.00000000000000");
+    service.stop();
+}
+
+/// A gatherer of somebody else's died in the middle of a day: nobody waits for ever, and what comes behind is read.
+#[test]
+fn a_revision_that_is_never_finished_is_refused_and_holds_nothing_up() {
+    let Some(world) = World::named("tiny-ccloud") else { return };
+    let installation = Installation::new("unfinished");
+    let config = world.config(&installation, "http://127.0.0.1:1");
+    let service = &mut installation.service(&config, "allocate,project", "service");
+    let mut service = Running::start(service, installation.dir.path(), "service");
+    service.until("the tables are there", |_| installation.has("quarantine"));
+    let writer = Writer::to(&installation);
+    let first: Day = "2026-02-01".parse().expect("a day");
+    let tenant = "somebody";
+    let key = |day: Day| TenantDay::new(tenant, day).to_string();
+
+    // For a day of the log's time: one of two lines is here. As many whole days follow as reach each partition.
+    let yesterday = Clock::system().now() - TimeDelta::hours(25);
+    writer.write_at(yesterday, "billing", key(first).as_bytes(), &bytes(&line(tenant, first, 0, 2)));
+    for day in first.plus(1).until(first.plus(21)) {
+        writer.write("billing", key(day).as_bytes(), &bytes(&line(tenant, day, 0, 1)));
+        writer.write("days", key(day).as_bytes(), &bytes(&seal(tenant, day)));
+    }
+    let refused = format!("SELECT reason FROM quarantine WHERE day = '{first}'");
+    service.until("it is given up", |_| installation.sql(&refused).contains("never finished"));
+    assert!(installation.sql(&refused).contains("1 of 2 billing lines, the seal"), "{}", installation.sql(&refused));
+    service.until("the others are whole", |_| installation.sql("SELECT count(*) FROM chargebacks") == "20");
+
+    // At once, where it fills the memory: every line is here, the seal is not, and reading ahead is paused for it.
+    let large = first.plus(30);
+    for ordinal in 0..110 {
+        let resource_id = format!("{ordinal}{}", "r".repeat(1 << 20));
+        let line = BillingLine { resource_id, ..line(tenant, large, ordinal, 110) };
+        writer.write("billing", key(large).as_bytes(), &bytes(&line));
+    }
+    for day in first.plus(31).until(first.plus(51)) {
+        writer.write("billing", key(day).as_bytes(), &bytes(&line(tenant, day, 0, 1)));
+        writer.write("days", key(day).as_bytes(), &bytes(&seal(tenant, day)));
+    }
+    let refused = format!("SELECT reason FROM quarantine WHERE day = '{large}'");
+    service.until("the large one is given up", |_| installation.sql(&refused).contains("the seal did not arrive"));
+    service.until("those behind it are whole", |_| installation.sql("SELECT count(*) FROM chargebacks") == "40");
+    service.stop();
+}
+
+/// Postgres stores no zero byte in a text: the row is there all the same, with its money.
+#[test]
+fn a_text_with_a_zero_byte_is_projected() {
+    let Some(world) = World::named("tiny-ccloud") else { return };
+    let installation = Installation::new("zero-byte");
+    let config = world.config(&installation, "http://127.0.0.1:1");
+    let service = &mut installation.service(&config, "allocate,project", "service");
+    let mut service = Running::start(service, installation.dir.path(), "service");
+    service.until("the tables are there", |_| installation.has("quarantine"));
+    let writer = Writer::to(&installation);
+    let (tenant, day) = ("somebody", "2026-02-03".parse::<Day>().expect("a day"));
+    let key = TenantDay::new(tenant, day).to_string();
+    let line = BillingLine { resource_id: "lkc\0-1".into(), evidence: vec!["{\0}".into()], ..line(tenant, day, 0, 1) };
+    writer.write("billing", key.as_bytes(), &bytes(&line));
+    writer.write("days", key.as_bytes(), &bytes(&DaySealed { digest: "d\0".into(), ..seal(tenant, day) }));
+    for table in ["billing", "chargebacks"] {
+        let row = format!("SELECT resource_id, amount FROM {table}");
+        service.until(table, |_| installation.sql(&row) == "lkc\u{fffd}-1|1.00000000000000");
+    }
+    service.until("the day is told", |_| installation.sql("SELECT allocated_revision FROM day_facts") == "1");
+    assert_eq!(installation.sql("SELECT count(*) FROM quarantine"), "0");
     service.stop();
 }
 

@@ -51,10 +51,6 @@ fn an_allocator_takes_over_from_one_that_was_killed() {
     let expected = alone(&world, &upstream);
     let installation = Installation::new("takeover");
     let config = world.config(&installation, &upstream.url);
-    let text = std::fs::read_to_string(&config).expect("the configuration");
-    // A member that is gone is missed sooner than after ten seconds.
-    let sooner = "kafka:\n  properties:\n    session.timeout.ms: \"3000\"\n    heartbeat.interval.ms: \"500\"\n";
-    std::fs::write(&config, format!("{sooner}{text}")).expect("written");
     succeed(installation.tributary().args(["topology", "apply", "--config"]).arg(&config));
     let dir = installation.dir.path();
     let start = |name: &str, roles: &str| Running::start(&mut installation.service(&config, roles, name), dir, name);

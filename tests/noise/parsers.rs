@@ -5,10 +5,13 @@
 use tributary::allocate::RuleBooks;
 use tributary::config;
 use tributary::domain::{
-    Amount, BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, GatherState, Identity, MetricValue,
-    MetricValueRef, Quarantined, Resource, TenantDay, TopicAttributionRow,
+    Amount, BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, GatherState, Granularities, Identity,
+    MetricValue, MetricValueRef, Quarantined, Resource, TenantDay, TopicAttributionRow,
 };
+use tributary::ecosystem::confluent_cloud::billing::{self, Costs};
 use tributary::ecosystem::confluent_cloud::row::Row;
+use tributary::ecosystem::confluent_cloud::{identities, resources};
+use tributary::ecosystem::http::retry::advised_wait;
 use tributary::ecosystem::prometheus;
 use tributary::journal::codec::Codec;
 
@@ -16,14 +19,18 @@ use tributary::journal::codec::Codec;
 pub type Parser = fn(&[u8]);
 
 /// All of them, by the folder of their corpus.
-pub const ALL: [(&str, Parser); 7] = [
+pub const ALL: [(&str, Parser); 11] = [
     ("avro", avro),
     ("key", key),
     ("amount", amount),
     ("billing_row", billing_row),
+    ("bill", bill),
+    ("inventory", inventory),
+    ("headers", headers),
     ("prometheus", prometheus),
     ("rules", rules),
     ("config", config),
+    ("dotenv", dotenv),
 ];
 
 /// A record of each topic: what can be read can be written, and reads the same again.
@@ -64,7 +71,10 @@ pub fn amount(bytes: &[u8]) {
 
 /// A row of a provider's bill: spread over its days it is the same money.
 pub fn billing_row(bytes: &[u8]) {
-    let Some(row) = std::str::from_utf8(bytes).ok().and_then(|text| Row::read(text).ok()) else { return };
+    let Some(row) = std::str::from_utf8(bytes).ok().and_then(|text| Row::read(text, &Granularities::default()).ok())
+    else {
+        return;
+    };
     let (amount, quantity, start) = (row.amount, row.quantity, row.start);
     let days: Vec<Row> = row.by_day().collect();
     assert!((1..=366).contains(&days.len()), "{} days", days.len());
@@ -72,6 +82,70 @@ pub fn billing_row(bytes: &[u8]) {
     assert_eq!(days.iter().map(|day| day.quantity).sum::<Amount>(), quantity);
     let expected: Vec<Day> = start.until(start.plus(days.len() as u64)).collect();
     assert_eq!(days.iter().map(|day| day.start).collect::<Vec<_>>(), expected);
+}
+
+/// An answer to a request for costs, one row a line: where every row can be booked, the lines are the same money.
+pub fn bill(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let [from, until] = ["2026-02-01", "2026-03-01"].map(|day| day.parse::<Day>().expect("a day"));
+    let granularities = Granularities::default();
+    let rows: Vec<String> = text.lines().map(str::to_owned).collect();
+    let answer = Costs { from, until, before: false, source: "GET /costs".into(), rows: rows.clone() };
+    let bill = billing::bill(from, until, &[answer], &granularities);
+    let lines = || bill.days.values().flat_map(|day| &day.lines);
+    assert!(lines().all(|line| line.amount.in_range() && !line.evidence.is_empty()));
+    let is_new = |(at, row): (usize, &String)| !rows[..at].contains(row);
+    if bill.undated.is_empty()
+        && bill.days.values().all(|day| day.bad.is_empty())
+        && rows.iter().enumerate().all(is_new)
+    {
+        let read = rows.iter().map(|row| Row::read(row, &granularities).expect("it was booked"));
+        let parts = read.flat_map(Row::by_day).filter(|part| from <= part.start && part.start < until);
+        assert_eq!(parts.map(|part| part.amount).sum::<Amount>(), lines().map(|line| line.amount).sum::<Amount>());
+    }
+}
+
+/// An item of any listing: whatever it is taken for can be written, and has an id.
+pub fn inventory(bytes: &[u8]) {
+    let Ok(item) = serde_json::from_slice::<serde_json::Value>(bytes) else { return };
+    let item = &item;
+    let found = [
+        resources::environment(item),
+        resources::kafka_cluster(item, "env-1"),
+        resources::schema_registry(item, "env-1"),
+        resources::ksqldb_cluster(item, "env-1"),
+        resources::compute_pool(item, "env-1", |region| region.len() > 3),
+        Some(resources::statement(item, "env-1", Some("lfcp-1"))),
+        resources::connector("c", item, "env-1", "lkc-1"),
+    ];
+    let who = [
+        identities::service_account(item),
+        identities::user(item),
+        identities::api_key(item),
+        identities::identity_provider(item),
+        identities::identity_pool(item, "op-1"),
+    ];
+    thread_local!(static CODEC: Codec = Codec::builtin());
+    CODEC.with(|codec| {
+        let mut bytes = Vec::new();
+        for resource in found.iter().flatten() {
+            assert!(!resource.resource_id.is_empty());
+            codec.encode(resource, &mut bytes).expect("a resource can be written");
+        }
+        for identity in who.iter().flatten() {
+            assert!(!identity.identity_id.is_empty());
+            codec.encode(identity, &mut bytes).expect("an identity can be written");
+        }
+    });
+}
+
+/// An answer's headers, `name: value` one a line: nobody makes us wait longer than an hour.
+pub fn headers(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let pairs = text.lines().filter_map(|line| line.split_once(':'));
+    let headers = pairs.filter_map(|(name, value)| Some((name.trim().parse().ok()?, value.parse().ok()?))).collect();
+    let advised = advised_wait(&headers, chrono::DateTime::UNIX_EPOCH);
+    assert!(advised.is_none_or(|wait| wait.as_secs() <= 3600), "{advised:?}");
 }
 
 /// An answer of the metrics server.
@@ -85,6 +159,14 @@ pub fn rules(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         let _ = RuleBooks::default().read(text);
     }
+}
+
+/// A `.env` file.
+pub fn dotenv(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let found = config::dotenv::parse(text, &|name| (name == "HOME").then(|| "/home/somebody".to_owned()));
+    assert!(found.unreadable.len() <= text.lines().count());
+    assert!(found.values.keys().all(|name| !name.is_empty() && !name.contains('=')));
 }
 
 /// A configuration file.

@@ -14,6 +14,9 @@ use crate::dice::Dice;
 use crate::facts::{Record, kind_name, text};
 use crate::kafka::{Kafka, PARTITIONS, Place, Txn, Value};
 
+/// Open days, of all its partitions, above which it reads no further ahead.
+const OPEN_DAYS: usize = 3;
+
 /// Where it is in its loop.
 #[derive(Debug, Clone, PartialEq)]
 enum Phase {
@@ -31,7 +34,7 @@ enum Phase {
     Closing(Txn),
 }
 
-/// Faults of the take-over that the program must not have; the simulation must see what they do.
+/// Faults that the program must not have; the simulation must see what they do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     None,
@@ -39,6 +42,10 @@ pub enum Fault {
     ScanFirst,
     /// Takes what it sees of `allocations` for all there is.
     ImpatientScan,
+    /// Commits although the group has handed its partitions to others.
+    StaleMember,
+    /// A projector writes wherever the tables stand.
+    Unfenced,
 }
 
 pub struct Allocator {
@@ -128,7 +135,7 @@ impl Allocator {
 
     fn restore(&mut self, kafka: &Kafka, starts: &[(usize, Starts)], ends: &[usize]) {
         let seen = |(number, end): (&usize, &usize)| kafka.stable(Place::Allocations(*number)) >= *end;
-        if self.fault == Fault::None && !self.owned.iter().zip(ends).all(seen) {
+        if !matches!(self.fault, Fault::ScanFirst | Fault::ImpatientScan) && !self.owned.iter().zip(ends).all(seen) {
             return;
         }
         for (at, (number, starts)) in starts.iter().enumerate() {
@@ -145,9 +152,11 @@ impl Allocator {
             self.read_again(kafka, dice);
         }
         for _ in 0..1 + dice.below(4) {
+            let paused = self.paused();
             let readable = |number: &usize| {
                 let behind = |kind: &usize| self.positions[*number][*kind] < kafka.facts[*number].visible[*kind];
-                (0..KINDS).filter(behind).map(|kind| (*number, kind)).collect::<Vec<_>>()
+                let wanted = |kind: &usize| !paused[*number][*kind];
+                (0..KINDS).filter(behind).filter(wanted).map(|kind| (*number, kind)).collect::<Vec<_>>()
             };
             let waiting: Vec<(usize, usize)> = self.owned.iter().flat_map(readable).collect();
             let Some((number, kind)) = dice.pick(&waiting) else { break };
@@ -161,6 +170,36 @@ impl Allocator {
                 self.partitions.exhausted(number, DateTime::UNIX_EPOCH);
             }
         }
+        self.make_room(kafka);
+    }
+
+    /// The topics that are not read on in while too many days are open.
+    fn paused(&self) -> [[bool; KINDS]; PARTITIONS] {
+        let mut paused = [[false; KINDS]; PARTITIONS];
+        if self.partitions.lanes().map(|(_, lane)| lane.open_days()).sum::<usize>() > OPEN_DAYS {
+            for (number, lane) in self.partitions.lanes() {
+                paused[number as usize] = lane.ahead();
+                paused[number as usize][Kind::Days as usize] = false;
+            }
+        }
+        paused
+    }
+
+    fn make_room(&mut self, kafka: &Kafka) {
+        let paused = self.paused();
+        for number in self.owned.clone() {
+            let (facts, positions) = (&kafka.facts[number], self.positions[number]);
+            let needed = |kind: &usize| !paused[number][*kind];
+            let is_read = |kind: usize| positions[kind] == facts.records[kind].len();
+            if (0..KINDS).filter(needed).all(is_read) && !(0..KINDS).all(is_read) {
+                self.partitions.give_up_oldest(number as i32, DateTime::UNIX_EPOCH);
+            }
+        }
+    }
+
+    /// Days of which it waits for more.
+    pub fn open_days(&self) -> usize {
+        self.partitions.lanes().map(|(_, lane)| lane.open_days()).sum()
     }
 
     /// Deliveries of what is not committed are repeated.
@@ -181,6 +220,10 @@ impl Allocator {
         self.positions[number][kind] += 1;
         let (partition, offset, kind) = (number as i32, at as i64, Kind::ALL[kind]);
         let record = &kafka.facts[number].records[kind as usize][at];
+        if matches!(record, Record::Aborted) {
+            return;
+        }
+        self.partitions.at(partition, kafka.facts[number].times[kind as usize][at]);
         match (record.fact(), record) {
             (Some(fact), _) => self.partitions.take(partition, kind, offset, fact, DateTime::UNIX_EPOCH),
             (None, Record::Garbage(key)) => {
@@ -219,7 +262,7 @@ impl Allocator {
     }
 
     fn send_offsets(&mut self, kafka: &mut Kafka, txn: Txn) {
-        if self.generation != kafka.generation {
+        if self.generation != kafka.generation && self.fault != Fault::StaleMember {
             // The worker ends, and starts again from what is committed.
             return self.crash(kafka);
         }

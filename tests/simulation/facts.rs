@@ -25,6 +25,8 @@ pub enum Record {
     /// Bytes that are no record; the key may be none either.
     Garbage(Option<TenantDay>),
     Tombstone,
+    /// Of a transaction that was aborted: it has an offset, and nobody sees it.
+    Aborted,
 }
 
 impl Record {
@@ -48,7 +50,7 @@ impl Record {
                 value: m.value,
             }),
             Self::Seal(seal) => Fact::Seal(seal.clone()),
-            Self::Garbage(_) | Self::Tombstone => return None,
+            Self::Garbage(_) | Self::Tombstone | Self::Aborted => return None,
         })
     }
 }
@@ -71,6 +73,8 @@ pub enum Quality {
     Unsound,
     /// One of its records cannot be read; false: nor can that record's key.
     Poisoned { keyed: bool },
+    /// It is written in pieces, of which the last may never come: it has these rows, or is refused.
+    Piecewise(Vec<String>),
 }
 
 impl Revision {
@@ -82,7 +86,7 @@ impl Revision {
     pub fn is_refused(&self) -> bool {
         let readable = self.records.iter().flatten().any(|record| record.fact().is_some());
         match self.quality {
-            Quality::Sound(_) => false,
+            Quality::Sound(_) | Quality::Piecewise(_) => false,
             Quality::Unsound => true,
             Quality::Poisoned { keyed } => keyed && readable,
         }
@@ -98,12 +102,33 @@ impl Revision {
     /// Any revision.
     pub fn any(dice: &mut Dice, key: &TenantDay, revision: u32) -> Self {
         let mut made = Self::sound(dice, key, revision);
-        match dice.below(10) {
-            0 => made.break_a_law(dice),
-            1 => made.poison(dice),
+        match dice.below(20) {
+            0 | 1 => made.break_a_law(dice),
+            2 | 3 => made.poison(dice),
+            4 | 5 => made.accompany(dice),
             _ => {}
         }
         made
+    }
+
+    /// Tears a sound revision in two: what is written now, and what may follow.
+    pub fn tear(&mut self, dice: &mut Dice) -> [Vec<Record>; KINDS] {
+        if let Quality::Sound(rows) = &self.quality {
+            self.quality = Quality::Piecewise(rows.clone());
+        }
+        let mut rest: [Vec<Record>; KINDS] = Default::default();
+        for (records, rest) in self.records.iter_mut().zip(&mut rest) {
+            *rest = records.extract_if(.., |_| dice.chance(40)).collect();
+        }
+        rest
+    }
+
+    /// Garbage stands beside a day of which nothing is missing.
+    fn accompany(&mut self, dice: &mut Dice) {
+        let kind = dice.below(KINDS);
+        let place = dice.below(self.records[kind].len() + 1);
+        let key = dice.chance(70).then(|| self.key.clone());
+        self.records[kind].insert(place, Record::Garbage(key));
     }
 
     fn break_a_law(&mut self, dice: &mut Dice) {
@@ -191,6 +216,7 @@ static RULES: LazyLock<String> = LazyLock::new(|| {
         owner_types: types.clone(),
         identities: BTreeMap::new(),
         interval_rule: vec![],
+        topics: None,
     };
     serde_json::to_string(&book).expect("rules are JSON")
 });

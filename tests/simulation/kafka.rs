@@ -15,7 +15,7 @@ use tributary::domain::{Outcome, TenantDay};
 use crate::dice::Dice;
 use crate::facts::Record;
 
-pub const PARTITIONS: usize = 2;
+pub const PARTITIONS: usize = 3;
 
 pub type Txn = u64;
 
@@ -56,6 +56,8 @@ impl Results {
 #[derive(Debug, Default)]
 pub struct Facts {
     pub records: [Vec<Record>; KINDS],
+    /// When each was written, in milliseconds.
+    pub times: [Vec<i64>; KINDS],
     /// The end for readers of committed records.
     pub visible: [usize; KINDS],
 }
@@ -81,6 +83,8 @@ pub struct Kafka {
     transactions: BTreeMap<Txn, Open>,
     committed: BTreeMap<Txn, bool>,
     last: Txn,
+    /// What the brokers' clock shows, in milliseconds.
+    pub time: i64,
     offsets: BTreeMap<(usize, usize), i64>,
     /// Rises with every rebalance of the group.
     pub generation: u64,
@@ -90,8 +94,10 @@ pub struct Kafka {
 impl Kafka {
     /// A gatherer's transaction: decided at once, seen topic by topic.
     pub fn append(&mut self, partition: usize, records: &[Vec<Record>; KINDS]) {
-        for (topic, records) in self.facts[partition].records.iter_mut().zip(records) {
+        let Facts { records: topics, times, .. } = &mut self.facts[partition];
+        for ((topic, times), records) in topics.iter_mut().zip(times).zip(records) {
             topic.extend(records.iter().cloned());
+            times.resize(topic.len(), self.time);
         }
     }
 

@@ -8,6 +8,7 @@ use tributary::domain::{Outcome, TenantDay};
 use tributary::project::plan::{Note, Verdict, plan};
 use tributary::store::{DayKey, DaySlices, SliceChange};
 
+use crate::allocator::Fault;
 use crate::dice::Dice;
 use crate::kafka::{Kafka, PARTITIONS, Place, Value};
 
@@ -75,12 +76,15 @@ pub struct Projector {
     generation: u64,
     /// Where it believes the tables stand, for the partitions it believes to own.
     believed: BTreeMap<Place, usize>,
+    /// What was read and is not written yet, and where reading it ended.
+    read: Option<(Vec<Value>, BTreeMap<Place, usize>)>,
 }
 
 impl Projector {
     /// It loses its memory, or its partitions.
     pub fn forget(&mut self) {
         self.believed.clear();
+        self.read = None;
     }
 
     /// The group gives it a partition: it asks the tables where to read.
@@ -89,6 +93,8 @@ impl Projector {
             self.forget();
             self.generation = tables.generation;
         }
+        // What was read before the group handed partitions out anew is never written.
+        self.read = None;
         for place in [Place::Chargebacks(number), Place::Allocations(number)] {
             self.believed.insert(place, tables.position(place));
         }
@@ -106,34 +112,56 @@ impl Projector {
             && self.believed.iter().all(read)
     }
 
-    /// Reads a batch and writes it. False: the tables stand elsewhere, nothing was written.
+    /// Reads a batch, or writes the one it has read: anything may happen between the two.
     ///
     /// # Errors
     /// If records disagree about their revision.
-    pub fn step(&mut self, kafka: &Kafka, tables: &mut Tables, dice: &mut Dice) -> Result<bool, String> {
+    pub fn step(&mut self, kafka: &Kafka, tables: &mut Tables, dice: &mut Dice, fault: Fault) -> Result<(), String> {
+        match self.read.take() {
+            None => {
+                self.read = Some(self.batch(kafka, dice));
+                Ok(())
+            }
+            Some((batch, ends)) => self.write(&batch, ends, tables, fault),
+        }
+    }
+
+    fn batch(&self, kafka: &Kafka, dice: &mut Dice) -> (Vec<Value>, BTreeMap<Place, usize>) {
         let (mut batch, mut ends) = (Vec::new(), BTreeMap::new());
         let places: Vec<Place> = self.believed.keys().copied().collect();
         for _ in 0..1 + dice.below(3) {
-            let Some(place) = dice.pick(&places) else { return Ok(true) };
+            let Some(place) = dice.pick(&places) else { break };
             let from = ends.get(&place).copied().unwrap_or(self.believed[&place]);
             for (offset, value) in kafka.read(place, from).take(1 + dice.below(6)) {
-                batch.push(value);
+                batch.push(value.clone());
                 ends.insert(place, offset + 1);
             }
         }
+        (batch, ends)
+    }
+
+    /// Writes a batch, unless the tables stand elsewhere by now: then somebody else has written it.
+    fn write(
+        &mut self,
+        batch: &[Value],
+        ends: BTreeMap<Place, usize>,
+        tables: &mut Tables,
+        fault: Fault,
+    ) -> Result<(), String> {
         let stands = |place: &Place| tables.position(*place) == self.believed[place];
-        if self.generation != tables.generation || !ends.keys().all(stands) {
+        let fenced = self.generation != tables.generation || !ends.keys().all(stands);
+        if fenced && fault != Fault::Unfenced {
             self.forget();
-            return Ok(false);
+            return Ok(());
         }
-        write(&batch, tables)?;
+        write(batch, tables)?;
         tables.positions.extend(&ends);
         self.believed.extend(ends);
-        Ok(true)
+        Ok(())
     }
 }
 
-fn write(batch: &[&Value], tables: &mut Tables) -> Result<(), String> {
+fn write(batch: &[Value], tables: &mut Tables) -> Result<(), String> {
     let notes = batch.iter().map(|value| match value {
         Value::Row { key, revision, ordinal, count, .. } => {
             Some(Note::Row { at: day_key(key), revision: *revision, ordinal: *ordinal, count: *count })
@@ -143,7 +171,7 @@ fn write(batch: &[&Value], tables: &mut Tables) -> Result<(), String> {
         }
         _ => None,
     });
-    let noted: Vec<(Note, &Value)> = notes.zip(batch).filter_map(|(note, value)| Some((note?, *value))).collect();
+    let noted: Vec<(Note, &Value)> = notes.zip(batch).filter_map(|(note, value)| Some((note?, value))).collect();
     let notes: Vec<Note> = noted.iter().map(|(note, _)| *note).collect();
     let days: BTreeSet<DayKey> = notes.iter().map(|note| at(note).0).collect();
     let known = days.into_iter().map(|at| (at, tables.slices.get(&at).cloned().unwrap_or_default()));

@@ -12,51 +12,16 @@ use super::super::section::{Inner, Section};
 use super::super::text::{MaybeSecret, Name, SecretText, Text};
 use super::super::{CcloudApi, ConfluentCloud, FlinkRegion, Granularity, Metrics, MetricsAuth, Param, Secret, suggest};
 use super::emitter::{self, GRANULARITIES};
-use super::rules::{Vocabulary, rules};
+use super::rules::{CONFLUENT_WORDS, rules};
 use super::topic_attribution::topic_attribution;
+use crate::domain::granularity::MONTHLY;
 
-/// The words of the rules of Confluent Cloud.
-pub const VOCABULARY: Vocabulary = Vocabulary {
-    products: &[
-        "AUDIT_LOG_READ",
-        "CLUSTER_LINKING_PER_LINK",
-        "CLUSTER_LINKING_READ",
-        "CLUSTER_LINKING_WRITE",
-        "CONNECT_CAPACITY",
-        "CONNECT_NUM_TASKS",
-        "CONNECT_THROUGHPUT",
-        "CUSTOM_CONNECT_NUM_TASKS",
-        "CUSTOM_CONNECT_PLUGIN",
-        "CUSTOM_CONNECT_THROUGHPUT",
-        "FLINK_NUM_CFU",
-        "FLINK_NUM_CFUS",
-        "GOVERNANCE_BASE",
-        "KAFKA_BASE",
-        "KAFKA_NETWORK_READ",
-        "KAFKA_NETWORK_WRITE",
-        "KAFKA_NUM_CKU",
-        "KAFKA_NUM_CKUS",
-        "KAFKA_PARTITION",
-        "KAFKA_STORAGE",
-        "KSQL_NUM_CSU",
-        "KSQL_NUM_CSUS",
-        "NUM_RULES",
-        "SCHEMA_REGISTRY",
-        "SUPPORT",
-        "TABLEFLOW_DATA_PROCESSED",
-        "TABLEFLOW_NUM_TOPICS",
-        "TABLEFLOW_STORAGE",
-    ],
-    services: &["connector", "default", "flink", "kafka", "ksqldb", "org_wide", "schema_registry", "unknown"],
-    metrics: &["bytes_in", "bytes_out"],
-    statements: true,
-    owner_types: &["service_account", "user", "identity_pool", "principal"],
-};
+/// The longest granularity, hours: no charge may be longer than a year.
+const LONGEST_HOURS: u32 = 366 * 24;
 
 pub(super) fn settings(s: &mut Section<'_>) -> ConfluentCloud {
-    let rules = rules(s, VOCABULARY);
-    let hours = Names(Int(1..=u32::MAX));
-    s.ignored("granularity_durations", hours, "every Confluent Cloud line is allocated by day");
+    let rules = rules(s, CONFLUENT_WORDS);
+    let granularity_durations = durations(s);
     let granularity = "only limits the `aggregation` of emitters; rows are by day whatever it says";
     let granularity = s.default("chargeback_granularity", GRANULARITIES, Granularity::Daily, granularity);
     if granularity != Granularity::Daily {
@@ -67,17 +32,10 @@ pub(super) fn settings(s: &mut Section<'_>) -> ConfluentCloud {
     let ratios = ratios(s, &params);
     let api = s.required("ccloud_api", object(api), "the Cloud API key, with `key` and `secret`");
     let metrics = s.optional("metrics", object(metrics), "a Prometheus with the metrics of Confluent Cloud");
-    let topics = s.section(
-        "topic_attribution",
-        topic_attribution,
-        "cluster costs down to topics; without effect in this version",
-    );
+    let topics = s.section("topic_attribution", topic_attribution, "cluster costs down to topics");
     if topics.enabled && metrics.is_none() && s.sound(&["metrics", "topic_attribution"]) {
         let remedy = "add a `metrics` section, or set `enabled: false`";
         s.fault("topic_attribution", "is enabled, but there is no `metrics` section to measure topics with", remedy);
-    }
-    if topics.enabled {
-        s.warn("topic_attribution", "has no effect in this version; costs are not broken down to topics yet");
     }
     emitter::compare(s, "topic_attribution", &topics.emitters, granularity);
     let emitters = s.default("emitters", List(object(emitter::of_chargebacks)), vec![], "where rows are written to");
@@ -94,6 +52,7 @@ pub(super) fn settings(s: &mut Section<'_>) -> ConfluentCloud {
         cku_shared_ratio: ratios.shared,
         allocator_params: params,
         rules,
+        granularity_durations,
         topic_attribution: topics,
         min_refresh_gap_seconds: s.default(
             "min_refresh_gap_seconds",
@@ -104,6 +63,20 @@ pub(super) fn settings(s: &mut Section<'_>) -> ConfluentCloud {
         metrics_step_seconds: s.default("metrics_step_seconds", Int(1..=u32::MAX), 3600, "step of range queries"),
         emitters,
     }
+}
+
+/// Lengths of granularities, of charges that do not say their end.
+fn durations(s: &mut Section<'_>) -> BTreeMap<String, u32> {
+    let key = "granularity_durations";
+    let doc = "granularity to whole hours, for charges that do not say their end; `monthly` is the calendar's";
+    let read = s.default(key, Names(Int(1..=LONGEST_HOURS)), vec![], doc);
+    for (name, _) in &read {
+        if name.trim().eq_ignore_ascii_case(MONTHLY) {
+            let remedy = "remove it, or give your period another name";
+            s.fault_inside(key, Inner::Key(name), "a month is as long as the calendar says", remedy);
+        }
+    }
+    read.into_iter().map(|(name, hours)| (name.trim().to_lowercase(), hours)).collect()
 }
 
 fn billing(s: &mut Section<'_>) -> u32 {

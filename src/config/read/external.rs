@@ -3,21 +3,11 @@
 use super::super::scalar::Choice;
 use super::super::section::Section;
 use super::super::{BaseBook, External};
-use super::ccloud;
-use super::rules::{Vocabulary, rules};
-
-/// Any product type, any metric.
-pub const VOCABULARY: Vocabulary = Vocabulary {
-    products: &[],
-    services: &[],
-    metrics: &[],
-    statements: true,
-    owner_types: ccloud::VOCABULARY.owner_types,
-};
+use super::rules::{EXTERNAL_WORDS, rules};
 
 pub(super) fn settings(s: &mut Section<'_>) -> External {
     const BOOKS: Choice<BaseBook> = Choice(&[("none", BaseBook::None), ("confluent_cloud", BaseBook::ConfluentCloud)]);
     let doc = "the rules that yours are changes of; `none`: every product type to its resource";
     let starts_from = s.default("rules_of", BOOKS, BaseBook::None, doc);
-    External { starts_from, rules: rules(s, VOCABULARY) }
+    External { starts_from, rules: rules(s, EXTERNAL_WORDS) }
 }

@@ -11,9 +11,7 @@ mod services;
 mod tenant;
 mod topic_attribution;
 
-pub use ccloud::VOCABULARY as CONFLUENT_WORDS;
-pub use external::VOCABULARY as EXTERNAL_WORDS;
-pub use rules::Vocabulary;
+pub use rules::{CONFLUENT_WORDS, EXTERNAL_WORDS, Vocabulary};
 
 use super::address::FilePath;
 use super::kind::{Anything, List, Names, object};
@@ -132,15 +130,17 @@ fn health(s: &mut Section<'_>) -> Health {
 }
 
 fn api_section(s: &mut Section<'_>) -> Api {
-    if s.has("api") {
-        s.warn("api", "has no effect in this version; the HTTP API comes later");
-    }
-    s.section("api", api, "the HTTP API; checked and kept, without effect in this version")
+    s.section("api", api, "the HTTP API, served by the role `api`")
 }
 
 fn api(s: &mut Section<'_>) -> Api {
     Api {
-        host: s.default("host", Text, "0.0.0.0".into(), "address to listen on"),
+        host: s.default(
+            "host",
+            Text,
+            "127.0.0.1".into(),
+            "address to listen on; only loopback, as there are no tokens yet",
+        ),
         port: s.default("port", Int(1..=65535), 8080, "port to listen on"),
         enable_cors: s.default("enable_cors", Flag, false, "answer requests of pages from other origins"),
         cors_origins: s.default("cors_origins", List(Text), vec![], "origins that are answered"),

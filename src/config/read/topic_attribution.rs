@@ -1,4 +1,4 @@
-//! Cluster costs down to topics: checked and kept for the version that does it.
+//! Cluster costs down to topics.
 
 use super::super::kind::{List, Names, object};
 use super::super::number::Int;
@@ -19,6 +19,13 @@ pub(super) fn topic_attribution(s: &mut Section<'_>) -> TopicAttribution {
     let missing = s.default("missing_metrics_behavior", MISSING, MissingMetrics::EvenSplit, missing);
     let costs = s.default("cost_mapping_overrides", Names(METHODS), vec![], "product type to method");
     let metrics = metric_names(s);
+    let emitters = s.default("emitters", List(object(emitter::of_topics)), vec![], "where topic rows are written to");
+    if !emitters.is_empty() {
+        s.warn(
+            "emitters",
+            "have no effect in this version; read the table or use `tributary export topic-attributions`",
+        );
+    }
     TopicAttribution {
         enabled,
         exclude_topic_patterns: excluded,
@@ -26,7 +33,7 @@ pub(super) fn topic_attribution(s: &mut Section<'_>) -> TopicAttribution {
         cost_mapping_overrides: costs.into_iter().map(|(product, how)| (product.trim().to_uppercase(), how)).collect(),
         metric_name_overrides: metrics.into_iter().collect(),
         retention_days: s.default("retention_days", Int(1..=365), 90, "age in days at which topic rows are deleted"),
-        emitters: s.default("emitters", List(object(emitter::of_topics)), vec![], "where topic rows are written to"),
+        emitters,
     }
 }
 

@@ -25,6 +25,15 @@ fn the_cku_ratios_are_numbers_within_bounds_that_add_up() {
 }
 
 #[test]
+fn granularities_have_an_hour_at_least_and_months_are_the_calendars() {
+    let durations = |text: &str| settings(&[&format!("granularity_durations: {{{text}}}")]);
+    let own = ccloud(&durations("Weekly: 168, daily: 12")).granularity_durations;
+    assert_eq!((own["weekly"], own["daily"]), (168, 12));
+    refused_with(&durations("shift: 0"), &["granularity_durations.shift", "0 is not"]);
+    refused_with(&durations("monthly: 700"), &["granularity_durations.monthly", "as long as the calendar says"]);
+}
+
+#[test]
 fn metrics_credentials_fit_their_kind() {
     let metrics = |text: &str| settings(&[&format!("metrics: {{url: 'http://p:9090/prom/', {text}}}")]);
     let auth = |text: &str| ccloud(&metrics(text)).metrics.expect("metrics").auth;

@@ -1,6 +1,6 @@
 //! Who caused which cost, as tables for a terminal.
 //!
-//! In: a tenant's chargeback rows and billed total from Postgres ([`read`]). Out: text, at most 100 columns wide
+//! In: a tenant's chargeback rows, costs by topic and billed total from Postgres ([`read`]). Out: text, at most 100 columns wide
 //! ([`render`]), and commands to look further. Absent: arithmetic on rounded numbers; sums are exact and only
 //! their printing has two decimals.
 
@@ -35,10 +35,23 @@ pub struct Row {
     pub amount: Amount,
 }
 
+/// A topic with its part of what was billed on its cluster.
+#[derive(Debug, Clone)]
+pub struct TopicCost {
+    pub topic: String,
+    pub cluster: String,
+    pub environment: Option<String>,
+    /// `KAFKA_STORAGE`, …
+    pub product_type: String,
+    pub amount: Amount,
+}
+
 /// A tenant's rows, and the bill they must add up to.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     pub rows: Vec<Row>,
+    /// By topic and product type, in no particular order; none where costs are not broken down to topics.
+    pub topics: Vec<TopicCost>,
     pub billed: Amount,
     pub billing_lines: u64,
     pub currency: String,

@@ -2,7 +2,7 @@
 
 use sqlx::{PgPool, Row as _};
 
-use super::{Facts, Row};
+use super::{Facts, Row, TopicCost};
 use crate::domain::{Amount, Day};
 
 const ROWS: &str = "
@@ -19,6 +19,17 @@ LEFT JOIN what ON what.resource_id = c.resource_id
 LEFT JOIN what env ON env.resource_id = c.env_id
 WHERE c.tenant_id = $1 AND c.day >= $2 AND c.day < $3
 ORDER BY c.day";
+
+const TOPICS: &str = "
+WITH what AS (SELECT DISTINCT ON (resource_id) resource_id, display_name
+              FROM resources WHERE tenant_id = $1 ORDER BY resource_id, day DESC)
+SELECT a.topic_name, coalesce(what.display_name, a.cluster_resource_id) AS cluster, env.display_name AS environment,
+       a.product_type, sum(a.amount)::text AS amount
+FROM topic_attributions a
+LEFT JOIN what ON what.resource_id = a.cluster_resource_id
+LEFT JOIN what env ON env.resource_id = a.env_id
+WHERE a.tenant_id = $1 AND a.day >= $2 AND a.day < $3
+GROUP BY 1, 2, 3, 4";
 
 const BILL: &str = "
 SELECT coalesce(sum(amount), 0)::text AS amount, count(*) AS lines, coalesce(max(currency), 'USD') AS currency
@@ -47,10 +58,21 @@ pub async fn read(pool: &PgPool, tenant_id: &str, from: Day, to: Day) -> Result<
             amount: amount(row.try_get("amount")?)?,
         });
     }
+    let mut topics = Vec::new();
+    for row in sqlx::query(TOPICS).bind(tenant_id).bind(from.date()).bind(to.date()).fetch_all(pool).await? {
+        topics.push(TopicCost {
+            topic: row.try_get("topic_name")?,
+            cluster: row.try_get("cluster")?,
+            environment: row.try_get("environment")?,
+            product_type: row.try_get("product_type")?,
+            amount: amount(row.try_get("amount")?)?,
+        });
+    }
     let bill = sqlx::query(BILL).bind(tenant_id).bind(from.date()).bind(to.date()).fetch_one(pool).await?;
     let lines: i64 = bill.try_get("lines")?;
     Ok(Facts {
         rows,
+        topics,
         billed: amount(bill.try_get("amount")?)?,
         billing_lines: lines.unsigned_abs(),
         currency: bill.try_get("currency")?,

@@ -1,5 +1,7 @@
 //! The tables.
 
+use std::collections::BTreeMap;
+
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, TableComponent, presets};
 
 use super::draw::{bar, grouped, money, percent, ratio, spark};
@@ -15,6 +17,7 @@ pub fn render(facts: &Facts, colour: bool) -> String {
         style.teams(facts),
         style.products(facts),
         style.clusters(facts),
+        style.topics(facts),
         style.nobody(facts),
         facts.proof(),
     ];
@@ -43,6 +46,9 @@ impl Facts {
         )
     }
 }
+
+/// Name of a topic, its cluster and its environment.
+type TopicPlace<'a> = (&'a str, &'a str, Option<&'a str>);
 
 /// Columns of a table at most; longer texts are wrapped.
 const WIDTH: u16 = 100;
@@ -144,6 +150,32 @@ impl Style {
         self.print("The largest clusters", &table)
     }
 
+    /// The topics that cost the most, with what it was for.
+    fn topics(&self, facts: &Facts) -> String {
+        let mut costs: BTreeMap<TopicPlace<'_>, Vec<(Amount, &str)>> = BTreeMap::new();
+        for cost in &facts.topics {
+            let place = (cost.topic.as_str(), cost.cluster.as_str(), cost.environment.as_deref());
+            costs.entry(place).or_default().push((cost.amount, &cost.product_type));
+        }
+        let total = |parts: &[(Amount, &str)]| parts.iter().map(|(amount, _)| *amount).sum::<Amount>();
+        let mut costs: Vec<_> = costs.into_iter().map(|(place, parts)| (total(&parts), place, parts)).collect();
+        costs.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+        let mut table = self.table(&["topic", "cluster", "environment", "total", "share", "mostly for"], &[3, 4]);
+        for (total, (topic, cluster, environment), mut parts) in costs.into_iter().take(8) {
+            parts.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
+            let part = |(amount, product): &(Amount, &str)| format!("{product} {:.0} %", ratio(*amount, total) * 100.0);
+            table.add_row(vec![
+                Cell::new(topic),
+                Cell::new(cluster),
+                Cell::new(environment.unwrap_or("")),
+                Cell::new(money(total)),
+                Cell::new(percent(total, self.total)),
+                Cell::new(parts.iter().take(1).map(part).collect::<String>()),
+            ]);
+        }
+        self.print("The most expensive topics", &table)
+    }
+
     /// Costs that no known identity answers for, and why.
     fn nobody(&self, facts: &Facts) -> String {
         let key = |row: &Row| (row.team() == NOBODY).then(|| (row.resource().to_owned(), row.why()));
@@ -177,6 +209,7 @@ pub fn further(f: &Further<'_>) -> String {
     let mut lines = vec![
         "Look further".to_owned(),
         format!("  tributary export chargebacks --config {config} --tenant {tenant}"),
+        format!("  tributary export topic-attributions --config {config} --tenant {tenant}"),
         format!("  tributary status --config {config}"),
     ];
     if let Some(url) = f.database_url {
@@ -197,6 +230,7 @@ pub fn further(f: &Further<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::report::TopicCost;
     use crate::demo::report::sums::PEOPLE;
 
     fn row(day: &str, who: Option<(&str, &str)>, cost_type: &str, amount: &str) -> Row {
@@ -227,7 +261,19 @@ mod tests {
             row("2026-01-03", None, "shared", "-30"),
         ];
         let billed = rows.iter().map(|r| r.amount).sum();
-        Facts { rows, billed, billing_lines: 3, currency: "USD".into() }
+        let topic = |topic: &str, product_type: &str, amount: &str| TopicCost {
+            topic: topic.into(),
+            cluster: "orders".into(),
+            environment: Some("prod".into()),
+            product_type: product_type.into(),
+            amount: Amount::parse(amount).unwrap(),
+        };
+        let topics = vec![
+            topic("placed", "KAFKA_BASE", "10"),
+            topic("placed", "KAFKA_STORAGE", "30"),
+            topic("returned", "KAFKA_STORAGE", "41"),
+        ];
+        Facts { rows, topics, billed, billing_lines: 3, currency: "USD".into() }
     }
 
     #[test]
@@ -241,6 +287,13 @@ mod tests {
             text.contains("Billed    1720.35400000000001 USD on 3 billing lines: equal to the last digit"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn the_most_expensive_topic_comes_first_with_what_it_was_for() {
+        let text = render(&facts(), false);
+        let (returned, placed) = (text.find("returned").unwrap(), text.find("placed").unwrap());
+        assert!(returned < placed && text[placed..].contains("KAFKA_STORAGE 75 %"), "{text}");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{IdentityRules, Product, Resolver, Rule, RuleBook, Split, Tier, Usage};
-use crate::domain::CostType;
+use crate::domain::{CostType, TopicRules};
 
 /// What an operator wants otherwise.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -49,6 +49,16 @@ impl RuleBook {
         self.identities.extend(changes.identities.clone());
         self.interval_rule.extend(changes.interval_rule.iter().cloned());
         self.version = 2;
+        self
+    }
+
+    /// The book that breaks lines down to topics, too.
+    #[must_use]
+    pub fn with_topics(mut self, topics: Option<TopicRules>) -> Self {
+        if topics.is_some() {
+            self.version = 2;
+            self.topics = topics;
+        }
         self
     }
 }
@@ -142,6 +152,7 @@ mod tests {
             owner_types: vec!["user".into()],
             identities: BTreeMap::new(),
             interval_rule: vec![],
+            topics: None,
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::identity::IdentityFault;
 use super::{Part, Product, Resolver, Rule, RuleBook, Share, Split, Tier, Usage};
-use crate::domain::Amount;
+use crate::domain::{Amount, TopicRules};
 
 /// The newest format of [`RuleBook`] this version reads; it reads all older ones too.
 pub const RULES_VERSION: u32 = 2;
@@ -26,6 +26,9 @@ pub enum RuleError {
         /// What is wrong with it.
         fault: RuleFault,
     },
+    /// The rules for topics contradict themselves.
+    #[error("topics: {0}")]
+    Topics(RuleFault),
     /// The identities of a product type, a service or all of them.
     #[error("identities of {key}: {fault}")]
     Identities {
@@ -61,6 +64,8 @@ pub enum RuleFault {
     MetricNotAsked(String),
     #[error("only statement owners have weights of their own")]
     NoWeights,
+    #[error("metric {0:?} is asked for by topic and by product; give the one by topic a name of its own")]
+    MetricOfBoth(String),
 }
 
 impl RuleBook {
@@ -81,7 +86,22 @@ impl RuleBook {
             let checked = identities.compile();
             checked.map_err(|fault| RuleError::Identities { key: key.clone(), fault })?;
         }
-        Ok(())
+        self.topics.as_ref().map_or(Ok(()), |topics| self.check_topics(topics)).map_err(RuleError::Topics)
+    }
+
+    fn check_topics(&self, topics: &TopicRules) -> Result<(), RuleFault> {
+        let mut split_by = topics.products.values().flat_map(|split| &split.metrics);
+        if let Some(metric) = split_by.find(|metric| !topics.metrics.contains(metric)) {
+            return Err(RuleFault::MetricNotAsked(metric.clone()));
+        }
+        let by_product = |metric: &String| {
+            self.products.values().chain([&self.otherwise]).any(|product| product.metrics.contains(metric))
+        };
+        match topics.metrics.iter().find(|metric| by_product(metric)) {
+            // Whose failure it is, is told by the metric.
+            Some(metric) => Err(RuleFault::MetricOfBoth(metric.clone())),
+            None => Ok(()),
+        }
     }
 
     fn check(&self, product: &Product) -> Result<(), RuleFault> {
@@ -186,6 +206,7 @@ mod tests {
 
     use super::*;
     use crate::domain::CostType;
+    use crate::domain::attribution::{TopicSplit, WithoutUsage};
 
     fn tier(split: Split) -> Tier {
         Tier { split, method: "m".into(), detail: None, cost_type: CostType::Shared }
@@ -203,6 +224,7 @@ mod tests {
             owner_types: vec!["user".into()],
             identities: BTreeMap::new(),
             interval_rule: vec![],
+            topics: None,
         }
     }
 
@@ -267,5 +289,33 @@ mod tests {
         unknown["spare"] = 1.into();
         assert!(serde_json::from_value::<RuleBook>(book).is_ok());
         assert!(serde_json::from_value::<RuleBook>(unknown).is_err());
+    }
+
+    #[test]
+    fn topics_are_split_by_what_is_asked_for_them_alone() {
+        let fault = |metrics: &[&str], split_by: &[&str]| {
+            let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+            let split = TopicSplit { method: "m".into(), metrics: texts(split_by) };
+            let mut book = book(Rule::FirstThatFits(vec![tier(Split::Unallocated)]));
+            book.topics = Some(TopicRules {
+                cluster_prefix: "lkc-".into(),
+                metrics: texts(metrics),
+                products: BTreeMap::from([("P".into(), split)]),
+                excluded: vec![],
+                without_usage: WithoutUsage::Skip,
+            });
+            book.validate().map_or_else(|e| e.to_string(), |()| "sound".into())
+        };
+        assert_eq!(fault(&["in", "out"], &["in"]), "sound");
+        assert_eq!(fault(&["in"], &[]), "sound");
+        assert_eq!(fault(&["in"], &["out"]), "topics: metric \"out\" is split by but not asked for");
+        assert!(fault(&["bytes_in"], &[]).contains("asked for by topic and by product"));
+    }
+
+    #[test]
+    fn a_book_of_before_topics_is_read_and_written_as_it_was() {
+        let plain = serde_json::to_string(&book(Rule::Mix(vec![]))).unwrap();
+        assert!(!plain.contains("topics"), "{plain}");
+        assert_eq!(serde_json::from_str::<RuleBook>(&plain).unwrap().topics, None);
     }
 }

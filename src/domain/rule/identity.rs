@@ -64,6 +64,11 @@ pub enum IdentityFault {
 const PATTERN_SIZE: usize = 1 << 20;
 
 impl IdentityRules {
+    /// Is everybody charged as found?
+    pub fn does_nothing(&self) -> bool {
+        self.principals.is_empty() && self.resources.is_empty() && self.otherwise.is_none()
+    }
+
     /// Makes the steps ready.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::ECOSYSTEM;
 use super::json::text;
 use super::row::{Fault, Row};
-use crate::domain::{Amount, BillingLine, Day};
+use crate::domain::{Amount, BillingLine, Day, Granularities};
 use crate::ecosystem::{BadRow, Bill};
 
 /// The answer to one request for costs.
@@ -45,13 +45,13 @@ struct Part {
 }
 
 /// Puts the bill of `[from, until)` together.
-pub fn bill(from: Day, until: Day, answers: &[Costs]) -> Bill {
+pub fn bill(from: Day, until: Day, answers: &[Costs], granularities: &Granularities) -> Bill {
     let mut bill = Bill::default();
     let mut parts: BTreeMap<Day, BTreeMap<Key, Vec<Part>>> = BTreeMap::new();
     for answer in answers {
         let mut seen = HashSet::new();
         for json in answer.rows.iter().filter(|json| !is_repeated(json, &mut seen)) {
-            match Row::read(json).and_then(|row| row.inside(answer.from, answer.until)) {
+            match Row::read(json, granularities).and_then(|row| row.inside(answer.from, answer.until)) {
                 Ok(row) => {
                     for part in row.by_day().filter(|part| from <= part.start && part.start < until) {
                         let lines = parts.entry(part.start).or_default();
@@ -165,7 +165,7 @@ mod tests {
     }
 
     fn february(answers: &[Costs]) -> Bill {
-        bill(day("2026-02-01"), day("2026-03-01"), answers)
+        bill(day("2026-02-01"), day("2026-03-01"), answers, &Granularities::default())
     }
 
     fn amounts(bill: &Bill) -> Vec<String> {

@@ -36,15 +36,17 @@ fn identity(kind: &str, item: &Value, name: &[&str], attributes: &[(&str, &[&str
 const DESCRIPTION: (&str, &[&str]) = ("description", &["description"]);
 const CRN: (&str, &[&str]) = ("crn", &["metadata", "resource_name"]);
 
+/// A service account.
 pub fn service_account(item: &Value) -> Option<Identity> {
     identity("service_account", item, &["display_name"], &[DESCRIPTION])
 }
 
+/// A person.
 pub fn user(item: &Value) -> Option<Identity> {
     identity("user", item, &["full_name"], &[CRN])
 }
 
-/// With its owner and the resource it opens.
+/// An API key, with its owner and the resource it opens.
 pub fn api_key(item: &Value) -> Option<Identity> {
     Some(Identity {
         owner_id: text(item, &["spec", "owner", "id"]),
@@ -53,11 +55,12 @@ pub fn api_key(item: &Value) -> Option<Identity> {
     })
 }
 
+/// An identity provider.
 pub fn identity_provider(item: &Value) -> Option<Identity> {
     identity("identity_provider", item, &["display_name"], &[DESCRIPTION, CRN])
 }
 
-/// Of an identity provider.
+/// An identity pool of an identity provider.
 pub fn identity_pool(item: &Value, provider: &str) -> Option<Identity> {
     let mut pool = identity("identity_pool", item, &["display_name"], &[DESCRIPTION])?;
     pool.attributes.insert("provider_id".to_owned(), provider.to_owned());

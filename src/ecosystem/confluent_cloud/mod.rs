@@ -6,16 +6,17 @@
 //! which are never read.
 
 mod api;
-mod billing;
+pub mod billing;
 mod flink;
-mod identities;
+pub mod identities;
 mod inventory;
 mod json;
-mod resources;
+pub mod resources;
 pub mod row;
 pub mod rules;
 #[cfg(test)]
 mod tests;
+pub mod topics;
 mod usage;
 
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ use self::billing::Costs;
 use super::http::{Auth, Http, Words};
 use super::prometheus::{self, Prometheus};
 use super::{Bill, Inventory, Secret, SourceError, UsageNeed, UsageOf};
-use crate::domain::{Day, MetricValue};
+use crate::domain::{Day, Granularities, MetricValue};
 
 /// Name of this kind of source in facts and rows.
 pub const ECOSYSTEM: &str = "confluent_cloud";
@@ -49,6 +50,8 @@ pub struct Settings {
     pub metrics: Option<prometheus::Settings>,
     /// Exported names of metrics where they differ from the usual ones, by the name in the rules.
     pub renamed_metrics: BTreeMap<String, String>,
+    /// How long charges are that do not say their end.
+    pub granularities: Granularities,
     /// Resources whose usage is asked for at the same time, at least 1.
     pub metrics_workers: usize,
     /// Regions whose Flink statements can be listed. Of one region's entries the last counts.
@@ -79,8 +82,6 @@ pub struct ConfluentCloud {
 const PARALLEL: usize = 8;
 /// Rows per request for costs.
 const COSTS_PER_PAGE: &str = "2000";
-/// How long before the period a charge may have begun that reaches into it: the longest month.
-const REACH_BACK_DAYS: u64 = 31;
 
 impl ConfluentCloud {
     /// Nothing is sent yet.
@@ -104,18 +105,18 @@ impl ConfluentCloud {
     /// The bill of `[from, until)`: each day's part of every charge that touches it.
     ///
     /// Costs are listed by the day a charge begins. So that a month's charge does not shrink when its first day
-    /// leaves the period, the month before is asked for too, as far as the provider still has it.
+    /// leaves the period, the days before are asked for too, as many as the longest granularity has and 31 at least, as far as the provider still has it.
     ///
     /// # Errors
     /// [`SourceError`] if any part of the period could not be listed to its end.
     pub async fn bill(&self, from: Day, until: Day) -> Result<Bill, SourceError> {
-        let days = self.settings.days_per_query;
-        let earlier = billing::windows(from.minus(REACH_BACK_DAYS), from, days).into_iter().map(|w| (w, true));
+        let (days, reach_back) = (self.settings.days_per_query, self.settings.granularities.longest_days());
+        let earlier = billing::windows(from.minus(reach_back), from, days).into_iter().map(|w| (w, true));
         let asked = billing::windows(from, until, days).into_iter().map(|w| (w, false));
         let requests = earlier.chain(asked).map(|((from, until), before)| self.costs(from, until, before));
         let requests: Vec<_> = if from < until { requests.collect() } else { Vec::new() };
         let answers: Vec<Costs> = stream::iter(requests).buffered(PARALLEL).try_collect().await?;
-        Ok(billing::bill(from, until, &answers))
+        Ok(billing::bill(from, until, &answers, &self.settings.granularities))
     }
 
     async fn costs(&self, from: Day, until: Day, before: bool) -> Result<Costs, SourceError> {

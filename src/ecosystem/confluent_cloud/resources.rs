@@ -45,12 +45,13 @@ pub fn bare(kind: &str, id: String) -> Resource {
     }
 }
 
+/// An environment.
 pub fn environment(item: &Value) -> Option<Resource> {
     let environment = resource("environment", item, [])?;
     Some(Resource { display_name: text(item, &["display_name"]), ..environment })
 }
 
-/// `env` is the environment it was listed in.
+/// A Kafka cluster; `env` is the environment it was listed in.
 pub fn kafka_cluster(item: &Value, env: &str) -> Option<Resource> {
     let attributes = [
         ("bootstrap_url", text(item, &["spec", "kafka_bootstrap_endpoint"])),
@@ -89,7 +90,7 @@ pub fn ksqldb_cluster(item: &Value, env: &str) -> Option<Resource> {
     })
 }
 
-/// `is_allocatable` says whether a region has credentials, so that its statements can be known.
+/// A Flink compute pool of an environment. `is_allocatable` says whether a region has credentials, so that its statements can be known.
 pub fn compute_pool(item: &Value, env: &str, is_allocatable: impl Fn(&str) -> bool) -> Option<Resource> {
     let region = lower(item, &["spec", "region"]);
     let attributes = [

@@ -6,7 +6,8 @@ use chrono::NaiveDate;
 use serde_json::Value;
 
 use super::json::{at, text};
-use crate::domain::{Amount, AmountError, Day};
+use crate::domain::split::{Splitter, Step};
+use crate::domain::{Amount, AmountError, Day, Granularities};
 
 /// A row that can be booked.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +16,8 @@ pub struct Row {
     pub start: Day,
     /// Day after the last one.
     pub end: Day,
+    /// Hours of the last day that are charged for, 1 to 24; of all others it is the whole day.
+    pub last_hours: u32,
     pub env_id: String,
     /// `unresolved:<category>/<type>` if the provider names none.
     pub resource_id: String,
@@ -44,29 +47,31 @@ const LONGEST_DAYS: i64 = 366;
 const CURRENCY: &str = "USD";
 
 impl Row {
-    /// Reads a row.
+    /// Reads a row. If it does not say its end, its `granularity` does.
     ///
     /// # Errors
     /// [`Fault`] if it has no usable date or amount, or another shape than a cost row.
-    pub fn read(json: &str) -> Result<Self, Fault> {
+    pub fn read(json: &str, granularities: &Granularities) -> Result<Self, Fault> {
         let undated = |reason: String| Fault { day: None, reason };
         let row: Value = serde_json::from_str(json).map_err(|e| undated(format!("not JSON: {e}")))?;
         if !row.is_object() {
             return Err(undated(format!("{} where a cost row was expected", kind(&row))));
         }
         let start = date(at(&row, &["start_date"])).map_err(|why| undated(format!("start_date {why}")))?;
-        Self::dated(&row, start, json).map_err(|reason| Fault { day: Some(start), reason })
+        Self::dated(&row, start, json, granularities).map_err(|reason| Fault { day: Some(start), reason })
     }
 
-    fn dated(row: &Value, start: Day, json: &str) -> Result<Self, String> {
+    fn dated(row: &Value, start: Day, json: &str, granularities: &Granularities) -> Result<Self, String> {
         let resource = object(row, "resource")?;
         let environment = object(resource, "environment")?;
         let category = at(row, &["product"]).and_then(Value::as_str).unwrap_or_default().to_owned();
         let product_type = word(row, "line_type")?;
         let resource_id = Some(word(resource, "id")?).filter(|id| !id.is_empty());
+        let (end, last_hours) = end(row, start, granularities)?;
         Ok(Self {
             start,
-            end: end(row, start)?,
+            end,
+            last_hours,
             env_id: word(environment, "id")?,
             resource_id: resource_id.unwrap_or_else(|| format!("unresolved:{category}/{product_type}")),
             resource_name: text(resource, &["display_name"]),
@@ -92,29 +97,32 @@ impl Row {
         Err(Fault { day: None, reason: format!("start_date {} is outside of the period asked for", self.start) })
     }
 
-    /// A row for each of its days. Amounts and quantities add up to its own exactly.
+    /// A row for each of its days, by the hours of it. Amounts and quantities add up to its own exactly.
     pub fn by_day(self) -> impl Iterator<Item = Self> {
         let days: Vec<Day> = self.start.until(self.end).collect();
-        let count = days.len() as i128;
-        days.into_iter().zip(0..).map(move |(day, i)| Self {
+        let mut hours = vec![24; days.len()];
+        if let Some(last) = hours.last_mut() {
+            *last = u64::from(self.last_hours);
+        }
+        let (quantities, amounts) = (shares(self.quantity, &hours), shares(self.amount, &hours));
+        let originals = self.original_amount.map(|amount| shares(amount, &hours));
+        days.into_iter().enumerate().map(move |(i, day)| Self {
             start: day,
             end: day.plus(1),
-            quantity: share(self.quantity, i, count),
-            amount: share(self.amount, i, count),
-            original_amount: self.original_amount.map(|amount| share(amount, i, count)),
+            last_hours: hours[i] as u32,
+            quantity: quantities[i],
+            amount: amounts[i],
+            original_amount: originals.as_ref().map(|amounts| amounts[i]),
             ..self.clone()
         })
     }
 }
 
-/// Part `i` of `n` equal parts in units of the larger of 4 and the amount's own decimals; the first parts get
-/// what rounding leaves.
-fn share(total: Amount, i: i128, n: i128) -> Amount {
-    let unit = 10_i128.pow(crate::domain::amount::SCALE - total.scale().max(4));
-    let units = total.units() / unit;
-    let rest = units % n;
-    let extra = if i < rest.abs() { rest.signum() } else { 0 };
-    Amount::from_units((units / n + extra) * unit)
+/// An amount's parts by hours.
+fn shares(total: Amount, hours: &[u64]) -> Vec<Amount> {
+    // Each day has an hour at least, so there is something to split by.
+    let split = Splitter::default().by_ratio(total, Step::of(total), hours).map(<[Amount]>::to_vec);
+    split.unwrap_or_else(|_| vec![total])
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -159,11 +167,22 @@ fn date(value: Option<&Value>) -> Result<Day, String> {
     Ok(Day::from(date))
 }
 
-/// The day after the last; a missing or unusable end date means one day, as all daily rows are.
-fn end(row: &Value, start: Day) -> Result<Day, String> {
-    let end = date(at(row, &["end_date"])).ok().filter(|end| *end > start).unwrap_or_else(|| start.plus(1));
-    let days = (end.date() - start.date()).num_days();
-    if days > LONGEST_DAYS { Err(format!("it charges for {days} days, more than a year")) } else { Ok(end) }
+/// The day after the last, and the hours of the last. Without a usable end date the granularity says how long it is;
+/// without that it is one day, as all daily rows are.
+fn end(row: &Value, start: Day, granularities: &Granularities) -> Result<(Day, u32), String> {
+    let hours = match (date(at(row, &["end_date"])).ok().filter(|end| *end > start), text(row, &["granularity"])) {
+        (Some(end), _) => 24 * (end.date() - start.date()).num_days(),
+        (None, None) => 24,
+        (None, Some(name)) => granularities.hours(&name, start).map(i64::from).ok_or_else(|| {
+            format!("it has no end, and nobody knows how long {name:?} is: name it in `granularity_durations`")
+        })?,
+    };
+    let days = (hours + 23) / 24;
+    if days > LONGEST_DAYS {
+        return Err(format!("it charges for {days} days, more than a year"));
+    }
+    // 1 to 366, and 1 to 24.
+    Ok((start.plus(days as u64), (hours - 24 * (days - 1)) as u32))
 }
 
 fn number(value: Option<&Value>) -> Result<Amount, String> {
@@ -188,6 +207,10 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn weekly() -> Granularities {
+        Granularities::new([("weekly".to_owned(), 168), ("shift".to_owned(), 36)].into())
+    }
+
     /// The row that [`PLAIN`] is with one member replaced, or taken away.
     fn with(key: &str, value: &str) -> Result<Row, Fault> {
         let mut row: serde_json::Map<String, Value> = serde_json::from_str(PLAIN).unwrap();
@@ -196,12 +219,12 @@ mod tests {
         } else {
             row.insert(key.to_owned(), serde_json::from_str(value).unwrap());
         }
-        Row::read(&serde_json::to_string(&row).unwrap())
+        Row::read(&serde_json::to_string(&row).unwrap(), &weekly())
     }
 
     #[test]
     fn a_plain_row() {
-        let row = Row::read(PLAIN).unwrap();
+        let row = Row::read(PLAIN, &weekly()).unwrap();
         assert_eq!((row.env_id.as_str(), row.resource_id.as_str()), ("env-1", "lkc-1"));
         assert_eq!((row.category.as_str(), row.product_type.as_str()), ("KAFKA", "KAFKA_BASE"));
         assert_eq!((row.quantity, row.unit_price, row.amount), (amount("24"), amount("0.75"), amount("18")));
@@ -277,7 +300,7 @@ mod tests {
         assert_eq!(with("currency", "\"EUR\"").unwrap().currency, "EUR");
         assert!(with("currency", "978").is_err());
         for row in ["null", "7", "\"row\"", "[]", "{"] {
-            assert_eq!(Row::read(row).unwrap_err().day, None);
+            assert_eq!(Row::read(row, &weekly()).unwrap_err().day, None);
         }
     }
 
@@ -305,9 +328,30 @@ mod tests {
     }
 
     #[test]
+    fn a_charge_without_an_end_is_as_long_as_its_granularity_says() {
+        let endless = |granularity: &str, total: &str| {
+            let row = PLAIN.replace("\"end_date\": \"2026-03-01\", ", "");
+            let row = row.replacen('{', &format!("{{\"granularity\": \"{granularity}\", "), 1);
+            let mut row = Row::read(&row, &weekly())?;
+            row.amount = amount(total);
+            let parts: Vec<Row> = row.by_day().collect();
+            assert_eq!(parts.iter().map(|part| part.amount).sum::<Amount>(), amount(total));
+            Ok(parts.iter().map(|part| part.amount.to_string()).collect::<Vec<_>>())
+        };
+        let told = |granularity| endless(granularity, "10").map_err(|fault: Fault| fault.reason);
+        for one_day in ["HOURLY", "DAILY", ""] {
+            assert_eq!(told(one_day), Ok(vec!["10".to_owned()]), "{one_day}");
+        }
+        assert_eq!(told("monthly").unwrap().len(), 28);
+        assert_eq!(told("weekly").unwrap()[0], "1.4286");
+        assert_eq!(told("SHIFT").unwrap(), ["6.6667", "3.3333"]);
+        assert!(told("yearly").unwrap_err().contains("\"yearly\" is: name it in `granularity_durations`"));
+    }
+
+    #[test]
     fn a_row_outside_of_what_was_asked_for_is_told() {
         let (from, until): (Day, Day) = ("2026-02-27".parse().unwrap(), "2026-03-01".parse().unwrap());
-        assert!(Row::read(PLAIN).unwrap().inside(from, until).is_ok());
-        assert_eq!(Row::read(PLAIN).unwrap().inside(until, until.plus(9)).unwrap_err().day, None);
+        assert!(Row::read(PLAIN, &weekly()).unwrap().inside(from, until).is_ok());
+        assert_eq!(Row::read(PLAIN, &weekly()).unwrap().inside(until, until.plus(9)).unwrap_err().day, None);
     }
 }

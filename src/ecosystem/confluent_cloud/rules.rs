@@ -68,6 +68,7 @@ pub fn rule_book(cku_usage_ratio: &str, cku_shared_ratio: &str) -> RuleBook {
         owner_types: OWNERS.map(str::to_owned).to_vec(),
         identities: BTreeMap::new(),
         interval_rule: vec![],
+        topics: None,
     }
 }
 

@@ -46,6 +46,7 @@ impl Organisation {
             days_per_query: 15,
             metrics: Some(prometheus::Settings { url: format!("{base}/prom"), auth: Auth::None }),
             renamed_metrics: BTreeMap::new(),
+            granularities: Default::default(),
             metrics_workers: 2,
             flink: vec![region(" EU "), region("us")],
             base_url: base,

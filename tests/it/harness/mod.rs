@@ -1,11 +1,18 @@
 //! What the tests stand on: services once per test process, a topic prefix and a database per test.
 
+#[path = "../../simulation/dice.rs"]
+mod dice;
+mod own;
+mod proxy;
 mod running;
 mod services;
 mod world;
 
+pub use dice::Dice;
+pub use own::Own;
+pub use proxy::{Moment, Proxy, Wire};
 pub use running::{Running, processes_in, until};
-pub use services::{Addresses, Installation};
+pub use services::{Addresses, Installation, sql};
 pub use world::{Upstream, World, worlds};
 
 use std::process::{Command, Output};

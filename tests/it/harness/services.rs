@@ -79,9 +79,11 @@ impl Installation {
         path
     }
 
-    /// The program, pointed at this installation.
+    /// The program, pointed at this installation. `TRIBUTARY_PROGRAM` names another build of it, which a long run keeps
+    /// while this one is built anew.
     pub fn tributary(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
+        let program = std::env::var_os("TRIBUTARY_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_tributary").into());
+        let mut command = Command::new(program);
         command
             .env("KAFKA_BOOTSTRAP_SERVERS", &self.kafka)
             .env("DATABASE_URL", &self.database_url)
@@ -111,8 +113,8 @@ impl Installation {
     pub fn export(&self, config: &Path, tenant: &str, into: &str) -> PathBuf {
         let dir = self.dir.path().join(into);
         std::fs::create_dir_all(&dir).expect("a folder");
-        for table in ["billing", "chargebacks", "resources", "identities", "days"] {
-            let file = dir.join(format!("{table}.csv"));
+        for table in ["billing", "chargebacks", "resources", "identities", "days", "topic-attributions"] {
+            let file = dir.join(format!("{}.csv", table.replace('-', "_")));
             let mut command = self.tributary();
             command.args(["export", table, "--tenant", tenant, "--config"]).arg(config).arg("--output").arg(file);
             succeed(&mut command);
@@ -151,7 +153,8 @@ impl Installation {
     }
 }
 
-fn sql(url: &str, statement: &str) -> String {
+/// Runs a statement in a database and returns what psql prints, unaligned.
+pub fn sql(url: &str, statement: &str) -> String {
     let output = succeed(Command::new("psql").args(["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement, url]));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::super::super::address::FilePath;
+use super::super::super::fault::Warning;
 use super::super::super::kind::{Kind, List, Names, wrong_shape};
 use super::super::super::scalar::{Choice, quoted, scalar};
 use super::super::super::section::{Section, Value, describe};
@@ -42,6 +43,10 @@ impl Kind for Identities {
                 let mut s = value.section(entries);
                 let rules = section(&mut s);
                 s.finish();
+                if rules.does_nothing() && !value.reader.faulty(&value.path) {
+                    let message = "books nothing to anybody else: it has no steps and no `otherwise`".to_owned();
+                    value.reader.warn(Warning { path: value.path.clone(), line: value.line, message });
+                }
                 Some(rules)
             }
             Content::Scalar { .. } => {
@@ -74,11 +79,7 @@ fn section(s: &mut Section<'_>) -> IdentityRules {
     let otherwise = s.optional("otherwise", Name, doc);
     let doc = "an even split counts those who were `found`, or each one `charged` once";
     let even_split = s.default("even_split", COUNTS, EvenSplit::Found, doc);
-    let nothing = [&principals, &resources].iter().all(|steps| steps.is_empty()) && otherwise.is_none();
     let steps = |steps: Vec<Option<Step>>| steps.into_iter().flatten().collect();
-    if nothing && s.sound(&["principals", "resources", "otherwise"]) {
-        s.warn("even_split", "books nothing to anybody else: there is neither `principals` nor `resources`");
-    }
     IdentityRules { principals: steps(principals), resources: steps(resources), otherwise, even_split }
 }
 

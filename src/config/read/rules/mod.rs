@@ -7,7 +7,10 @@ mod file;
 mod identities;
 mod python;
 mod splits;
+mod vocabulary;
 mod words;
+
+pub use vocabulary::{CONFLUENT_WORDS, EXTERNAL_WORDS, Vocabulary};
 
 use serde_json::{Value as Json, json};
 
@@ -19,19 +22,6 @@ use super::super::yaml::{Content, Node};
 use super::super::{Rules, suggest};
 use crate::domain::rule::ANY;
 use crate::domain::rule::change::{Changes, OTHERWISE};
-
-/// The words of an ecosystem's rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Vocabulary {
-    pub products: &'static [&'static str],
-    pub services: &'static [&'static str],
-    /// Metrics by principal that rules may split by; empty: any.
-    pub metrics: &'static [&'static str],
-    /// Has it statements, whose owners have usage of their own?
-    pub statements: bool,
-    /// Identity types that an even split over the tenant may fall on.
-    pub owner_types: &'static [&'static str],
-}
 
 /// Reads the three keys.
 pub(super) fn rules(s: &mut Section<'_>, words: Vocabulary) -> Rules {

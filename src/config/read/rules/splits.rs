@@ -6,14 +6,13 @@
 use serde_json::{Value as Json, json};
 
 use super::super::super::kind::{Kind, List, Names, wrong_shape};
-use super::super::super::scalar::{AsText, Choice, quoted, scalar};
+use super::super::super::scalar::{AsText, Choice, quoted};
 use super::super::super::section::{Section, Value, describe};
 use super::super::super::suggest;
 use super::super::super::text::{Name, Text};
 use super::super::super::yaml::Content;
 use super::Vocabulary;
-use super::python;
-use super::words::{Few, OneOrMore};
+use super::words::{Few, OneOrMore, WAYS, WORDS, Word, word};
 use crate::domain::CostType;
 use crate::domain::rule::change::{Override, complete};
 use crate::domain::rule::{Part, Resolver, Rule, RuleFault, Share, Split, Tier, Usage};
@@ -49,8 +48,6 @@ pub(super) struct Read {
     resolver: Option<Resolver>,
 }
 
-const WORDS: [&str; 4] = ["even", "owner", "resource", "unallocated"];
-const WAYS: [&str; 7] = ["even", "by_usage", "shares", "to", "split", "first_that_fits", "mix"];
 const RESOLVERS: Choice<Resolver> = Choice(&[
     ("keys_and_principals", Resolver::KeysAndPrincipals),
     ("connector_credentials", Resolver::ConnectorCredentials),
@@ -298,45 +295,4 @@ impl Form {
         }
         given == needed
     }
-}
-
-/// A split that needs no more than its name.
-struct Word;
-
-impl Kind for Word {
-    type Out = Split;
-
-    fn schema(&self) -> Json {
-        json!({"enum": WORDS})
-    }
-
-    fn read(&self, value: &Value<'_>) -> Option<Split> {
-        word(value)
-    }
-
-    fn placeholder(&self) -> Split {
-        Split::Unallocated
-    }
-}
-
-fn word(value: &Value<'_>) -> Option<Split> {
-    let text = scalar(value, "a split")?.text.trim().to_owned();
-    let split = match text.as_str() {
-        "even" => Some(Split::EvenActive),
-        "owner" => Some(Split::ToOwner),
-        "resource" => Some(Split::ToResource),
-        "unallocated" => Some(Split::Unallocated),
-        _ => None,
-    };
-    if split.is_none() {
-        let (problem, remedy) = python::split(&text).unwrap_or_else(|| {
-            let near =
-                suggest::nearest(&text, &[&WORDS[..], &WAYS].concat()).map(|near| format!("did you mean `{near}`?"));
-            let words =
-                format!("write one of {}, or a section with one of {}", suggest::list(&WORDS), suggest::list(&WAYS));
-            (format!("{} is no split", quoted(&text)), near.unwrap_or(words))
-        });
-        value.fault(problem, remedy);
-    }
-    split
 }

@@ -1,11 +1,12 @@
-//! Killed without warning at any moment, started again: the same tables.
+//! One process that does everything, killed without warning at any moment and started again: the same tables.
 
 use std::process::Stdio;
 
-use crate::harness::{Installation, Upstream, World, succeed};
+use super::number;
+use crate::harness::{Dice, Installation, Upstream, World, succeed};
 use crate::worlds::{differences, tables};
 
-const KILLS: u32 = 20;
+const KILLS: u32 = 8;
 
 #[test]
 fn kill_at_random_moments_changes_nothing() {
@@ -19,14 +20,13 @@ fn kill_at_random_moments_changes_nothing() {
     let whole = began.elapsed();
     let expected = tables(&undisturbed.export(&config, &world.name, "out"));
 
-    let seed = std::env::var("TRIBUTARY_CRASH_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1_u64);
-    let mut random = seed;
+    let seed = number("TRIBUTARY_CRASH_SEED").unwrap_or(1);
+    let mut dice = Dice::new(seed);
     for round in 0..KILLS {
         let installation = Installation::new("killed");
         let config = world.config(&installation, &upstream.url);
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         // Anywhere in a run, start-up and end included.
-        let after = whole.mul_f64((random >> 33) as f64 / f64::from(1_u32 << 31));
+        let after = whole * u32::try_from(dice.below(1000)).expect("small") / 1000;
         let mut command = installation.once(&config, now);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
         // The moment of the kill is the point of the test, not a condition to wait for.

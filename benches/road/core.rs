@@ -1,14 +1,13 @@
 //! How fast one core allocates a large day, and what memory it takes.
 //!
-//! `cargo bench --bench allocation_core [-- CLUSTERS PRINCIPALS]`. Made-up clusters, each used by so many principals in
-//! both directions and billed for six products. Timed: collecting the facts; allocating, which includes sorting,
-//! resolving, splitting, checking and hashing; reading the rows. The baseline in the same run is the arithmetic
-//! alone: the same splits of the same amounts by plain arrays of weights.
+//! Made-up clusters, each used by a hundred principals in both directions and billed for six products. Timed: allocating,
+//! which includes sorting, resolving, splitting, checking and hashing; reading the rows. Beside it in the same round the
+//! arithmetic alone: the same splits of the same amounts by plain arrays of weights. The best of some rounds of each.
 
-use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
 use tributary::allocate::{OpenDay, RuleBooks, allocate};
 use tributary::domain::split::{Splitter, Step, evenly};
 use tributary::domain::{Amount, BillingLine, Day, DaySealed, MetricValueRef, Reason, Subject, TenantDay};
@@ -17,49 +16,52 @@ use tributary::ecosystem::confluent_cloud::rules::rule_book;
 const PRODUCTS: [&str; 6] =
     ["KAFKA_NUM_CKU", "KAFKA_NETWORK_READ", "KAFKA_NETWORK_WRITE", "KAFKA_PARTITION", "KAFKA_BASE", "KAFKA_STORAGE"];
 const METRICS: [&str; 2] = ["bytes_in", "bytes_out"];
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 10;
 
+#[derive(Debug, Clone, Copy)]
 struct Size {
     clusters: u32,
     principals: u32,
 }
 
-fn main() {
-    let mut numbers = std::env::args().skip(1).filter_map(|arg| arg.parse().ok());
-    let size = Size { clusters: numbers.next().unwrap_or(1500), principals: numbers.next().unwrap_or(100) };
-    let mut best = f64::INFINITY;
-    println!("{} clusters, {} principals each", size.clusters, size.principals);
-    for round in 0..ROUNDS {
-        let began = Instant::now();
-        let day = collect(&size);
-        let collecting = began.elapsed().as_secs_f64();
-        let bytes = day.bytes();
-        let began = Instant::now();
-        let allocation = allocate(day, &mut RuleBooks::default()).expect("the made-up day is sound");
-        let allocating = began.elapsed().as_secs_f64();
-        let began = Instant::now();
-        let read: usize = allocation.iter().map(|row| black_box(row).identity_id.len()).sum();
-        let reading = began.elapsed().as_secs_f64();
-        let began = Instant::now();
-        let parts = bare(&size);
-        let baseline = began.elapsed().as_secs_f64();
-        let rows = f64::from(allocation.rows());
-        best = best.min((allocating + reading) / rows);
-        println!(
-            "round {round}: {rows} rows; collect {:.0} ms ({:.2} M records/s, {} MB); allocate {:.2} M rows/s; \
-             read {:.1} M rows/s; arithmetic alone {:.2} M parts/s; allocate+read / arithmetic = {:.2}; peak {} MB",
-            collecting * 1e3,
-            f64::from(size.clusters * (size.principals * 2 + 6)) / collecting / 1e6,
-            bytes >> 20,
-            rows / allocating / 1e6,
-            rows / reading / 1e6,
-            parts as f64 / baseline / 1e6,
-            (allocating + reading) / rows / (baseline / parts as f64),
-            peak_mb(),
-        );
-        black_box(read);
+/// What one core does.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct Core {
+    pub rows: u64,
+    /// Facts collected into an open day.
+    pub facts_collected_per_s: f64,
+    /// Rows allocated and read.
+    pub rows_per_s: f64,
+    /// Parts split by the bare arithmetic.
+    pub arithmetic_per_s: f64,
+}
+
+/// Allocates a day of about a million rows, again and again.
+pub fn measure() -> Core {
+    let size = Size { clusters: 1_500, principals: 100 };
+    let mut best = Core::default();
+    for _ in 0..ROUNDS {
+        let (day, collecting) = timed(|| collect(&size));
+        let (allocation, allocating) =
+            timed(|| allocate(day, &mut RuleBooks::default()).expect("the made-up day is sound"));
+        let (_, reading) = timed(|| allocation.iter().map(|row| black_box(row).identity_id.len()).sum::<usize>());
+        let (parts, arithmetic) = timed(|| bare(&size));
+        let facts = f64::from(size.clusters * (size.principals * 2 + 6));
+        best = Core {
+            rows: u64::from(allocation.rows()),
+            facts_collected_per_s: best.facts_collected_per_s.max(facts / collecting),
+            rows_per_s: best.rows_per_s.max(f64::from(allocation.rows()) / (allocating + reading)),
+            arithmetic_per_s: best.arithmetic_per_s.max(parts as f64 / arithmetic),
+        };
     }
-    println!("best: {:.2} M rows/s allocated and read on one core", 1e-6 / best);
+    best
+}
+
+/// With its seconds.
+fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
+    let began = Instant::now();
+    let done = black_box(work());
+    (done, began.elapsed().as_secs_f64())
 }
 
 fn day() -> Day {
@@ -183,12 +185,4 @@ fn bare(size: &Size) -> usize {
         }
     }
     parts
-}
-
-/// The most memory the process ever held.
-fn peak_mb() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let fields: BTreeMap<&str, &str> = status.lines().filter_map(|line| line.split_once(':')).collect();
-    let kb = fields.get("VmHWM").and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
-    kb.unwrap_or_default() / 1024
 }

@@ -1,0 +1,89 @@
+//! The shapes that many answers share.
+
+use axum::Json;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::Amount;
+
+/// A page of rows.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Listing<T> {
+    pub items: Vec<T>,
+    /// Give this as `cursor` to get the next page; null on the last one.
+    pub next_cursor: Option<String>,
+    /// How many rows there are on all pages, if `count=exact` was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+}
+
+impl<T> Listing<T> {
+    /// A page of at most `limit` of `rows`, of which one more than that was read to see whether another page follows.
+    pub fn of<R>(mut rows: Vec<R>, limit: u32, cursor: impl Fn(&R) -> String, item: impl Fn(R) -> T) -> Self {
+        let more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
+        let next_cursor = rows.last().filter(|_| more).map(cursor);
+        Self { items: rows.into_iter().map(item).collect(), next_cursor, total: None }
+    }
+}
+
+/// An amount in every place where one is written: a decimal text, never a float.
+pub(crate) fn decimal(amount: Amount) -> String {
+    amount.to_string()
+}
+
+/// An answer that a client may keep for as long as its tables do not change.
+pub(crate) struct Kept<T> {
+    /// What the answer was made from: the version of the tables and the question.
+    pub tag: String,
+    pub body: T,
+}
+
+impl<T: Serialize> Kept<T> {
+    /// The answer, or 304 where the client has it.
+    pub fn respond(self, asked: &HeaderMap) -> Response {
+        let tag = format!("W/\"{}\"", self.tag);
+        let known = asked.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+        let known = known.is_some_and(|known| known.split(',').any(|one| one.trim() == tag));
+        let mut response =
+            if known { StatusCode::NOT_MODIFIED.into_response() } else { Json(self.body).into_response() };
+        let headers = response.headers_mut();
+        headers.insert(header::ETAG, HeaderValue::from_str(&tag).expect("hex digits in quotes"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        response
+    }
+}
+
+/// The tag of an answer: the same for the same tables and the same question.
+pub(crate) fn tag(version: &str, question: &str) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(version.as_bytes()).update(b" ").update(question.as_bytes());
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_tells_where_the_next_one_begins() {
+        let page = |rows: Vec<u32>| Listing::of(rows, 2, |row| format!("after {row}"), |row| row * 10);
+        let of = |listing: Listing<u32>| (listing.items, listing.next_cursor);
+        assert_eq!(of(page(vec![1, 2, 3])), (vec![10, 20], Some("after 2".to_owned())));
+        assert_eq!(of(page(vec![1, 2])), (vec![10, 20], None));
+        assert_eq!(of(page(vec![])), (vec![], None));
+    }
+
+    #[test]
+    fn an_answer_the_client_has_is_not_sent_again() {
+        let mut asked = HeaderMap::new();
+        let answer = || Kept { tag: "ab12".to_owned(), body: "rows" };
+        assert_eq!(answer().respond(&asked).status(), StatusCode::OK);
+        asked.insert(header::IF_NONE_MATCH, HeaderValue::from_static("\"x\", W/\"ab12\""));
+        assert_eq!(answer().respond(&asked).status(), StatusCode::NOT_MODIFIED);
+        asked.insert(header::IF_NONE_MATCH, HeaderValue::from_static("W/\"ab1\""));
+        assert_eq!(answer().respond(&asked).status(), StatusCode::OK);
+    }
+}

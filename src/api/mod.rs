@@ -1,0 +1,33 @@
+//! What people and programs read: the REST API under `/api/v1`.
+//!
+//! In: requests. Out: JSON, amounts as decimal texts, every fault as a problem document (RFC 9457). The OpenAPI document
+//! is made from the handlers' own types. Absent: SQL (the store's), decisions about money, sessions.
+//!
+//! A handler reads its parameters, asks one [`crate::store::read::Reader`], and shapes the answer; shaping is pure.
+
+mod answer;
+mod fold;
+mod params;
+mod problem;
+mod routes;
+mod server;
+
+pub use problem::Problem;
+pub use server::{Settings, Tenant, openapi, serve};
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::clock::Clock;
+use crate::store::Store;
+
+/// What every handler works with. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    store: Store,
+    clock: Clock,
+    settings: Arc<Settings>,
+    /// Requests that may be at Postgres at the same time.
+    turns: Arc<Semaphore>,
+}

@@ -1,0 +1,11 @@
+//! What callers may say, read once and the same for every route: days, filters, pages.
+
+mod filter;
+mod page;
+mod query;
+mod range;
+
+pub(crate) use filter::{Filters, conditions, unknown_field};
+pub(crate) use page::{Cursor, PageParams};
+pub(crate) use query::Params;
+pub(crate) use range::{Range, RangeParams};

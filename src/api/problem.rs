@@ -1,0 +1,133 @@
+//! Every fault in one shape: a problem document (RFC 9457).
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::store::StoreError;
+
+/// What went wrong, for programs (`code`, `retryable`, `errors`) and for people (`detail`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Problem {
+    /// A stable address that names the kind of problem.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind in a few words.
+    pub title: String,
+    /// The HTTP status, again.
+    pub status: u16,
+    /// What happened here, and what to do about it.
+    pub detail: String,
+    /// The kind as one word.
+    pub code: String,
+    /// May the same request succeed later?
+    pub retryable: bool,
+    /// The parameters that are wrong, if any are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Fault>,
+}
+
+/// One parameter that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Fault {
+    /// The parameter's name.
+    pub pointer: String,
+    /// What is wrong with it, and what would be right.
+    pub message: String,
+}
+
+/// The kinds: word, status, title.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    BadParameter,
+    NotFound,
+    MethodNotAllowed,
+    TooLarge,
+    Busy,
+    Internal,
+    Unavailable,
+    TooSlow,
+}
+
+impl Code {
+    fn parts(self) -> (&'static str, StatusCode, &'static str) {
+        match self {
+            Self::BadParameter => ("bad-parameter", StatusCode::BAD_REQUEST, "A parameter cannot be used"),
+            Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "There is no such thing"),
+            Self::MethodNotAllowed => {
+                ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "The resource does not take this method")
+            }
+            Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The request is too large"),
+            Self::Busy => ("busy", StatusCode::TOO_MANY_REQUESTS, "Too many requests at the same time"),
+            Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "The service made a mistake"),
+            Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "The tables cannot be read now"),
+            Self::TooSlow => ("too-slow", StatusCode::GATEWAY_TIMEOUT, "The answer took too long"),
+        }
+    }
+}
+
+impl Problem {
+    /// A problem of a kind, with what happened.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        let (word, status, title) = code.parts();
+        Self {
+            kind: format!("https://tributary-costs.github.io/problems/{word}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            code: word.to_owned(),
+            retryable: matches!(code, Code::Busy | Code::Unavailable | Code::TooSlow),
+            errors: Vec::new(),
+        }
+    }
+
+    /// Parameters that cannot be used, all of them at once.
+    pub fn of_parameters(errors: Vec<Fault>) -> Self {
+        let all: Vec<String> = errors.iter().map(|fault| format!("{}: {}", fault.pointer, fault.message)).collect();
+        Self { errors, ..Self::new(Code::BadParameter, all.join("; ")) }
+    }
+
+    /// Nothing of that name, or nothing that the caller may see.
+    pub fn not_found(what: &str, name: &str) -> Self {
+        Self::new(Code::NotFound, format!("there is no {what} {name:?}"))
+    }
+}
+
+impl Fault {
+    /// A parameter, and what is wrong with it.
+    pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), message: message.into() }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        if error.took_too_long() {
+            return Self::new(
+                Code::TooSlow,
+                "the question took longer than the limit; ask for fewer days or dimensions",
+            );
+        }
+        if error.is_transient() {
+            tracing::warn!(%error, "a request could not be answered");
+            return Self::new(Code::Unavailable, "Postgres does not answer now; try again shortly");
+        }
+        // The statement and its values stay in the log.
+        tracing::error!(error = crate::wording::chain(&error), "a request failed");
+        Self::new(Code::Internal, "the service made a mistake; its log says which")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let again = self.retryable.then_some(HeaderValue::from_static("1"));
+        let body = serde_json::to_vec(&self).expect("a problem is plain data");
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        again.map(|seconds| headers.insert(header::RETRY_AFTER, seconds));
+        response
+    }
+}

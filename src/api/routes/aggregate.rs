@@ -1,0 +1,291 @@
+//! Sums over any dimensions, in buckets of any length.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use chrono::{Datelike, NaiveDate};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::chargebacks::Question;
+use super::days::DatasetParam;
+use crate::api::Api;
+use crate::api::answer::{Kept, decimal, tag};
+use crate::api::fold::{self, Sum, Total};
+use crate::api::params::{Filters, Params, Range, RangeParams, unknown_field};
+use crate::api::problem::{Fault, Problem};
+use crate::domain::{Amount, Day};
+use crate::store::read::{Aggregate, Bucket, Dataset, Field, Selection};
+
+/// More sums than anybody looks at; the answer says so when there are more.
+const MOST_CELLS: u32 = 50_000;
+const MOST_GROUPS: usize = 6;
+const MOST_TOP: u32 = 1000;
+
+/// Length of a period.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum BucketParam {
+    /// All days together.
+    #[default]
+    None,
+    Day,
+    /// ISO weeks, from Monday.
+    Week,
+    Month,
+    Quarter,
+    Year,
+}
+
+/// What to compare with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Compare {
+    /// As many days right before the range.
+    Previous,
+}
+
+/// How to add up.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct AggregateParams {
+    #[serde(default)]
+    #[param(inline)]
+    dataset: DatasetParam,
+    /// A field to group by; repeated for several, at most 6. None: one sum for each currency.
+    #[serde(default)]
+    #[param(example = json!(["identity_id"]))]
+    group_by: Vec<String>,
+    #[serde(default)]
+    #[param(inline)]
+    bucket: BucketParam,
+    /// Keep the so many largest groups, 1 to 1000, and add up the rest as one.
+    #[param(minimum = 1, maximum = 1000)]
+    top: Option<u32>,
+    /// `previous`: put the sums of as many days right before beside these; without buckets only.
+    #[param(inline)]
+    compare: Option<Compare>,
+}
+
+/// One sum.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SumItem {
+    /// `2026-02-01`, `2026-W06`, `2026-02`, `2026-Q1`, `2026`; null where all days are together.
+    bucket: Option<String>,
+    /// First day of the bucket, within the range.
+    from: NaiveDate,
+    /// Last day, excluded, within the range.
+    to: NaiveDate,
+    /// Each field of `group_by` with its value; null where a row has none.
+    dimensions: BTreeMap<String, Option<String>>,
+    /// True for the sum of all groups that are not among the `top` largest; `dimensions` is empty then.
+    other: bool,
+    currency: String,
+    /// Decimal texts.
+    amount: String,
+    usage_amount: String,
+    shared_amount: String,
+    /// Of the total of this currency, percent.
+    share_percent: Option<f64>,
+    rows: u64,
+    /// The amount of the period before, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_amount: Option<String>,
+    /// This amount less the one before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<String>,
+    /// The change in percent of the amount before; null where that was nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change_percent: Option<f64>,
+}
+
+/// The sum of everything chosen, in one currency.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TotalItem {
+    currency: String,
+    /// Decimal texts.
+    amount: String,
+    usage_amount: String,
+    shared_amount: String,
+    rows: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_amount: Option<String>,
+}
+
+/// Sums, by bucket and then by the values of their dimensions.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Sums {
+    from: NaiveDate,
+    /// Excluded.
+    to: NaiveDate,
+    items: Vec<SumItem>,
+    totals: Vec<TotalItem>,
+    /// True if there are more sums than one answer holds: ask for fewer days, dimensions or the `top` ones. The totals are
+    /// of what is in `items` then.
+    truncated: bool,
+}
+
+/// Sums of costs over any dimensions
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/costs/aggregate", tag = "costs",
+    params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, Filters, AggregateParams),
+    responses((status = 200, body = Sums), (status = 304, description = "Nothing changed since"),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn aggregate(
+    State(api): State<Api>,
+    Path(tenant): Path<String>,
+    Params(range): Params<RangeParams>,
+    Params(filters): Params<Filters>,
+    Params(params): Params<AggregateParams>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let dataset = params.dataset.into();
+    let question = Question::read(&api, &tenant, dataset, &range, &filters)?;
+    let range = range.read(api.clock.now())?;
+    let group_by = read(&params, dataset)?;
+    let (mut reader, _turn) = api.reader().await?;
+    let version = reader.version(&[dataset.projection()]).await?;
+    let mut ask =
+        Aggregate { dataset, of: question.of.clone(), group_by, bucket: bucket(params.bucket), limit: MOST_CELLS + 1 };
+    let mut cells = reader.aggregate(&ask).await?;
+    let mut truncated = cells.len() > MOST_CELLS as usize;
+    cells.truncate(MOST_CELLS as usize);
+    let mut sums = fold::top(cells, params.top.map(|top| top as usize));
+    if params.compare.is_some() {
+        let before = range.before();
+        ask.of = Selection { from: before.from, to: before.to, ..question.of.clone() };
+        let mut cells = reader.aggregate(&ask).await?;
+        truncated |= cells.len() > MOST_CELLS as usize;
+        cells.truncate(MOST_CELLS as usize);
+        sums = fold::compare(sums, cells);
+    }
+    let body = shape(range, &ask, &sums, truncated);
+    Ok(Kept { tag: tag(&version, &format!("{question:?} {params:?}")), body }.respond(&headers))
+}
+
+fn read(params: &AggregateParams, dataset: Dataset) -> Result<Vec<Field>, Problem> {
+    let mut faults = Vec::new();
+    let mut fields: Vec<Field> = Vec::new();
+    if params.group_by.len() > MOST_GROUPS {
+        faults.push(Fault::new("group_by", format!("at most {MOST_GROUPS} fields can be combined")));
+    }
+    for name in params.group_by.iter().take(MOST_GROUPS) {
+        match dataset.field(name) {
+            Some(field) if fields.contains(&field) => {
+                faults.push(Fault::new("group_by", format!("{name} is there twice")));
+            }
+            Some(field) => fields.push(field),
+            None => faults.push(Fault::new("group_by", unknown_field(dataset, name))),
+        }
+    }
+    if params.top.is_some_and(|top| !(1..=MOST_TOP).contains(&top)) {
+        faults.push(Fault::new("top", format!("top takes 1 to {MOST_TOP}")));
+    }
+    if params.compare.is_some() && params.bucket != BucketParam::None {
+        faults.push(Fault::new("compare", "periods are compared as wholes: leave out `bucket`"));
+    }
+    if faults.is_empty() { Ok(fields) } else { Err(Problem::of_parameters(faults)) }
+}
+
+fn bucket(param: BucketParam) -> Bucket {
+    match param {
+        BucketParam::None => Bucket::None,
+        BucketParam::Day => Bucket::Day,
+        BucketParam::Week => Bucket::Week,
+        BucketParam::Month => Bucket::Month,
+        BucketParam::Quarter => Bucket::Quarter,
+        BucketParam::Year => Bucket::Year,
+    }
+}
+
+fn shape(range: Range, ask: &Aggregate, sums: &[Sum], truncated: bool) -> Sums {
+    let totals = fold::totals(sums);
+    let items = sums.iter().map(|sum| item(range, ask, sum, &totals)).collect();
+    let total = |(currency, total): (&String, &Total)| TotalItem {
+        currency: currency.clone(),
+        amount: decimal(total.amount),
+        usage_amount: decimal(total.usage_amount),
+        shared_amount: decimal(total.amount - total.usage_amount),
+        rows: total.rows,
+        previous_amount: total.previous.map(decimal),
+    };
+    Sums { from: range.from.date(), to: range.to.date(), items, totals: totals.iter().map(total).collect(), truncated }
+}
+
+fn item(range: Range, ask: &Aggregate, sum: &Sum, totals: &BTreeMap<String, Total>) -> SumItem {
+    let start = sum.start.map_or(range.from, |start| Day::from(start).max(range.from));
+    let end = sum.start.map_or(range.to, |start| end(ask.bucket, start).min(range.to));
+    let names = ask.group_by.iter().map(|field| field.name.to_owned());
+    let total = totals.get(&sum.currency).map_or(Amount::ZERO, |total| total.amount);
+    let change = sum.previous.map(|previous| sum.amount - previous);
+    SumItem {
+        bucket: sum.start.map(|start| label(ask.bucket, start)),
+        from: start.date(),
+        to: end.date(),
+        dimensions: sum.group.clone().map(|values| names.zip(values).collect()).unwrap_or_default(),
+        other: sum.group.is_none(),
+        currency: sum.currency.clone(),
+        amount: decimal(sum.amount),
+        usage_amount: decimal(sum.usage_amount),
+        shared_amount: decimal(sum.amount - sum.usage_amount),
+        share_percent: fold::percent(sum.amount, total),
+        rows: sum.rows,
+        previous_amount: sum.previous.map(decimal),
+        change: change.map(decimal),
+        change_percent: change.zip(sum.previous).and_then(|(change, previous)| fold::percent(change, previous)),
+    }
+}
+
+fn label(bucket: Bucket, start: NaiveDate) -> String {
+    match bucket {
+        Bucket::None | Bucket::Day => start.to_string(),
+        Bucket::Week => format!("{}-W{:02}", start.iso_week().year(), start.iso_week().week()),
+        Bucket::Month => format!("{}-{:02}", start.year(), start.month()),
+        Bucket::Quarter => format!("{}-Q{}", start.year(), start.month0() / 3 + 1),
+        Bucket::Year => start.year().to_string(),
+    }
+}
+
+/// The day after the last one of the period that begins on `start`.
+fn end(bucket: Bucket, start: NaiveDate) -> Day {
+    let months = |n| start.checked_add_months(chrono::Months::new(n)).unwrap_or(NaiveDate::MAX);
+    match bucket {
+        Bucket::None | Bucket::Day => Day::from(start).plus(1),
+        Bucket::Week => Day::from(start).plus(7),
+        Bucket::Month => Day::from(months(1)),
+        Bucket::Quarter => Day::from(months(3)),
+        Bucket::Year => Day::from(months(12)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_have_the_names_of_the_calendar() {
+        let named = |bucket, day: &str| label(bucket, day.parse().unwrap());
+        assert_eq!(named(Bucket::Week, "2024-12-30"), "2025-W01");
+        assert_eq!(named(Bucket::Month, "2026-02-01"), "2026-02");
+        assert_eq!(named(Bucket::Quarter, "2026-10-01"), "2026-Q4");
+        assert_eq!(named(Bucket::Year, "2026-01-01"), "2026");
+        let ends = |bucket, day: &str| end(bucket, day.parse().unwrap()).to_string();
+        assert_eq!(ends(Bucket::Month, "2026-12-01"), "2027-01-01");
+        assert_eq!(ends(Bucket::Quarter, "2026-10-01"), "2027-01-01");
+        assert_eq!(ends(Bucket::Week, "2024-12-30"), "2025-01-06");
+    }
+
+    #[test]
+    fn all_faults_are_named_at_once() {
+        let params = AggregateParams {
+            group_by: vec!["team".into(), "env_id".into(), "env_id".into()],
+            top: Some(0),
+            compare: Some(Compare::Previous),
+            bucket: BucketParam::Day,
+            ..AggregateParams::default()
+        };
+        let told = read(&params, Dataset::Chargebacks).unwrap_err().detail;
+        assert!(["\"team\"", "twice", "1 to 1000", "leave out"].iter().all(|part| told.contains(part)), "{told}");
+    }
+}

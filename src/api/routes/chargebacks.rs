@@ -1,0 +1,262 @@
+//! Chargeback rows: who pays which part, and what could not be split as its rule wished.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::api::Api;
+use crate::api::answer::{Kept, Listing, tag};
+use crate::api::params::{Cursor, Filters, PageParams, Params, RangeParams, conditions};
+use crate::api::problem::Problem;
+use crate::domain::Day;
+use crate::store::read::{ChargebackKey, ChargebackRowOf, Dataset, Issue, Selection};
+
+/// One target's part of one billing line.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Chargeback {
+    /// Stays the same when the day is corrected or the tables are rebuilt.
+    id: String,
+    day: NaiveDate,
+    /// The revision of the day that this is.
+    revision: i32,
+    ecosystem: String,
+    env_id: String,
+    resource_id: String,
+    product_category: String,
+    product_type: String,
+    /// An identity, the resource's own id, or `UNALLOCATED`, as `target` says.
+    identity_id: String,
+    /// `identity`, `resource` or `unallocated`.
+    target: String,
+    /// `usage` or `shared`.
+    cost_type: String,
+    allocation_method: String,
+    allocation_detail: Option<String>,
+    /// Decimal text.
+    amount: String,
+    currency: String,
+    /// Which tier of the product type's rule fired, from 0.
+    tier: i32,
+    /// The target's share of the part that was split, 0 to 1.
+    share: f64,
+    /// The usage that the share rests on, where it rests on usage.
+    usage: Option<f64>,
+}
+
+/// Is the number of all rows wanted?
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct CountParams {
+    /// `exact`: count all rows that the filters choose.
+    #[param(inline)]
+    count: Option<Count>,
+}
+
+/// How to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Count {
+    Exact,
+}
+
+impl CountParams {
+    pub(super) fn exact(&self) -> bool {
+        self.count == Some(Count::Exact)
+    }
+}
+
+/// What is asked of a tenant's rows.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub of: Selection,
+    dataset: Dataset,
+}
+
+impl Question {
+    /// Reads the parameters that all questions about rows have.
+    ///
+    /// # Errors
+    /// A [`Problem`] for an unknown tenant, and for every parameter that cannot be used.
+    pub fn read(
+        api: &Api,
+        tenant: &str,
+        dataset: Dataset,
+        range: &RangeParams,
+        filters: &Filters,
+    ) -> Result<Self, Problem> {
+        let tenant = api.tenant(tenant)?;
+        let (range, conditions) = match (range.read(api.clock.now()), conditions(dataset, &filters.filter)) {
+            (Ok(range), Ok(conditions)) => (range, conditions),
+            (Err(range), Err(filter)) => {
+                return Err(Problem::of_parameters([range.errors, filter.errors].concat()));
+            }
+            (Err(problem), Ok(_)) | (Ok(_), Err(problem)) => return Err(problem),
+        };
+        let of = Selection { tenant: tenant.tenant_id.clone(), from: range.from, to: range.to, conditions };
+        Ok(Self { of, dataset })
+    }
+
+    /// The cursors of this question; `version` changes when places lose their meaning.
+    pub fn cursor(&self, version: &str) -> Cursor {
+        Cursor::of(&[self.dataset.name(), &format!("{:?}", self.of), version])
+    }
+}
+
+/// Chargeback rows of a range, by day
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/chargebacks", tag = "costs",
+    params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, Filters, PageParams, CountParams),
+    responses((status = 200, body = Listing<Chargeback>), (status = 304, description = "Nothing changed since"),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn list(
+    State(api): State<Api>,
+    Path(tenant): Path<String>,
+    Params(range): Params<RangeParams>,
+    Params(filters): Params<Filters>,
+    Params(page): Params<PageParams>,
+    Params(count): Params<CountParams>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let question = Question::read(&api, &tenant, Dataset::Chargebacks, &range, &filters)?;
+    let (mut reader, _turn) = api.reader().await?;
+    // A rebuild gives dimensions new keys.
+    let cursor = question.cursor(&reader.generation(Dataset::Chargebacks.projection()).await?.to_string());
+    let page = cursor.page::<(NaiveDate, i64)>(&page)?;
+    let version = reader.version(&[Dataset::Chargebacks.projection()]).await?;
+    let after = page.after.map(|(day, dimension_key)| ChargebackKey { day: Day::from(day), dimension_key });
+    let rows = reader.chargebacks(&question.of, after, page.limit + 1).await?;
+    let place = |row: &ChargebackRowOf| cursor.text(&(row.day, row.dimension_key));
+    let mut body = Listing::of(rows, page.limit, place, item);
+    if count.exact() {
+        body.total = Some(reader.count(Dataset::Chargebacks, &question.of).await?);
+    }
+    let tag = tag(&version, &format!("{question:?} {page:?} {count:?}"));
+    Ok(Kept { tag, body }.respond(&headers))
+}
+
+/// One chargeback row
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/chargebacks/{id}", tag = "costs",
+    params(("tenant" = String, Path, description = "Name of the tenant"), ("id" = String, Path, description = "Id of the row")),
+    responses((status = 200, body = Chargeback), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn one(
+    State(api): State<Api>,
+    Path((tenant, id)): Path<(String, String)>,
+) -> Result<Json<Chargeback>, Problem> {
+    let tenant = api.tenant(&tenant)?;
+    let missing = || Problem::not_found("chargeback row", &id);
+    let (day, fingerprint) = parse_id(&id).ok_or_else(missing)?;
+    let (mut reader, _turn) = api.reader().await?;
+    let row = reader.chargeback(&tenant.tenant_id, day, &fingerprint).await?;
+    row.map(item).map(Json).ok_or_else(missing)
+}
+
+/// What fell back, added up.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct IssueItem {
+    ecosystem: String,
+    env_id: String,
+    resource_id: String,
+    product_type: String,
+    identity_id: String,
+    /// Why the row is not what its rule wished.
+    allocation_detail: String,
+    currency: String,
+    row_count: i64,
+    /// Decimal texts.
+    usage_amount: String,
+    shared_amount: String,
+    amount: String,
+}
+
+/// Rows that were not split as their rule wished, added up, dearest first
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/allocation-issues", tag = "costs",
+    params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, Filters, PageParams),
+    responses((status = 200, body = Listing<IssueItem>), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn issues(
+    State(api): State<Api>,
+    Path(tenant): Path<String>,
+    Params(range): Params<RangeParams>,
+    Params(filters): Params<Filters>,
+    Params(page): Params<PageParams>,
+) -> Result<Json<Listing<IssueItem>>, Problem> {
+    let question = Question::read(&api, &tenant, Dataset::Chargebacks, &range, &filters)?;
+    let (mut reader, _turn) = api.reader().await?;
+    // Sums move when days come; a place among them holds as long as the tables do.
+    let cursor = question.cursor(&reader.version(&[Dataset::Chargebacks.projection()]).await?);
+    let page = cursor.page::<u32>(&page)?;
+    let skip = page.after.unwrap_or(0);
+    let rows = reader.issues(&question.of, skip, page.limit + 1).await?;
+    let next = cursor.text(&skip.saturating_add(page.limit));
+    Ok(Json(Listing::of(rows, page.limit, |_| next.clone(), issue)))
+}
+
+fn issue(of: Issue) -> IssueItem {
+    IssueItem {
+        ecosystem: of.ecosystem,
+        env_id: of.env_id,
+        resource_id: of.resource_id,
+        product_type: of.product_type,
+        identity_id: of.identity_id,
+        allocation_detail: of.allocation_detail,
+        currency: of.currency,
+        row_count: of.row_count,
+        usage_amount: of.usage_amount,
+        shared_amount: of.shared_amount,
+        amount: of.amount,
+    }
+}
+
+fn item(row: ChargebackRowOf) -> Chargeback {
+    Chargeback {
+        id: id(row.day, &row.fingerprint),
+        day: row.day,
+        revision: row.revision,
+        ecosystem: row.ecosystem,
+        env_id: row.env_id,
+        resource_id: row.resource_id,
+        product_category: row.product_category,
+        product_type: row.product_type,
+        identity_id: row.identity_id,
+        target: row.target,
+        cost_type: row.cost_type,
+        allocation_method: row.allocation_method,
+        allocation_detail: row.allocation_detail,
+        amount: row.amount,
+        currency: row.currency,
+        tier: row.tier,
+        share: row.share,
+        usage: row.usage,
+    }
+}
+
+/// `2026-02-01-<hex of the dimensions' fingerprint>`.
+fn id(day: NaiveDate, fingerprint: &[u8]) -> String {
+    let hex: String = fingerprint.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{day}-{hex}")
+}
+
+fn parse_id(id: &str) -> Option<(Day, Vec<u8>)> {
+    let (day, hex) = (id.get(..10)?, id.get(11..)?);
+    let digits = id.as_bytes()[10] == b'-' && hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).ok();
+    let fingerprint = digits.then(|| (0..32).step_by(2).map(byte).collect::<Option<Vec<u8>>>())??;
+    Some((day.parse().ok()?, fingerprint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_reads_back() {
+        let day: Day = "2026-02-01".parse().unwrap();
+        let fingerprint: Vec<u8> = (0..16).map(|n| n * 16 + 1).collect();
+        assert_eq!(parse_id(&id(day.date(), &fingerprint)), Some((day, fingerprint)));
+        for text in ["", "2026-02-01", "2026-02-01-", "2026-02-01-zz", "2026-02-01-é", "0123456789a"] {
+            assert_eq!(parse_id(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Resources and identities.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::api::Api;
+use crate::api::answer::Listing;
+use crate::api::params::{Cursor, PageParams, Params, RangeParams};
+use crate::api::problem::{Fault, Problem};
+use crate::store::read::{EntityRow, InventoryQuery, ResourceOrIdentity};
+
+/// Does it exist?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Status {
+    Active,
+    Deleted,
+}
+
+/// Which entities.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct EntityParams {
+    /// Only of this type, such as `kafka_cluster` or `service_account`.
+    #[serde(rename = "type")]
+    entity_type: Option<String>,
+    #[param(inline)]
+    status: Option<Status>,
+    /// Only those whose id or name contains this text; letter case aside.
+    #[serde(default)]
+    search: String,
+}
+
+/// A resource or identity, as it was on the last day of the range that names it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Entity {
+    id: String,
+    #[serde(rename = "type")]
+    entity_type: String,
+    ecosystem: String,
+    display_name: Option<String>,
+    /// Resources only.
+    parent_id: Option<String>,
+    owner_id: Option<String>,
+    /// API keys only: the resource the key opens.
+    resource_id: Option<String>,
+    created_at: Option<DateTime<Utc>>,
+    deleted_at: Option<DateTime<Utc>>,
+    last_day: NaiveDate,
+    /// What else the provider says.
+    #[schema(value_type = Object)]
+    attributes: serde_json::Value,
+}
+
+/// Resources of a range of days, by id
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/resources", tag = "inventory",
+    params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, EntityParams, PageParams),
+    responses((status = 200, body = Listing<Entity>), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn resources(
+    State(api): State<Api>,
+    Path(tenant): Path<String>,
+    Params(range): Params<RangeParams>,
+    Params(entities): Params<EntityParams>,
+    Params(page): Params<PageParams>,
+) -> Result<Json<Listing<Entity>>, Problem> {
+    list(&api, ResourceOrIdentity::Resource, &tenant, &range, entities, &page).await
+}
+
+/// Identities of a range of days, by id
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/identities", tag = "inventory",
+    params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, EntityParams, PageParams),
+    responses((status = 200, body = Listing<Entity>), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn identities(
+    State(api): State<Api>,
+    Path(tenant): Path<String>,
+    Params(range): Params<RangeParams>,
+    Params(entities): Params<EntityParams>,
+    Params(page): Params<PageParams>,
+) -> Result<Json<Listing<Entity>>, Problem> {
+    list(&api, ResourceOrIdentity::Identity, &tenant, &range, entities, &page).await
+}
+
+async fn list(
+    api: &Api,
+    kind: ResourceOrIdentity,
+    tenant: &str,
+    range: &RangeParams,
+    entities: EntityParams,
+    page: &PageParams,
+) -> Result<Json<Listing<Entity>>, Problem> {
+    let ask = ask(api, kind, tenant, range, entities)?;
+    let cursor = Cursor::of(&[&format!("{ask:?}")]);
+    let page = cursor.page::<String>(page)?;
+    let (mut reader, _turn) = api.reader().await?;
+    let rows = reader.inventory(&ask, page.after.as_deref(), page.limit + 1).await?;
+    Ok(Json(Listing::of(rows, page.limit, |row| cursor.text(&row.id), item)))
+}
+
+fn ask(
+    api: &Api,
+    kind: ResourceOrIdentity,
+    tenant: &str,
+    range: &RangeParams,
+    entities: EntityParams,
+) -> Result<InventoryQuery, Problem> {
+    let tenant = api.tenant(tenant)?.tenant_id.clone();
+    let range = range.read(api.clock.now())?;
+    let texts = [("type", entities.entity_type.as_deref().unwrap_or_default()), ("search", &entities.search)];
+    let nul = texts.iter().filter(|(_, text)| text.contains('\0'));
+    let faults: Vec<Fault> = nul.map(|(name, _)| Fault::new(*name, "a NUL character is in no id")).collect();
+    if !faults.is_empty() {
+        return Err(Problem::of_parameters(faults));
+    }
+    Ok(InventoryQuery {
+        kind,
+        tenant,
+        from: range.from,
+        to: range.to,
+        entity_type: entities.entity_type,
+        active: entities.status.map(|status| status == Status::Active),
+        search: entities.search,
+        id: None,
+    })
+}
+
+/// One resource
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/resources/{id}", tag = "inventory",
+    params(("tenant" = String, Path, description = "Name of the tenant"), ("id" = String, Path, description = "Id of the resource"), RangeParams),
+    responses((status = 200, body = Entity), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn resource(
+    State(api): State<Api>,
+    Path((tenant, id)): Path<(String, String)>,
+    Params(range): Params<RangeParams>,
+) -> Result<Json<Entity>, Problem> {
+    one(&api, ResourceOrIdentity::Resource, &tenant, id, &range).await
+}
+
+/// One identity
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/identities/{id}", tag = "inventory",
+    params(("tenant" = String, Path, description = "Name of the tenant"), ("id" = String, Path, description = "Id of the identity"), RangeParams),
+    responses((status = 200, body = Entity), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn identity(
+    State(api): State<Api>,
+    Path((tenant, id)): Path<(String, String)>,
+    Params(range): Params<RangeParams>,
+) -> Result<Json<Entity>, Problem> {
+    one(&api, ResourceOrIdentity::Identity, &tenant, id, &range).await
+}
+
+async fn one(
+    api: &Api,
+    kind: ResourceOrIdentity,
+    tenant: &str,
+    id: String,
+    range: &RangeParams,
+) -> Result<Json<Entity>, Problem> {
+    let what = match kind {
+        ResourceOrIdentity::Resource => "resource",
+        ResourceOrIdentity::Identity => "identity",
+    };
+    let mut ask = ask(api, kind, tenant, range, EntityParams::default())?;
+    if id.contains('\0') {
+        return Err(Problem::not_found(what, &id));
+    }
+    ask.id = Some(id.clone());
+    let (mut reader, _turn) = api.reader().await?;
+    let row = reader.inventory(&ask, None, 1).await?.into_iter().next();
+    row.map(item).map(Json).ok_or_else(|| Problem::not_found(what, &id))
+}
+
+/// How many there are.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Counts {
+    total: i64,
+    active: i64,
+    deleted: i64,
+}
+
+/// How many entities there are of each type.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct InventorySummary {
+    resources: BTreeMap<String, Counts>,
+    identities: BTreeMap<String, Counts>,
+}
+
+/// How many resources and identities there are of each type
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/inventory/summary", tag = "inventory",
+    params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams),
+    responses((status = 200, body = InventorySummary), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn summary(
+    State(api): State<Api>,
+    Path(tenant): Path<String>,
+    Params(range): Params<RangeParams>,
+) -> Result<Json<InventorySummary>, Problem> {
+    let mut counts = Vec::new();
+    let (mut reader, _turn) = api.reader().await?;
+    for kind in [ResourceOrIdentity::Resource, ResourceOrIdentity::Identity] {
+        let ask = ask(&api, kind, &tenant, &range, EntityParams::default())?;
+        let rows = reader.inventory_counts(&ask).await?;
+        let count = |(active, deleted)| Counts { total: active + deleted, active, deleted };
+        let of: BTreeMap<String, Counts> =
+            rows.into_iter().map(|row| (row.entity_type, count((row.active, row.deleted)))).collect();
+        counts.push(of);
+    }
+    let identities = counts.pop().unwrap_or_default();
+    Ok(Json(InventorySummary { resources: counts.pop().unwrap_or_default(), identities }))
+}
+
+fn item(row: EntityRow) -> Entity {
+    Entity {
+        id: row.id,
+        entity_type: row.entity_type,
+        ecosystem: row.ecosystem,
+        display_name: row.display_name,
+        parent_id: row.parent_id,
+        owner_id: row.owner_id,
+        resource_id: row.resource_id,
+        created_at: row.created_at,
+        deleted_at: row.deleted_at,
+        last_day: row.last_day,
+        attributes: row.attributes,
+    }
+}

@@ -1,0 +1,171 @@
+//! The server: routes, limits, the OpenAPI document and its pages.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderValue, Method, Uri, header};
+use axum::response::IntoResponse;
+use axum::{Router, middleware};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Document;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+use super::Api;
+use super::problem::{Code, Problem};
+use super::routes::{aggregate, billing, chargebacks, days, dimensions, inventory, tenants};
+use crate::clock::Clock;
+use crate::store::Store;
+
+/// Larger bodies are refused; nothing that is asked today needs one.
+const BODY_LIMIT: usize = 1 << 20;
+
+/// A tenant that may be asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    /// Its name in addresses.
+    pub name: String,
+    /// What its facts are keyed by.
+    pub tenant_id: String,
+    pub ecosystem: String,
+}
+
+/// What the server was told.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    pub tenants: Vec<Tenant>,
+    /// How long one question may take, 1 to 300.
+    pub request_timeout_seconds: u32,
+    /// Web pages of these origins may call.
+    pub cors_origins: Vec<String>,
+    /// Requests that may be at Postgres at the same time, at least 1.
+    pub parallel_requests: usize,
+}
+
+/// The contract.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Tributary",
+        description = "Who caused which part of the bill. Amounts are decimal texts with their currency beside them; \
+                       ranges of days include `from` and exclude `to`; every fault is a problem document (RFC 9457)."
+    ),
+    tags(
+        (name = "tenants", description = "Whose costs there are"),
+        (name = "days", description = "How far each day has come, and which have rows"),
+        (name = "costs", description = "Billing lines, chargeback rows, sums over them"),
+        (name = "dimensions", description = "What rows can be chosen and grouped by"),
+        (name = "inventory", description = "Resources and identities"),
+    )
+)]
+struct Contract;
+
+fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(Contract::openapi())
+        .routes(routes!(tenants::list))
+        .routes(routes!(tenants::one))
+        .routes(routes!(days::list))
+        .routes(routes!(days::availability))
+        .routes(routes!(billing::list))
+        .routes(routes!(billing::one))
+        .routes(routes!(chargebacks::list))
+        .routes(routes!(chargebacks::one))
+        .routes(routes!(chargebacks::issues))
+        .routes(routes!(aggregate::aggregate))
+        .routes(routes!(dimensions::list))
+        .routes(routes!(dimensions::values))
+        .routes(routes!(inventory::resources))
+        .routes(routes!(inventory::resource))
+        .routes(routes!(inventory::identities))
+        .routes(routes!(inventory::identity))
+        .routes(routes!(inventory::summary))
+}
+
+/// The OpenAPI 3.1 document of the routes.
+pub fn openapi() -> Document {
+    routes().into_openapi()
+}
+
+/// Serves until `stop`, then ends the requests that are under way.
+///
+/// # Errors
+/// If serving fails; a listener that takes no connection is no fault of a request.
+pub async fn serve(
+    listener: TcpListener,
+    store: Store,
+    clock: Clock,
+    settings: Settings,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let app = app(store, clock, settings);
+    let service = app.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+fn app(store: Store, clock: Clock, settings: Settings) -> Router {
+    let turns = Arc::new(Semaphore::new(settings.parallel_requests.max(1)));
+    let cors = cors(&settings.cors_origins);
+    let api = Api { store, clock, settings: Arc::new(settings), turns };
+    let (router, document) = routes().split_for_parts();
+    router
+        .method_not_allowed_fallback(no_method)
+        .fallback(no_route)
+        .with_state(api)
+        .merge(SwaggerUi::new("/docs").url("/api/v1/openapi.json", document))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::map_response(headers))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(cors)
+}
+
+async fn no_route(uri: Uri) -> Problem {
+    Problem::new(Code::NotFound, format!("there is nothing at {}; /docs shows what there is", uri.path()))
+}
+
+async fn no_method(method: Method, uri: Uri) -> Problem {
+    Problem::new(Code::MethodNotAllowed, format!("{} does not take {method}", uri.path()))
+}
+
+fn panicked(_: Box<dyn std::any::Any + Send>) -> axum::response::Response {
+    Problem::new(Code::Internal, "the service made a mistake; its log says which").into_response()
+}
+
+/// What every answer carries.
+async fn headers<B>(mut response: axum::http::Response<B>) -> axum::http::Response<B> {
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+fn cors(origins: &[String]) -> CorsLayer {
+    let origins: Vec<HeaderValue> = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_NONE_MATCH, header::IF_MATCH])
+        .expose_headers([header::ETAG, header::RETRY_AFTER, header::LOCATION])
+        .max_age(Duration::from_secs(600))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_contract_is_the_one_that_was_released() {
+        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/openapi.json");
+        let now = openapi().to_pretty_json().unwrap() + "\n";
+        if std::env::var_os("TRIBUTARY_BLESS").is_some() {
+            std::fs::write(golden, &now).unwrap();
+        }
+        let released = std::fs::read_to_string(golden).unwrap();
+        assert!(now == released, "the contract changed; if that is meant: TRIBUTARY_BLESS=1 cargo test the_contract");
+    }
+}

@@ -1,0 +1,145 @@
+//! Sums over any dimensions and periods, exact to the last digit.
+
+use chrono::NaiveDate;
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, QueryBuilder, Row};
+
+use super::dataset::{Dataset, Field};
+use super::{Reader, Selection, StoreError, amount};
+use crate::domain::Amount;
+
+/// The length of a period that sums are made over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bucket {
+    /// All days together.
+    None,
+    Day,
+    /// ISO weeks, from Monday.
+    Week,
+    Month,
+    Quarter,
+    Year,
+}
+
+/// What to add up.
+#[derive(Debug, Clone)]
+pub struct Aggregate {
+    pub dataset: Dataset,
+    pub of: Selection,
+    pub group_by: Vec<Field>,
+    pub bucket: Bucket,
+    /// More cells than this are not fetched.
+    pub limit: u32,
+}
+
+/// One sum.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    /// First day of the period; `None` for [`Bucket::None`].
+    pub start: Option<NaiveDate>,
+    /// In the order of `group_by`; a missing value is `None`.
+    pub values: Vec<Option<String>>,
+    pub currency: String,
+    pub amount: Amount,
+    /// Of it, what was charged because of use; zero for billing lines.
+    pub usage_amount: Amount,
+    pub rows: u64,
+}
+
+impl Bucket {
+    /// The day a period begins on, as SQL.
+    fn start(self) -> &'static str {
+        match self {
+            Self::None => "NULL::date",
+            Self::Day => "f.day",
+            Self::Week => "date_trunc('week', f.day)::date",
+            Self::Month => "date_trunc('month', f.day)::date",
+            Self::Quarter => "date_trunc('quarter', f.day)::date",
+            Self::Year => "date_trunc('year', f.day)::date",
+        }
+    }
+}
+
+/// A row of the answer, its amounts still as Postgres prints them.
+struct Sums {
+    start: Option<NaiveDate>,
+    values: Vec<Option<String>>,
+    currency: String,
+    amount: String,
+    usage_amount: String,
+    rows: i64,
+}
+
+impl FromRow<'_, PgRow> for Sums {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let values = (5..row.len()).map(|column| row.try_get(column)).collect::<Result<_, _>>()?;
+        Ok(Self {
+            start: row.try_get(0)?,
+            currency: row.try_get(1)?,
+            amount: row.try_get(2)?,
+            usage_amount: row.try_get(3)?,
+            rows: row.try_get(4)?,
+            values,
+        })
+    }
+}
+
+impl Reader {
+    /// The sums, by period, then by the values in the order asked, then by currency.
+    ///
+    /// # Errors
+    /// [`StoreError`] if Postgres does not answer in time.
+    pub async fn aggregate(&mut self, ask: &Aggregate) -> Result<Vec<Cell>, StoreError> {
+        let rows: Vec<Sums> = self.all(query(ask)).await?;
+        let table = ask.dataset.name();
+        let cell = |sums: Sums| {
+            Ok(Cell {
+                amount: amount(table, &sums.amount)?,
+                usage_amount: amount(table, &sums.usage_amount)?,
+                rows: sums.rows as u64,
+                start: sums.start,
+                values: sums.values,
+                currency: sums.currency,
+            })
+        };
+        rows.into_iter().map(cell).collect()
+    }
+}
+
+/// Groups by narrow keys first, so that texts are looked at once for each dimension and not once for each row.
+fn query(ask: &Aggregate) -> QueryBuilder<sqlx::Postgres> {
+    let start = ask.bucket.start();
+    let mut query = QueryBuilder::new("");
+    match ask.dataset {
+        Dataset::Billing => {
+            query.push(format_args!("SELECT {start} AS start, f.currency, sum(f.amount)::text, '0', count(*)"));
+            push_fields(&mut query, ask);
+            ask.dataset.push_from(&mut query, &ask.of);
+        }
+        Dataset::Chargebacks => {
+            query.push(
+                "SELECT g.start, d.currency, sum(g.amount)::text,
+                 coalesce(sum(g.amount) FILTER (WHERE d.cost_type = 'usage'), 0)::text, sum(g.rows)::bigint",
+            );
+            push_fields(&mut query, ask);
+            query.push(format_args!(
+                " FROM (SELECT {start} AS start, f.dimension_key, sum(f.amount) AS amount, count(*) AS rows"
+            ));
+            ask.dataset.push_from(&mut query, &ask.of);
+            query.push(" GROUP BY 1, 2) g JOIN chargeback_dimensions d ON d.dimension_key = g.dimension_key");
+        }
+    }
+    let columns: Vec<String> = (0..ask.group_by.len()).map(|i| (6 + i).to_string()).collect();
+    let grouped = [vec!["1".to_owned(), "2".to_owned()], columns.clone()].concat().join(", ");
+    let by_value: Vec<String> =
+        ask.group_by.iter().map(|field| format!("{} COLLATE \"C\" NULLS FIRST", field.column)).collect();
+    let ordered = [vec!["1".to_owned()], by_value, vec!["2".to_owned()]].concat().join(", ");
+    query.push(format_args!(" GROUP BY {grouped} ORDER BY {ordered} LIMIT ")).push_bind(i64::from(ask.limit));
+    query
+}
+
+fn push_fields(query: &mut QueryBuilder<sqlx::Postgres>, ask: &Aggregate) {
+    for field in &ask.group_by {
+        query.push(format_args!(", {}", field.column));
+    }
+}

@@ -1,0 +1,143 @@
+//! Resources and identities, each as it was on the last of the days asked for.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::{FromRow, QueryBuilder};
+
+use super::{Reader, StoreError};
+use crate::domain::Day;
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResourceOrIdentity {
+    Resource,
+    Identity,
+}
+
+/// What to list.
+#[derive(Debug, Clone)]
+pub struct InventoryQuery {
+    pub kind: ResourceOrIdentity,
+    pub tenant: String,
+    /// Entities of the days `[from, to)`.
+    pub from: Day,
+    pub to: Day,
+    /// Only of this type.
+    pub entity_type: Option<String>,
+    /// Only those that exist (`true`) or are deleted (`false`).
+    pub active: Option<bool>,
+    /// Only those whose id or name contains this text, letter case aside.
+    pub search: String,
+    /// Only this one.
+    pub id: Option<String>,
+}
+
+/// A resource or identity.
+#[derive(Debug, Clone, PartialEq, FromRow)]
+pub struct EntityRow {
+    pub ecosystem: String,
+    pub id: String,
+    pub entity_type: String,
+    pub display_name: Option<String>,
+    /// Resources only.
+    pub parent_id: Option<String>,
+    pub owner_id: Option<String>,
+    /// API keys only: the resource the key opens.
+    pub resource_id: Option<String>,
+    pub created_at: Option<DateTime<Utc>>,
+    pub deleted_at: Option<DateTime<Utc>>,
+    /// The last day that names it.
+    pub last_day: NaiveDate,
+    pub attributes: serde_json::Value,
+}
+
+/// How many entities of a type there are.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct EntityCount {
+    pub entity_type: String,
+    pub active: i64,
+    pub deleted: i64,
+}
+
+impl ResourceOrIdentity {
+    fn newest(self) -> &'static str {
+        match self {
+            Self::Resource => {
+                "SELECT DISTINCT ON (resource_id COLLATE \"C\") ecosystem, resource_id AS id, resource_type AS entity_type,
+                        display_name, parent_id, owner_id, NULL::text AS resource_id, created_at, deleted_at,
+                        day AS last_day, attributes FROM resources"
+            }
+            Self::Identity => {
+                "SELECT DISTINCT ON (identity_id COLLATE \"C\") ecosystem, identity_id AS id, identity_type AS entity_type,
+                        display_name, NULL::text AS parent_id, owner_id, resource_id, created_at, deleted_at,
+                        day AS last_day, attributes FROM identities"
+            }
+        }
+    }
+
+    fn id(self) -> &'static str {
+        match self {
+            Self::Resource => "resource_id",
+            Self::Identity => "identity_id",
+        }
+    }
+}
+
+impl InventoryQuery {
+    fn push(&self, query: &mut QueryBuilder<sqlx::Postgres>) {
+        let id = self.kind.id();
+        query.push(format_args!(" FROM ({} WHERE tenant_id = ", self.kind.newest())).push_bind(self.tenant.clone());
+        query.push(" AND day >= ").push_bind(self.from.date()).push(" AND day < ").push_bind(self.to.date());
+        if let Some(one) = &self.id {
+            query.push(format_args!(" AND {id} = ")).push_bind(one.clone());
+        }
+        query.push(format_args!(" ORDER BY {id} COLLATE \"C\", day DESC) e WHERE true"));
+        if let Some(entity_type) = &self.entity_type {
+            query.push(" AND entity_type = ").push_bind(entity_type.clone());
+        }
+        match self.active {
+            Some(true) => query.push(" AND deleted_at IS NULL"),
+            Some(false) => query.push(" AND deleted_at IS NOT NULL"),
+            None => query,
+        };
+        if !self.search.is_empty() {
+            query.push(" AND (strpos(lower(id), lower(").push_bind(self.search.clone());
+            query.push(")) > 0 OR strpos(lower(coalesce(display_name, '')), lower(").push_bind(self.search.clone());
+            query.push(")) > 0)");
+        }
+    }
+}
+
+impl Reader {
+    /// The entities after the id `after`, by id, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if Postgres does not answer in time.
+    pub async fn inventory(
+        &mut self,
+        ask: &InventoryQuery,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<EntityRow>, StoreError> {
+        let mut query = QueryBuilder::new("SELECT *");
+        ask.push(&mut query);
+        if let Some(after) = after {
+            query.push(" AND id COLLATE \"C\" > ").push_bind(after.to_owned());
+        }
+        query.push(" ORDER BY id COLLATE \"C\" LIMIT ").push_bind(i64::from(limit));
+        self.all(query).await
+    }
+
+    /// How many there are of each type.
+    ///
+    /// # Errors
+    /// [`StoreError`] if Postgres does not answer in time.
+    pub async fn inventory_counts(&mut self, ask: &InventoryQuery) -> Result<Vec<EntityCount>, StoreError> {
+        let mut query = QueryBuilder::new(
+            "SELECT entity_type, count(*) FILTER (WHERE deleted_at IS NULL) AS active,
+                    count(*) FILTER (WHERE deleted_at IS NOT NULL) AS deleted",
+        );
+        ask.push(&mut query);
+        query.push(" GROUP BY entity_type ORDER BY entity_type COLLATE \"C\"");
+        self.all(query).await
+    }
+}

@@ -1,0 +1,113 @@
+//! Questions of people and programs to the tables: pages of rows, sums over any dimensions, what exists.
+//!
+//! In: a tenant, days, conditions over known fields. Out: plain values, amounts exact. Each question is one read-only
+//! transaction with a time limit that Postgres itself keeps, so work that nobody waits for any more ends. Absent: HTTP,
+//! cursors, wording for people.
+
+mod aggregate;
+mod dataset;
+mod days;
+mod dimensions;
+mod inventory;
+mod issues;
+mod rows;
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgArguments, Postgres};
+use sqlx::{FromRow, QueryBuilder, Transaction};
+
+pub use aggregate::{Aggregate, Bucket, Cell};
+pub use dataset::{Condition, Dataset, Field, Operator};
+pub use days::{Availability, DayOf, TenantFacts};
+pub use dimensions::DimensionValue;
+pub use inventory::{EntityCount, EntityRow, InventoryQuery, ResourceOrIdentity};
+pub use issues::Issue;
+pub use rows::{BillingRow, ChargebackKey, ChargebackRowOf};
+
+use super::{Store, StoreError};
+use crate::domain::{Amount, Day};
+
+/// The rows of a tenant's days that fulfil every condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// The tenant's id, as in the facts.
+    pub tenant: String,
+    /// First day, included.
+    pub from: Day,
+    /// Last day, excluded.
+    pub to: Day,
+    pub conditions: Vec<Condition>,
+}
+
+/// One read-only view of the tables: everything asked through it is of one moment.
+#[derive(Debug)]
+pub struct Reader {
+    tx: Transaction<'static, Postgres>,
+    store: Store,
+}
+
+impl Store {
+    /// Opens a view in which no statement may take longer than `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreachable`] if Postgres does not answer or all connections stay busy.
+    pub async fn reader(&self, limit: Duration) -> Result<Reader, StoreError> {
+        let begin = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        let mut tx = self.pool().begin_with(begin).await.map_err(|error| self.sort(error))?;
+        let limit = format!("{}ms", limit.as_millis().max(1));
+        let set = sqlx::query("SELECT set_config('statement_timeout', $1, true)").bind(limit);
+        set.execute(&mut *tx).await.map_err(|error| self.sort(error))?;
+        Ok(Reader { tx, store: self.clone() })
+    }
+}
+
+impl Reader {
+    async fn all<T>(&mut self, mut query: QueryBuilder<Postgres>) -> Result<Vec<T>, StoreError>
+    where
+        T: Send + Unpin + for<'r> FromRow<'r, sqlx::postgres::PgRow>,
+    {
+        let rows = query.build_query_as::<T>().fetch_all(&mut *self.tx).await;
+        rows.map_err(|error| self.store.sort(error))
+    }
+
+    async fn one<T>(&mut self, mut query: QueryBuilder<Postgres>) -> Result<Option<T>, StoreError>
+    where
+        T: Send + Unpin + for<'r> FromRow<'r, sqlx::postgres::PgRow>,
+    {
+        let row = query.build_query_as::<T>().fetch_optional(&mut *self.tx).await;
+        row.map_err(|error| self.store.sort(error))
+    }
+
+    /// What changes whenever a table that `projections` write may have changed: for answers that a client keeps.
+    ///
+    /// # Errors
+    /// [`StoreError`] if Postgres does not answer.
+    pub async fn version(&mut self, projections: &[super::Projection]) -> Result<String, StoreError> {
+        let names: Vec<&str> = projections.iter().map(|projection| projection.name()).collect();
+        let query: sqlx::query::QueryAs<'_, Postgres, (String,), PgArguments> = sqlx::query_as(
+            "SELECT md5(coalesce(string_agg(concat_ws('/', p.projection, p.generation, o.topic, o.partition, o.next_offset),
+                                            ' ' ORDER BY p.projection, o.topic, o.partition), ''))
+             FROM projections p LEFT JOIN positions o USING (projection) WHERE p.projection = ANY($1)",
+        );
+        let row = query.bind(names).fetch_one(&mut *self.tx).await;
+        row.map(|(digest,)| digest).map_err(|error| self.store.sort(error))
+    }
+}
+
+impl Reader {
+    /// How often a projection was rebuilt.
+    ///
+    /// # Errors
+    /// [`StoreError`] if Postgres does not answer.
+    pub async fn generation(&mut self, projection: super::Projection) -> Result<i32, StoreError> {
+        let query = sqlx::query_scalar("SELECT generation FROM projections WHERE projection = $1");
+        let generation = query.bind(projection.name()).fetch_one(&mut *self.tx).await;
+        generation.map_err(|error| self.store.sort(error))
+    }
+}
+
+/// A sum as Postgres prints it.
+fn amount(table: &'static str, text: &str) -> Result<Amount, StoreError> {
+    text.parse().map_err(|_| StoreError::Corrupt { table, what: "an amount", value: text.to_owned() })
+}

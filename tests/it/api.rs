@@ -1,0 +1,261 @@
+//! The API over the tables of a whole organisation: what it answers is what is exported.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+use serde_json::Value;
+use tributary::domain::Amount;
+
+use crate::harness::{Installation, Running, Upstream, World, succeed};
+
+/// The API of a world that was gathered, allocated and projected.
+struct Served {
+    port: u16,
+    /// `/api/v1/tenants/<name>`.
+    tenant: String,
+    /// Its chargeback rows, column by column, as exported.
+    rows: Vec<BTreeMap<String, String>>,
+    _running: Running,
+    _installation: Installation,
+}
+
+impl Served {
+    fn start(world: &World) -> Self {
+        let installation = Installation::new("api");
+        let upstream = Upstream::start(world, &[]);
+        let config = world.config(&installation, &upstream.url);
+        succeed(&mut installation.once(&config, &world.runs[0]));
+        let exported = installation.export(&config, &world.name, "out");
+        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port();
+        let text = std::fs::read_to_string(&config).expect("the configuration");
+        std::fs::write(&config, format!("{text}api: {{host: 127.0.0.1, port: {port}}}\n")).expect("written");
+        let mut command = installation.service(&config, "api", "reader");
+        let mut running = Running::start(&mut command, installation.dir.path(), "api");
+        running.until("the API listens", |_| TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let mut reader = csv::Reader::from_path(exported.join("chargebacks.csv")).expect("an export");
+        let rows = reader.deserialize().collect::<Result<_, _>>().expect("rows");
+        let tenant = format!("/api/v1/tenants/{}", world.name);
+        Self { port, tenant, rows, _running: running, _installation: installation }
+    }
+
+    /// Status, headers and body of a GET; more header lines may be given.
+    fn raw(&self, path: &str, more: &str) -> (u16, String, String) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n").expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+        let chunked = head.to_lowercase().contains("transfer-encoding: chunked");
+        (status, head.to_owned(), if chunked { unchunk(body) } else { body.to_owned() })
+    }
+
+    #[track_caller]
+    fn get(&self, path: &str) -> Value {
+        let (status, _, body) = self.raw(path, "");
+        assert_eq!(status, 200, "{path}: {body}");
+        serde_json::from_str(&body).expect("JSON")
+    }
+
+    /// A GET below the tenant, over all days of the world.
+    #[track_caller]
+    fn of_tenant(&self, path: &str) -> Value {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        self.get(&format!("{}{path}{separator}from=2020-01-01&to=2029-01-01", self.tenant))
+    }
+
+    #[track_caller]
+    fn problem(&self, path: &str, status: u16) -> Value {
+        let (found, head, body) = self.raw(path, "");
+        assert_eq!(found, status, "{path}: {body}");
+        assert!(head.contains("application/problem+json"), "{path}: {head}");
+        let problem: Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!(problem["status"], status, "{path}: {body}");
+        problem
+    }
+
+    /// The exported amounts added up by some columns.
+    fn sums(&self, columns: &[&str]) -> BTreeMap<Vec<String>, Amount> {
+        let mut sums: BTreeMap<Vec<String>, Amount> = BTreeMap::new();
+        for row in &self.rows {
+            let key = columns.iter().map(|column| row[*column].clone()).collect();
+            *sums.entry(key).or_default() += row["amount"].parse().expect("an amount");
+        }
+        sums
+    }
+}
+
+fn unchunk(body: &str) -> String {
+    let (mut rest, mut text) = (body, String::new());
+    while let Some((size, after)) = rest.split_once("\r\n") {
+        let size = usize::from_str_radix(size.trim(), 16).expect("a chunk's size");
+        if size == 0 {
+            break;
+        }
+        text.push_str(&after[..size]);
+        rest = after[size..].trim_start_matches("\r\n");
+    }
+    text
+}
+
+fn amount(of: &Value) -> Amount {
+    of.as_str().expect("a decimal text").parse().expect("an amount")
+}
+
+#[test]
+fn the_api_answers_what_is_exported() {
+    let Some(world) = World::named("small-ccloud") else { return };
+    let served = Served::start(&world);
+    tenants_and_days(&served);
+    pages_hold_every_row_once(&served);
+    sums_are_exact_however_grouped(&served);
+    single_things_can_be_had(&served);
+    faults_are_problem_documents(&served);
+    known_answers_are_not_sent_again(&served);
+    the_contract_and_its_pages_are_served(&served);
+}
+
+fn tenants_and_days(served: &Served) {
+    let tenants = served.get("/api/v1/tenants");
+    let days = served.of_tenant("/days");
+    let count = days["items"].as_array().expect("days").len();
+    assert_eq!(tenants["items"][0]["days_allocated"], count);
+    assert!(days["items"].as_array().expect("days").iter().all(|day| day["stage"] == "visible"), "{days}");
+    let available = served.of_tenant("/availability");
+    assert_eq!(available["present"].as_array().expect("days").len(), count);
+}
+
+fn pages_hold_every_row_once(served: &Served) {
+    for (list, limit) in [("chargebacks", 97), ("billing-lines", 13)] {
+        let (mut ids, mut sum, mut cursor) = (Vec::new(), Amount::ZERO, String::new());
+        loop {
+            let page = served.of_tenant(&format!("/{list}?limit={limit}{cursor}&count=exact"));
+            let items = page["items"].as_array().expect("rows");
+            ids.extend(items.iter().map(|item| item["id"].as_str().expect("an id").to_owned()));
+            sum += items.iter().map(|item| amount(&item["amount"])).sum();
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => {
+                    assert_eq!(page["total"], ids.len(), "{list}");
+                    break;
+                }
+            }
+        }
+        let all = ids.len();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), all, "{list}: no row comes twice");
+        assert_eq!(sum, served.sums(&[])[&Vec::new()], "{list}: the bill and its rows are the same money");
+    }
+}
+
+fn sums_are_exact_however_grouped(served: &Served) {
+    let total = served.sums(&[])[&Vec::new()];
+    for columns in
+        [&[][..], &["identity_id"], &["product_type", "cost_type"], &["env_id", "resource_id", "identity_id"]]
+    {
+        let asked: String = columns.iter().map(|column| format!("&group_by={column}")).collect();
+        let answer = served.of_tenant(&format!("/costs/aggregate?bucket=none{asked}"));
+        let mut found: BTreeMap<Vec<String>, Amount> = BTreeMap::new();
+        for item in answer["items"].as_array().expect("sums") {
+            let value = |column: &&str| item["dimensions"][*column].as_str().unwrap_or_default().to_owned();
+            *found.entry(columns.iter().map(value).collect()).or_default() += amount(&item["amount"]);
+        }
+        assert_eq!(found, served.sums(columns), "{columns:?}");
+        for bucket in ["day", "week", "month", "quarter", "year"] {
+            let answer = served.of_tenant(&format!("/costs/aggregate?bucket={bucket}&top=3{asked}"));
+            let sum: Amount =
+                answer["items"].as_array().expect("sums").iter().map(|item| amount(&item["amount"])).sum();
+            assert_eq!(sum, total, "{bucket} {columns:?}");
+            assert_eq!(amount(&answer["totals"][0]["amount"]), total);
+        }
+    }
+    let filtered = served.of_tenant("/costs/aggregate?group_by=product_type&filter=product_type:prefix:KAFKA_");
+    let kafka: Amount = served
+        .sums(&["product_type"])
+        .iter()
+        .filter(|(key, _)| key[0].starts_with("KAFKA_"))
+        .map(|(_, sum)| *sum)
+        .sum();
+    assert_eq!(amount(&filtered["totals"][0]["amount"]), kafka);
+    let billed = served.of_tenant("/costs/aggregate?dataset=billing");
+    assert_eq!(amount(&billed["totals"][0]["amount"]), total);
+}
+
+fn single_things_can_be_had(served: &Served) {
+    for list in ["chargebacks", "billing-lines", "resources", "identities"] {
+        let page = served.of_tenant(&format!("/{list}?limit=3"));
+        for item in page["items"].as_array().expect("things") {
+            let id = item["id"].as_str().expect("an id").replace('/', "%2F");
+            assert_eq!(&served.of_tenant(&format!("/{list}/{id}")), item, "{list}");
+        }
+    }
+    let summary = served.of_tenant("/inventory/summary");
+    let clusters = served.of_tenant("/resources?type=kafka_cluster&limit=1000");
+    assert_eq!(summary["resources"]["kafka_cluster"]["total"], clusters["items"].as_array().expect("clusters").len());
+    let values = served.of_tenant("/dimensions/product_type/values?limit=1000");
+    assert_eq!(values["items"].as_array().expect("values").len(), served.sums(&["product_type"]).len());
+    let issues = served.of_tenant("/allocation-issues?limit=1000");
+    let intended = ["", "usage_ratio_allocation", "even_split_allocation"];
+    let told: Amount = issues["items"].as_array().expect("issues").iter().map(|item| amount(&item["amount"])).sum();
+    let fell_back =
+        served.sums(&["allocation_detail"]).into_iter().filter(|(key, _)| !intended.contains(&key[0].as_str()));
+    assert_eq!(told, fell_back.map(|(_, sum)| sum).sum());
+}
+
+fn faults_are_problem_documents(served: &Served) {
+    let tenant = &served.tenant;
+    served.problem("/api/v1/tenants/nobody/chargebacks", 404);
+    served.problem("/api/v1/nothing", 404);
+    served.problem(&format!("{tenant}/chargebacks/2026-02-26-00"), 404);
+    for query in [
+        "from=yesterday",
+        "from=2026-02-02&to=2026-02-01",
+        "tz=Mars/Base",
+        "limit=0",
+        "limit=many",
+        "limit=99999999999999999999",
+        "cursor=x",
+        "cursor=%00",
+        "filter=identity_id",
+        "filter=identity_id%3B%20DROP%20TABLE%20tenants:eq:1",
+        "filter=identity_id:eq:%00",
+        "count=guess",
+    ] {
+        let problem = served.problem(&format!("{tenant}/chargebacks?{query}"), 400);
+        assert!(problem["errors"][0]["message"].as_str().is_some_and(|message| !message.is_empty()), "{problem}");
+    }
+    // Values are values, whatever they look like.
+    let odd = served.of_tenant("/chargebacks?filter=identity_id:eq:'%20OR%201=1--&filter=env_id:in:a|'%3B");
+    assert_eq!(odd["items"], Value::Array(Vec::new()));
+    for query in ["group_by=team", "top=0", "bucket=hour", "compare=previous&bucket=day", "dataset=all"] {
+        served.problem(&format!("{tenant}/costs/aggregate?{query}"), 400);
+    }
+    served.problem(&format!("{tenant}/dimensions/team/values"), 404);
+    // A cursor belongs to its question.
+    let page = served.of_tenant("/chargebacks?limit=1");
+    let next = page["next_cursor"].as_str().expect("more rows");
+    let other = format!("{tenant}/chargebacks?from=2020-01-02&to=2029-01-01&cursor={next}");
+    assert!(served.problem(&other, 400)["detail"].as_str().expect("text").contains("another question"));
+}
+
+fn known_answers_are_not_sent_again(served: &Served) {
+    for path in ["/chargebacks?limit=5", "/costs/aggregate?group_by=env_id", "/billing-lines?limit=5"] {
+        let path = format!("{}{path}", served.tenant);
+        let (status, head, _) = served.raw(&path, "");
+        let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).expect("a tag").trim().to_owned();
+        assert_eq!(status, 200);
+        assert_eq!(served.raw(&path, &format!("If-None-Match: {tag}\r\n")).0, 304);
+        assert_eq!(served.raw(&path, "If-None-Match: W/\"0\"\r\n").0, 200);
+    }
+}
+
+fn the_contract_and_its_pages_are_served(served: &Served) {
+    let contract = served.get("/api/v1/openapi.json");
+    assert!(contract["openapi"].as_str().expect("a version").starts_with("3.1"), "{}", contract["openapi"]);
+    assert!(contract["paths"]["/api/v1/tenants/{tenant}/costs/aggregate"]["get"].is_object());
+    let (status, _, page) = served.raw("/docs/", "");
+    assert_eq!(status, 200);
+    assert!(!page.contains("https://unpkg.com") && !page.contains("cdn."), "the pages need no network");
+}

@@ -188,8 +188,8 @@ async fn on_topics(file: &ConfigFile, apply: bool) -> Result<ExitCode> {
     let worked = async {
         let connection = stack.connection(&config)?;
         match apply {
-            true => topology::apply(&connection, layout(&config), longest_retention(&config), &mut out).await,
-            false => topology::plan(&connection, layout(&config), longest_retention(&config), &mut out).await,
+            true => topology::apply(&connection, layout(&config), retention::longest(&config), &mut out).await,
+            false => topology::plan(&connection, layout(&config), retention::longest(&config), &mut out).await,
         }
     }
     .await;
@@ -303,11 +303,6 @@ async fn codec(config: &Config, connection: &Connection) -> Result<Arc<Codec>> {
 
 fn layout(config: &Config) -> Layout {
     Layout { partitions: config.topics.partitions, replication_factor: config.topics.replication_factor }
-}
-
-/// The longest `retention_days` of all tenants.
-fn longest_retention(config: &Config) -> u32 {
-    config.tenants.iter().map(|tenant| tenant.retention_days).max().unwrap_or(0)
 }
 
 fn done<E: Into<anyhow::Error>>(worked: Result<(), E>) -> Result<ExitCode> {

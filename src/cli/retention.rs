@@ -5,20 +5,34 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::config::Config;
+use crate::config::{Config, Ecosystem, Tenant};
 use crate::domain::Day;
 use crate::journal::{Codec, Connection};
 use crate::store::Store;
-use crate::upkeep::{self, Keep};
+use crate::upkeep::{self, Keep, Period};
 
 /// From which day on each configured tenant's days are kept.
 pub fn keep(config: &Config, now: DateTime<Utc>) -> Keep {
     Keep::new(periods(config), Day::of(now))
 }
 
-/// The configured tenants with their `retention_days`.
-pub fn periods(config: &Config) -> Vec<(String, u32)> {
-    config.tenants.iter().map(|tenant| (tenant.tenant_id.clone(), tenant.retention_days)).collect()
+/// How long the days of each configured tenant are kept.
+pub fn periods(config: &Config) -> Vec<Period> {
+    let topic_days = |tenant: &Tenant| match &tenant.ecosystem {
+        Ecosystem::ConfluentCloud(cloud) => cloud.topic_attribution.retention_days,
+        _ => tenant.retention_days,
+    };
+    let period = |tenant: &Tenant| Period {
+        tenant: tenant.tenant_id.clone(),
+        days: tenant.retention_days,
+        topic_days: topic_days(tenant),
+    };
+    config.tenants.iter().map(period).collect()
+}
+
+/// The longest of all periods, days; 0 without tenants.
+pub fn longest(config: &Config) -> u32 {
+    periods(config).iter().map(|of| of.days.max(of.topic_days)).max().unwrap_or(0)
 }
 
 /// Prints what is too old in the tables, and names tenants that nobody says anything about.
@@ -32,7 +46,7 @@ pub async fn show(store: &Store, keep: &Keep, out: &mut impl Write) -> anyhow::R
         writeln!(out, "nothing is too old")?;
     }
     for tenant in store.tenants().await?.into_iter().filter(|tenant| tenant.forgotten_at.is_none()) {
-        if keep.first(&tenant.id).is_none() {
+        if !keep.knows(&tenant.id) {
             let id = tenant.id;
             writeln!(
                 out,

@@ -72,7 +72,7 @@ pub async fn build(config: &Config, stack: &Stack, clock: Clock, stop: Cancellat
         async { Store::connect(url, config.database.max_connections).await.map_err(anyhow::Error::from) },
         super::codec(config, &connection),
         async {
-            provision::ensure_keeping(&connection, super::layout(config), super::longest_retention(config))
+            provision::ensure_keeping(&connection, super::layout(config), retention::longest(config))
                 .await
                 .map(drop)
                 .map_err(anyhow::Error::from)

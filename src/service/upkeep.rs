@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::Parts;
 use crate::domain::Day;
-use crate::upkeep::{self, Keep};
+use crate::upkeep::{self, Keep, Period};
 use crate::wording::chain;
 
 /// A service that has just begun has better things to do, and one that is started again and again, too.
@@ -20,7 +20,7 @@ const AGAIN: Duration = Duration::from_secs(1_800);
 ///
 /// # Errors
 /// None; it has the form of a role.
-pub async fn daily(periods: Vec<(String, u32)>, parts: Parts) -> Result<()> {
+pub async fn daily(periods: Vec<Period>, parts: Parts) -> Result<()> {
     let mut pause = SETTLING;
     loop {
         tokio::select! {

@@ -12,7 +12,7 @@ pub mod plan;
 pub mod retention;
 
 pub use forget::{Forgotten, forget};
-pub use plan::{Keep, Step};
+pub use plan::{Keep, Period, Step};
 pub use retention::{Done, clean, steps};
 
 use crate::journal::JournalError;

@@ -15,30 +15,58 @@ use chrono::{Datelike, Months};
 use crate::domain::{Day, TenantDay};
 use crate::store::{Holding, Projection};
 
+/// How long a tenant's days are kept, each 1 or more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Period {
+    pub tenant: String,
+    pub days: u32,
+    /// The same for the rows of topics.
+    pub topic_days: u32,
+}
+
 /// For each tenant the first day that is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Keep(BTreeMap<String, Day>);
+pub struct Keep(BTreeMap<String, First>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct First {
+    day: Day,
+    /// The same for the rows of topics.
+    of_topics: Day,
+}
 
 impl Keep {
-    /// From tenants with their `retention_days`: today and that many days before it are kept.
-    pub fn new(tenants: impl IntoIterator<Item = (String, u32)>, today: Day) -> Self {
-        let first = |days: u32| today.minus(u64::from(days));
-        Self(tenants.into_iter().map(|(tenant, days)| (tenant, first(days))).collect())
+    /// Today is kept, and as many days before it as each tenant says.
+    pub fn new(periods: impl IntoIterator<Item = Period>, today: Day) -> Self {
+        let before = |days: u32| today.minus(u64::from(days));
+        let first = |of: &Period| First { day: before(of.days), of_topics: before(of.topic_days) };
+        Self(periods.into_iter().map(|of| (of.tenant.clone(), first(&of))).collect())
     }
 
-    /// The first day of a tenant that is kept; `None`: nothing is known of it, so all are.
-    pub fn first(&self, tenant: &str) -> Option<Day> {
-        self.0.get(tenant).copied()
+    /// Is anything known of this tenant? Of one that is not known all days are kept.
+    pub fn knows(&self, tenant: &str) -> bool {
+        self.0.contains_key(tenant)
     }
 
-    /// Is this day too old?
+    /// Is this day too old for every table?
     pub fn expires(&self, key: &TenantDay) -> bool {
-        self.first(&key.tenant).is_some_and(|first| key.day < first)
+        self.0.get(&key.tenant).is_some_and(|first| key.day < first.day.min(first.of_topics))
+    }
+
+    /// The first day of a tenant that a projection keeps.
+    fn first(&self, projection: Projection, tenant: &str) -> Option<Day> {
+        self.0.get(tenant).map(|first| first.in_tables_of(projection))
     }
 
     /// The first day that anybody keeps; `None` if nobody is known.
-    fn first_of_all(&self) -> Option<Day> {
-        self.0.values().min().copied()
+    fn first_of_all(&self, projection: Projection) -> Option<Day> {
+        self.0.values().map(|first| first.in_tables_of(projection)).min()
+    }
+}
+
+impl First {
+    fn in_tables_of(self, projection: Projection) -> Day {
+        if projection == Projection::TopicAttributions { self.of_topics } else { self.day }
     }
 }
 
@@ -75,7 +103,8 @@ impl fmt::Display for Step {
 
 /// What is to go, in the order of projections and months.
 pub fn plan(months: &[(Projection, Day)], holdings: &[Holding], keep: &Keep) -> Vec<Step> {
-    let old = |holding: &Holding| keep.first(&holding.tenant).filter(|first| holding.first < *first);
+    let old =
+        |holding: &Holding| keep.first(holding.projection, &holding.tenant).filter(|first| holding.first < *first);
     let wholly_old = |holding: &Holding| old(holding).is_some_and(|first| holding.last < first);
     let of_month = |projection: Projection, month: Day| {
         holdings.iter().filter(move |holding| holding.projection == projection && holding.month == month)
@@ -85,7 +114,7 @@ pub fn plan(months: &[(Projection, Day)], holdings: &[Holding], keep: &Keep) -> 
             && of_month(projection, month).all(wholly_old)
             // One without any rows was made for rows that are on their way, unless it is from long ago.
             && (of_month(projection, month).next().is_some()
-                || keep.first_of_all().is_some_and(|first| next_month(month) <= first))
+                || keep.first_of_all(projection).is_some_and(|first| next_month(month) <= first))
     };
     let months = months.iter().filter(|(projection, month)| dropped(*projection, *month));
     let drops = months.map(|(projection, month)| Step::DropMonth { projection: *projection, month: *month });
@@ -126,19 +155,43 @@ mod tests {
         }
     }
 
+    fn keeping(day: Day) -> First {
+        First { day, of_topics: day }
+    }
+
     fn told(months: &[&str], holdings: &[Holding], keep: &[(&str, &str)]) -> Vec<String> {
         let months: Vec<_> = months.iter().map(|month| (Projection::Billing, day(month))).collect();
-        let keep = Keep(keep.iter().map(|(tenant, first)| ((*tenant).to_owned(), day(first))).collect());
+        let keep = Keep(keep.iter().map(|(tenant, first)| ((*tenant).to_owned(), keeping(day(first)))).collect());
         plan(&months, holdings, &keep).iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn today_and_as_many_days_before_it_are_kept() {
-        let keep = Keep::new([("t".to_owned(), 2)], day("2026-03-05"));
-        assert_eq!(keep.first("t"), Some(day("2026-03-03")));
+        let period = Period { tenant: "t".to_owned(), days: 2, topic_days: 2 };
+        let keep = Keep::new([period], day("2026-03-05"));
         assert!(keep.expires(&TenantDay::new("t", day("2026-03-02"))));
         assert!(!keep.expires(&TenantDay::new("t", day("2026-03-03"))));
         assert!(!keep.expires(&TenantDay::new("other", day("1999-01-01"))));
+    }
+
+    #[test]
+    fn rows_of_topics_have_an_age_of_their_own() {
+        let of = |projection| Holding { projection, ..holding("a", "2026-01-03", "2026-01-31") };
+        let held = [of(Projection::Chargebacks), of(Projection::TopicAttributions)];
+        let months = held.each_ref().map(|of| (of.projection, of.month));
+        let told = |days, topic_days| {
+            let period = Period { tenant: "a".to_owned(), days, topic_days };
+            let keep = Keep::new([period], day("2026-02-10"));
+            let steps: Vec<_> = plan(&months, &held, &keep).iter().map(ToString::to_string).collect();
+            (steps, keep.expires(&TenantDay::new("a", day("2026-01-31"))))
+        };
+        let (steps, expires) = told(250, 9);
+        assert_eq!(steps, ["topic-attributions: drop the partition of 2026-01"]);
+        assert!(!expires, "chargebacks need the day's outcome still");
+        let (steps, expires) = told(9, 250);
+        assert_eq!(steps, ["chargebacks: drop the partition of 2026-01"]);
+        assert!(!expires, "rows of topics do");
+        assert!(told(9, 9).1);
     }
 
     #[test]
@@ -191,7 +244,7 @@ mod tests {
                 Holding { projection: Projection::Billing, key: *tenant as i32, tenant: name(*tenant), month, first, last }
             }).collect();
             let start = day("2025-12-25");
-            let keep = Keep(keep.iter().map(|(tenant, days)| (name(*tenant), start.plus(*days))).collect());
+            let keep = Keep(keep.iter().map(|(tenant, days)| (name(*tenant), keeping(start.plus(*days)))).collect());
             let partitions = months.map(|month| (Projection::Billing, day(month)));
             let steps = plan(&partitions, &holdings, &keep);
             for of in &holdings {

@@ -40,7 +40,6 @@ fn a_file_of_chitragupta_is_accepted_and_told_what_has_no_effect() {
         "logging.format",
         "logging.per_module_levels",
         "plugins_path",
-        "api",
         "preview",
         "tenants.acme.storage",
         "tenants.acme.focus_preview",
@@ -51,7 +50,7 @@ fn a_file_of_chitragupta_is_accepted_and_told_what_has_no_effect() {
     ] {
         assert_eq!(about(path), 1, "{path}: {warnings:#?}");
     }
-    assert_eq!(warnings.len(), 11, "{warnings:#?}");
+    assert_eq!(warnings.len(), 10, "{warnings:#?}");
     let Ecosystem::ConfluentCloud(settings) = &loaded.config.tenants[0].ecosystem else { panic!("confluent") };
     assert_eq!((settings.cku_usage_ratio.as_str(), settings.cku_shared_ratio.as_str()), ("0.6", "0.4"));
     let emitter = &settings.emitters[0];

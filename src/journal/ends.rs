@@ -55,7 +55,9 @@ pub fn committed(
         let name = connection.topic(*topic);
         let metadata = consumer.fetch_metadata(Some(&name), SILENCE).map_err(sort)?;
         let partitions = metadata.topics().iter().filter(|t| t.name() == name).flat_map(|t| t.partitions());
-        partitions.for_each(|partition| drop(list.add_partition(&name, partition.id())));
+        for partition in partitions {
+            list.add_partition(&name, partition.id());
+        }
     }
     let committed = consumer.committed_offsets(list, SILENCE).map_err(sort)?;
     let known = committed.elements().into_iter().filter_map(|element| {

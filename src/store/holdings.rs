@@ -5,7 +5,7 @@
 use chrono::NaiveDate;
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::{Projection, Store, StoreError};
+use super::{Projection, Store, StoreError, TenantKey};
 use crate::domain::{Day, TenantEvent};
 
 /// How long a partition's drop waits for readers before it is tried again: whoever comes after it waits, too.
@@ -24,14 +24,26 @@ pub struct Holding {
     pub last: Day,
 }
 
+/// The same as Postgres says it.
+#[derive(sqlx::FromRow)]
+struct Held {
+    projection: String,
+    tenant_key: i32,
+    tenant_id: String,
+    month: NaiveDate,
+    first: NaiveDate,
+    last: NaiveDate,
+}
+
 impl Store {
     /// Everything that is kept by day.
     ///
     /// # Errors
     /// [`StoreError`] if Postgres does not answer.
     pub async fn holdings(&self) -> Result<Vec<Holding>, StoreError> {
-        let rows: Result<Vec<(String, i32, String, NaiveDate, NaiveDate, NaiveDate)>, _> = sqlx::query_as(
-            "SELECT projection, tenant_key, tenant_id, date_trunc('month', day)::date, min(day), max(day)
+        let rows: Result<Vec<Held>, _> = sqlx::query_as(
+            "SELECT projection, tenant_key, tenant_id, date_trunc('month', day)::date AS month,
+                    min(day) AS first, max(day) AS last
              FROM (SELECT projection, tenant_key, day FROM slices
                    UNION ALL SELECT 'days', tenant_key, day FROM day_facts) AS held
              JOIN tenants USING (tenant_key) GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 4",
@@ -39,9 +51,15 @@ impl Store {
         .fetch_all(self.pool())
         .await;
         let rows = rows.map_err(|error| self.sort(error))?.into_iter();
-        let told = rows.filter_map(|(projection, key, tenant, month, first, last)| {
-            let projection = Projection::by_name(&projection)?;
-            Some(Holding { projection, key, tenant, month: month.into(), first: first.into(), last: last.into() })
+        let told = rows.filter_map(|held| {
+            Some(Holding {
+                projection: Projection::by_name(&held.projection)?,
+                key: held.tenant_key,
+                tenant: held.tenant_id,
+                month: held.month.into(),
+                first: held.first.into(),
+                last: held.last.into(),
+            })
         });
         Ok(told.collect())
     }
@@ -158,7 +176,7 @@ impl Store {
     /// [`StoreError`] if Postgres does not answer: what is left goes when it is called again.
     pub async fn forget(&self, event: &TenantEvent) -> Result<u64, StoreError> {
         let keys = self.tenant_keys(&[event.tenant.as_str()]).await?;
-        let Some((_, key)) = keys.into_iter().next() else { return Ok(0) };
+        let Some(TenantKey { tenant_key: key, .. }) = keys.into_iter().next() else { return Ok(0) };
         let last = i32::try_from(event.last_revision).unwrap_or(i32::MAX);
         let forgotten = async {
             self.mark_forgotten(key, last, event).await?;

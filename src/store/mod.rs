@@ -40,7 +40,7 @@ pub use positions::{Position, Projection};
 pub use quarantine::{stage_name, status_name};
 pub use roles::{Granted, KnownTenant, RoleError, TenantRole};
 pub use slices::{DayKey, DaySlices, Slice};
-pub use transaction::{ProjectionTx, SliceChange};
+pub use transaction::{ProjectionTx, SliceChange, TenantKey};
 
 /// Oldest Postgres that has what the migrations use.
 const OLDEST: i32 = 15;

@@ -8,7 +8,7 @@ use rand::Rng;
 use rand::distr::Alphanumeric;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use super::{Store, StoreError, scram};
+use super::{Store, StoreError, TenantKey, scram};
 use crate::secret::Secret;
 
 /// What Postgres keeps of a name, bytes.
@@ -113,7 +113,9 @@ impl Store {
             return Err(RoleError::BadName(name));
         }
         let keys = self.tenant_keys(&[tenant]).await?;
-        let Some((_, key)) = keys.into_iter().next() else { return Err(RoleError::BadName(name)) };
+        let Some(TenantKey { tenant_key: key, .. }) = keys.into_iter().next() else {
+            return Err(RoleError::BadName(name));
+        };
         let mut tx = self.pool().begin().await.map_err(|error| self.sort(error))?;
         let known = self.known(&mut tx, &name).await?;
         if let Some(other) = known.owner.filter(|owner| owner != tenant) {

@@ -24,6 +24,15 @@ pub struct ProjectionTx {
 /// Tenant key, day, revision, expected, received, complete.
 type StoredSlice = (i32, NaiveDate, i32, i32, String, bool);
 
+/// A tenant by the narrow key that stands for it in the tables.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct TenantKey {
+    pub tenant_id: String,
+    pub tenant_key: i32,
+    /// Revisions up to this one were forgotten; 0: none.
+    pub forgotten_revision: i32,
+}
+
 /// What becomes of a revision of a day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SliceChange {
@@ -152,7 +161,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] if Postgres does not answer.
-    pub async fn tenant_keys(&self, tenants: &[&str]) -> Result<Vec<(String, i32)>, StoreError> {
+    pub async fn tenant_keys(&self, tenants: &[&str]) -> Result<Vec<TenantKey>, StoreError> {
         let found = async {
             sqlx::query(
                 "INSERT INTO tenants (tenant_id) SELECT DISTINCT id FROM unnest($1::text[]) AS id ORDER BY 1
@@ -161,7 +170,7 @@ impl Store {
             .bind(tenants)
             .execute(&self.pool)
             .await?;
-            sqlx::query_as("SELECT tenant_id, tenant_key FROM tenants WHERE tenant_id = ANY($1)")
+            sqlx::query_as("SELECT tenant_id, tenant_key, forgotten_revision FROM tenants WHERE tenant_id = ANY($1)")
                 .bind(tenants)
                 .fetch_all(&self.pool)
                 .await

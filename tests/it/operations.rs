@@ -12,7 +12,6 @@ use nix::sys::signal::Signal;
 use tokio::runtime::Runtime;
 
 use crate::harness::{Installation, Proxy, Running, Upstream, Wire, World, fail, of_prometheus, succeed};
-use crate::worlds::{differences, tables};
 
 /// The status line's code and the body of an answer.
 fn get(address: &str, path: &str) -> (u16, String) {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{Day, EntityKind, GatherState, GatheredDay, GatheredEntity, GatheredListing};
-use crate::journal::{Codec, Connection, Topic, scan};
+use crate::journal::{Codec, Connection, Topic, scan, tenant_events};
 
 use super::GatherError;
 use super::inventory::{Entities, Listings};
@@ -20,12 +20,16 @@ pub struct Memory {
     pub listings: Listings,
     /// Ids of provider rows that are in quarantine already.
     pub bad_rows: BTreeSet<String>,
+    /// Revisions up to this one were given before the tenant was forgotten; 0: it never was.
+    pub last_forgotten: u32,
 }
 
 /// One thing to remember, or to forget.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     Day(GatheredDay),
+    /// The day is beyond retention.
+    ForgetDay(Day),
     Entity(GatheredEntity),
     Forget(EntityKind, String),
     Listing(GatheredListing),
@@ -53,16 +57,26 @@ impl Memory {
                 Some(Err(_)) => {}
             }
         })?;
-        match unreadable {
-            Some(error) => Err(error),
-            None => Ok(by_tenant(newest.0.into_values().filter_map(|(_, state)| state))),
+        if let Some(error) = unreadable {
+            return Err(error);
         }
+        let mut memories = by_tenant(newest.0.into_values().filter_map(|(_, state)| state));
+        for (tenant, event) in tenant_events(connection, codec)? {
+            memories.entry(tenant).or_default().last_forgotten = event.last_revision;
+        }
+        Ok(memories)
+    }
+
+    /// The days before `oldest`, to be forgotten.
+    pub fn days_before(&self, oldest: Day) -> impl Iterator<Item = Day> {
+        self.days.range(..oldest).map(|(day, _)| *day)
     }
 
     /// Takes over what a committed transaction wrote.
     pub fn apply(&mut self, change: Change) {
         match change {
             Change::Day(day) => drop(self.days.insert(day.day, day)),
+            Change::ForgetDay(day) => drop(self.days.remove(&day)),
             Change::Entity(entity) => drop(self.entities.insert((entity.kind, entity.id.clone()), entity)),
             Change::Forget(kind, id) => drop(self.entities.remove(&(kind, id))),
             Change::Listing(listing) => drop(self.listings.insert(listing.name.clone(), listing)),
@@ -91,6 +105,7 @@ impl Change {
         };
         match self {
             Self::Day(day) => format!("{tenant}/day/{}", day.day),
+            Self::ForgetDay(day) => format!("{tenant}/day/{day}"),
             Self::Entity(of) => entity(of.kind, &of.id),
             Self::Forget(kind, id) => entity(*kind, id),
             Self::Listing(listing) => format!("{tenant}/listing/{}", listing.name),
@@ -106,7 +121,7 @@ impl Change {
             Self::Entity(entity) => Some(GatherState { entity: Some(entity), ..empty }),
             Self::Listing(listing) => Some(GatherState { listing: Some(listing), ..empty }),
             Self::BadRow(id) => Some(GatherState { bad_row: Some(id), ..empty }),
-            Self::Forget(..) => None,
+            Self::ForgetDay(..) | Self::Forget(..) => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, Row};
 
 use super::*;
-use crate::store::{Granted, RoleError};
+use crate::store::{Granted, RoleError, TenantKey};
 
 /// Stands in every text of tenant `b`, and nowhere else.
 const MARK: &str = "belongs-to-b";
@@ -20,7 +20,7 @@ async fn fill(store: &Store) {
     {
         store.ensure_month(projection, month).await.unwrap();
     }
-    for (tenant, key) in keys {
+    for TenantKey { tenant_id: tenant, tenant_key: key, .. } in keys {
         let text = if tenant == "a" { OWN } else { MARK };
         let fill = include_str!("isolation.sql").replace("$key", &key.to_string()).replace("$text", text);
         sqlx::raw_sql(AssertSqlSafe(fill.replace("$tenant", &tenant))).execute(store.pool()).await.unwrap();

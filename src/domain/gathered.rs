@@ -45,6 +45,24 @@ pub struct GatheredDay {
     pub metrics_failed: Vec<String>,
 }
 
+impl GatheredDay {
+    /// The memory of a day without any revision.
+    pub fn never_sealed(day: Day) -> Self {
+        Self {
+            day,
+            revision: 0,
+            bill_digest: String::new(),
+            inventory_digest: String::new(),
+            usage_digest: String::new(),
+            usage_settled: false,
+            usage_attempts: 0,
+            held: None,
+            billing_lines: 0,
+            metrics_failed: Vec::new(),
+        }
+    }
+}
+
 /// A resource or identity ever seen, with its lifetimes, oldest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GatheredEntity {

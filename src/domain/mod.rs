@@ -26,6 +26,7 @@ pub mod rule;
 pub mod run;
 pub mod seal;
 pub mod split;
+pub mod tenant;
 pub mod usage;
 
 pub use amount::{Amount, AmountError};
@@ -41,4 +42,5 @@ pub use quarantine::Quarantined;
 pub use rule::{RuleBook, Usage};
 pub use run::{Run, RunStatus};
 pub use seal::{DaySealed, Reason};
+pub use tenant::{TenantEvent, TenantEventKind};
 pub use usage::{MetricValue, MetricValueRef, Subject};

@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{Day, EntityKind, GatherState, GatheredDay, GatheredEntity, GatheredListing, GatheredTenant};
-use crate::journal::{Codec, Connection, Topic, scan};
+use crate::journal::{Codec, Connection, Topic, scan, tenant_events};
 
 use super::GatherError;
 use super::inventory::{Entities, Listings};
+use super::window::Window;
 
 /// The memory of one tenant.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -22,12 +23,16 @@ pub struct Memory {
     pub bad_rows: BTreeSet<String>,
     /// How the tenant's cycles went; `None`: there was none.
     pub cycles: Option<GatheredTenant>,
+    /// Revisions up to this one were given before the tenant was forgotten; 0: it never was.
+    pub last_forgotten: u32,
 }
 
 /// One thing to remember, or to forget.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     Day(GatheredDay),
+    /// Nothing of the day is in the log any more.
+    ForgetDay(Day),
     Entity(GatheredEntity),
     Forget(EntityKind, String),
     Listing(GatheredListing),
@@ -56,16 +61,37 @@ impl Memory {
                 Some(Err(_)) => {}
             }
         })?;
-        match unreadable {
-            Some(error) => Err(error),
-            None => Ok(by_tenant(newest.0.into_values().filter_map(|(_, state)| state))),
+        if let Some(error) = unreadable {
+            return Err(error);
         }
+        let mut memories = by_tenant(newest.0.into_values().filter_map(|(_, state)| state));
+        for (tenant, event) in tenant_events(connection, codec)? {
+            memories.entry(tenant).or_default().last_forgotten = event.last_revision;
+        }
+        Ok(memories)
+    }
+
+    /// What is not to be remembered any more of days beyond retention.
+    ///
+    /// Their revision is, for as long as the log may have records of it: a longer retention brings the day back, and a
+    /// number that was given before would be taken for what it named then.
+    pub fn outdated(&self, window: &Window) -> Vec<Change> {
+        let number = |day: &GatheredDay| GatheredDay { revision: day.revision, ..GatheredDay::never_sealed(day.day) };
+        let outdated = self.days.range(..window.oldest).map(|(_, day)| day).filter_map(|day| {
+            if day.revision == 0 || day.day < window.forgotten {
+                return Some(Change::ForgetDay(day.day));
+            }
+            let number = number(day);
+            (*day != number).then_some(Change::Day(number))
+        });
+        outdated.collect()
     }
 
     /// Takes over what a committed transaction wrote.
     pub fn apply(&mut self, change: Change) {
         match change {
             Change::Day(day) => drop(self.days.insert(day.day, day)),
+            Change::ForgetDay(day) => drop(self.days.remove(&day)),
             Change::Entity(entity) => drop(self.entities.insert((entity.kind, entity.id.clone()), entity)),
             Change::Forget(kind, id) => drop(self.entities.remove(&(kind, id))),
             Change::Listing(listing) => drop(self.listings.insert(listing.name.clone(), listing)),
@@ -95,6 +121,7 @@ impl Change {
         };
         match self {
             Self::Day(day) => format!("{tenant}/day/{}", day.day),
+            Self::ForgetDay(day) => format!("{tenant}/day/{day}"),
             Self::Entity(of) => entity(of.kind, &of.id),
             Self::Forget(kind, id) => entity(*kind, id),
             Self::Listing(listing) => format!("{tenant}/listing/{}", listing.name),
@@ -112,7 +139,7 @@ impl Change {
             Self::Listing(listing) => Some(GatherState { listing: Some(listing), ..empty }),
             Self::BadRow(id) => Some(GatherState { bad_row: Some(id), ..empty }),
             Self::Cycles(cycles) => Some(GatherState { cycles: Some(cycles), ..empty }),
-            Self::Forget(..) => None,
+            Self::ForgetDay(..) | Self::Forget(..) => None,
         }
     }
 }
@@ -206,10 +233,32 @@ mod tests {
     }
 
     #[test]
+    fn beyond_retention_a_day_keeps_its_number_until_the_log_has_forgotten_it() {
+        let window = Window::at(at("2026-03-01T00:00:00Z"), 10, 5, 20);
+        let of = |text: &str, revision| GatheredDay {
+            revision,
+            bill_digest: "b".into(),
+            held: Some("HTTP 500".into()),
+            ..GatheredDay::never_sealed(day(text))
+        };
+        let mut memory = Memory::default();
+        for of in [of("2023-01-01", 3), of("2026-02-01", 4), of("2026-02-02", 0), of("2026-02-09", 5)] {
+            memory.apply(Change::Day(of));
+        }
+        let kept = GatheredDay { revision: 4, ..GatheredDay::never_sealed(day("2026-02-01")) };
+        let (gone, never) = (Change::ForgetDay(day("2023-01-01")), Change::ForgetDay(day("2026-02-02")));
+        let changes = memory.outdated(&window);
+        assert_eq!(changes, [gone, Change::Day(kept), never]);
+        changes.into_iter().for_each(|change| memory.apply(change));
+        assert_eq!(memory.outdated(&window), []);
+        assert_eq!(memory.days[&day("2026-02-09")], of("2026-02-09", 5), "within retention nothing changes");
+    }
+
+    #[test]
     fn a_held_day_is_not_a_sealed_one() {
         let oldest = day("2026-01-01");
         let mut memory = Memory::default();
-        let mut of_day = crate::gather::plan::never_sealed(day("2026-02-10"));
+        let mut of_day = GatheredDay::never_sealed(day("2026-02-10"));
         of_day.held = Some("HTTP 500".into());
         memory.apply(Change::Day(of_day.clone()));
         assert_eq!((memory.sealed_days(oldest), memory.held_days().count()), (vec![], 1));

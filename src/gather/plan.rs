@@ -252,24 +252,8 @@ fn sealed(remembered: Option<&GatheredDay>, content: &Content, usage: &Usage, no
 
 /// The memory of a day that is held: of its last revision, with the reason.
 pub fn held(remembered: Option<&GatheredDay>, content: &Content, why: &str) -> GatheredDay {
-    let last = remembered.cloned().unwrap_or_else(|| never_sealed(content.day));
+    let last = remembered.cloned().unwrap_or_else(|| GatheredDay::never_sealed(content.day));
     GatheredDay { held: Some(why.to_owned()), ..last }
-}
-
-/// The memory of a day without any revision.
-pub fn never_sealed(day: Day) -> GatheredDay {
-    GatheredDay {
-        day,
-        revision: 0,
-        bill_digest: String::new(),
-        inventory_digest: String::new(),
-        usage_digest: String::new(),
-        usage_settled: false,
-        usage_attempts: 0,
-        held: None,
-        billing_lines: 0,
-        metrics_failed: Vec::new(),
-    }
 }
 
 /// The memory of a day that is held no longer, if it was.

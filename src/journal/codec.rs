@@ -17,7 +17,7 @@ use serde_avro_fast::ser::{SerError, SerializerConfig};
 
 use crate::domain::{
     BillingLine, ChargebackRow, Command, DayAllocated, DaySealed, GatherState, Identity, MetricValue, MetricValueRef,
-    Quarantined, Resource, Run, TopicAttributionRow,
+    Quarantined, Resource, Run, TenantEvent, TopicAttributionRow,
 };
 
 use super::registry::{Registry, RegistryError};
@@ -53,6 +53,7 @@ records! {
     Quarantined => "quarantined",
     Command => "command",
     Run => "run",
+    TenantEvent => "tenant-event",
 }
 
 /// Why a record could not be written.

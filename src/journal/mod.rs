@@ -20,6 +20,7 @@ mod samples;
 pub mod scan;
 pub mod schema;
 pub mod settings;
+mod tenants;
 pub mod topic;
 pub mod topology;
 
@@ -40,4 +41,5 @@ pub use producer::{NextOffset, TransactionalProducer};
 pub use registry::{Registry, RegistryError};
 pub use scan::{ScanRecord, scan};
 pub use settings::Connection;
+pub use tenants::tenant_events;
 pub use topic::Topic;

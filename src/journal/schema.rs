@@ -74,6 +74,7 @@ pub const FILES: &[SchemaFile<'static>] = embedded![
     "quarantined" v 1,
     "command" v 1,
     "run" v 1,
+    "tenant-event" v 1,
 ];
 
 const RELEASED: &str = include_str!("../../schemas/released.toml");

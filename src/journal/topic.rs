@@ -20,10 +20,11 @@ pub enum Topic {
     Quarantine,
     Commands,
     Runs,
+    Tenants,
 }
 
 impl Topic {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Billing,
         Self::Resources,
         Self::Identities,
@@ -36,6 +37,7 @@ impl Topic {
         Self::Quarantine,
         Self::Commands,
         Self::Runs,
+        Self::Tenants,
     ];
 
     /// Every topic, in the data's order.
@@ -58,6 +60,7 @@ impl Topic {
             Self::Quarantine => "quarantine",
             Self::Commands => "commands",
             Self::Runs => "runs",
+            Self::Tenants => "tenants",
         }
     }
 
@@ -76,6 +79,7 @@ impl Topic {
             Self::Quarantine => "quarantined",
             Self::Commands => "command",
             Self::Runs => "run",
+            Self::Tenants => "tenant-event",
         }
     }
 

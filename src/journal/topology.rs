@@ -14,6 +14,10 @@ const DECLARED: &str = include_str!("../../topology/topics.toml");
 /// Who may read and write.
 const STAGES: [&str; 6] = ["gather", "allocate", "project", "emit", "api", "cli"];
 const DAY_MS: u64 = 86_400_000;
+/// The setting that says how long a topic keeps records, milliseconds; -1: for ever.
+pub(super) const RETENTION: &str = "retention.ms";
+/// For how much longer than the tables topics keep what they are made from.
+const SPARE_DAYS: u64 = 30;
 
 /// What `topology/topics.toml` declares.
 #[derive(Debug, Clone, Deserialize)]
@@ -134,6 +138,21 @@ impl Topology {
         self.topics.iter().map(wanted).collect()
     }
 
+    /// As [`Self::wanted`], and what tables are made from stays at least `retention_days` and a month more, so that the
+    /// tables of all that time can be built anew.
+    pub fn keeping(&self, prefix: &str, layout: Layout, retention_days: u32) -> Vec<Wanted> {
+        let least = (u64::from(retention_days) + SPARE_DAYS) * DAY_MS;
+        let mut wanted = self.wanted(prefix, layout);
+        let becomes_tables = |of: &Declared| of.readers.iter().any(|stage| stage == "allocate" || stage == "project");
+        for (topic, _) in wanted.iter_mut().zip(&self.topics).filter(|(_, declared)| becomes_tables(declared)) {
+            if let Some(retention) = topic.config.get_mut(RETENTION) {
+                let declared = retention.parse().unwrap_or(0);
+                *retention = least.max(declared).to_string();
+            }
+        }
+        wanted
+    }
+
     fn config(&self, declared: &Declared, layout: Layout) -> BTreeMap<String, String> {
         let in_sync = if layout.replication_factor >= 3 { 2 } else { 1 };
         let mut config = BTreeMap::from([
@@ -145,7 +164,7 @@ impl Topology {
             Cleanup::Delete => config.insert("cleanup.policy".to_owned(), "delete".to_owned()),
         };
         if let Some(days) = declared.retention_days {
-            config.insert("retention.ms".to_owned(), (days * DAY_MS).to_string());
+            config.insert(RETENTION.to_owned(), (days * DAY_MS).to_string());
         }
         config
     }
@@ -278,5 +297,20 @@ mod tests {
         assert_eq!(of("billing").config["min.insync.replicas"], "2");
         assert_eq!(of("allocations").config["cleanup.policy"], "compact");
         assert!(!of("allocations").config.contains_key("retention.ms"));
+    }
+
+    #[test]
+    fn topics_keep_at_least_what_the_tables_keep() {
+        let layout = Layout { partitions: 12, replication_factor: 3 };
+        let mut orders = Topology::embedded();
+        orders.topics[0].readers = vec!["gather".to_owned()];
+        let declared = orders.keeping("", layout, 730)[0].config[RETENTION].clone();
+        assert_eq!(declared, (400 * DAY_MS).to_string(), "no table is made from it");
+        let retention = |days: u32| {
+            let wanted = Topology::embedded().keeping("", layout, days);
+            wanted.into_iter().find(|topic| topic.name == "billing").unwrap().config.remove(RETENTION).unwrap()
+        };
+        assert_eq!(retention(730), (760 * DAY_MS).to_string());
+        assert_eq!(retention(1), (400 * DAY_MS).to_string());
     }
 }

@@ -22,6 +22,13 @@ pub(super) fn remembered(codec: &Codec, payload: &[u8]) -> Result<Option<(String
     Ok(Some((state.tenant, day)))
 }
 
+/// The day whose memory is gone, and its tenant, if the key is that of a day.
+pub(super) fn gone(key: &[u8]) -> Option<(String, GatheredDay)> {
+    let (of, day) = std::str::from_utf8(key).ok()?.rsplit_once('/')?;
+    let day = day.parse().ok()?;
+    Some((of.strip_suffix("/day")?.to_owned(), GatheredDay::never_sealed(day)))
+}
+
 /// One record of each run: that of its end, where it has come.
 pub(super) fn last_runs(runs: &[(i32, Run)]) -> Vec<(i32, &Run)> {
     let mut last: BTreeMap<(i32, &str), &Run> = BTreeMap::new();
@@ -44,4 +51,18 @@ pub(super) fn newest_days(days: &[(i32, i64, GatheredDay)]) -> Vec<(i32, i64, &G
         }
     }
     newest.into_iter().map(|((tenant, _), (written, day))| (tenant, written, day)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tombstone_says_which_day_is_not_remembered_any_more() {
+        let (tenant, day) = gone(b"a/b/day/2026-02-28").unwrap();
+        assert_eq!((tenant.as_str(), day.day.to_string(), day.held), ("a/b", "2026-02-28".to_owned(), None));
+        for other in ["a/resource/2026-02-28", "a/day/lkc-1", "2026-02-28", ""] {
+            assert_eq!(gone(other.as_bytes()), None, "{other}");
+        }
+    }
 }

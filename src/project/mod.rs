@@ -110,6 +110,7 @@ pub fn topics(projection: Projection) -> &'static [Topic] {
         Projection::Days => &[Topic::Days, Topic::Allocations],
         Projection::Quarantine => &[Topic::Quarantine],
         Projection::Gathering => &[Topic::Runs, Topic::GatherState],
+        Projection::Tenants => &[Topic::Tenants],
     }
 }
 

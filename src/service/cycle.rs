@@ -13,6 +13,7 @@ use crate::domain::Run;
 use crate::domain::run::{RunStatus, Trigger};
 use crate::gather::{Ask, CycleReport, GatherError, Gatherer, Phase, Progress};
 use crate::journal::blocking;
+use crate::meter;
 use crate::wording::chain;
 
 /// What a turn leaves behind.
@@ -119,6 +120,7 @@ async fn gather(
     let run = outcome::judge(run, end, &report, tenant.failure_threshold, now);
     let run = outcome::with_next(run, tenant.rhythm, now);
     tell(tenant, &run);
+    count(tenant, &run);
     let memory = outcome::memory(&run, tenant.digest.clone());
     let past = outcome::past_of(&memory);
     gatherer.record(vec![run.clone()], Some(memory)).await?;
@@ -204,6 +206,19 @@ fn started(parts: &Parts, tenant: &Tenant, order: &Order, now: DateTime<Utc>) ->
         suspended: None,
         next_due_at: None,
     }
+}
+
+/// Counts a run that has ended.
+fn count(tenant: &Tenant, run: &Run) {
+    let Some(ended) = run.ended_at else { return };
+    let outcome = match run.status {
+        RunStatus::Completed => "complete",
+        RunStatus::Failed => "incomplete",
+        _ => "failed",
+    };
+    let [sealed, unchanged, held] = [run.sealed, run.unchanged, run.held].map(|days| days as usize);
+    let took = (ended - run.started_at).to_std().unwrap_or_default();
+    meter::cycle(&tenant.name, outcome, took, meter::Cycle { sealed, unchanged, held }, ended.timestamp());
 }
 
 fn tell(tenant: &Tenant, run: &Run) {

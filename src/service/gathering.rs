@@ -34,6 +34,8 @@ use crate::wording::chain;
 
 /// The consumer group, without the installation's prefix.
 pub const GROUP: &str = "gather";
+/// Its name to supervisors.
+const ROLE: &str = "gather";
 /// Pause before tenants are taken over again when the log was away.
 const OPEN_AGAIN: Duration = Duration::from_secs(2);
 
@@ -77,10 +79,11 @@ impl Stopped {
 pub async fn gathering(gathering: Arc<Gathering>, parts: Parts) -> Result<()> {
     let mut stumbles = Stumbles::default();
     loop {
+        parts.health.ready(ROLE);
         match follow(&gathering, &parts).await {
-            Err(error) if error.is_transient() => pause("gather", &error, &parts.stop).await,
+            Err(error) if error.is_transient() => pause(ROLE, &error, &parts.health, &parts.stop).await,
             Err(error) if error.broke_the_client() && stumbles.may_pass(Instant::now()) => {
-                pause("gather", &error, &parts.stop).await;
+                pause(ROLE, &error, &parts.health, &parts.stop).await;
             }
             ended => return Ok(ended?),
         }

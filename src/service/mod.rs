@@ -14,6 +14,8 @@ mod roles;
 pub mod schedule;
 mod settle;
 mod tenant;
+mod upkeep;
+mod watch;
 
 use std::sync::Arc;
 
@@ -26,8 +28,11 @@ pub use progress::Say;
 pub use roles::{Role, projecting_parts, start};
 pub use settle::{settle, visible};
 pub use tenant::Tenant;
+pub use upkeep::daily;
+pub use watch::watch;
 
 use crate::clock::Clock;
+use crate::health::Health;
 use crate::journal::{Codec, Connection};
 use crate::store::Store;
 
@@ -45,4 +50,6 @@ pub struct Parts {
     /// Told whenever an outcome or a slice became visible.
     pub moved: Arc<Notify>,
     pub say: Say,
+    /// What this process says of itself to supervisors.
+    pub health: Health,
 }

@@ -66,7 +66,8 @@ pub fn check_held(tenant: &str, day: &GatheredDay) -> Result<(), FactCheck> {
 }
 
 impl ProjectionTx {
-    /// Writes runs with their tenants' keys, each run once. What has ended stays so, whatever arrives later.
+    /// Writes runs with their tenants' keys, each run once. What has ended stays so, whatever arrives later; what was
+    /// forgotten with its tenant does not come back.
     ///
     /// # Errors
     /// [`StoreError`]; the transaction is lost.
@@ -97,6 +98,7 @@ impl ProjectionTx {
                 (tenant_key int, run_id text, instance text, trigger text, commands jsonb, started_at timestamptz,
                  ended_at timestamptz, status text, from_day date, to_day date, sealed int, unchanged int, held int,
                  quarantined int, errors jsonb, failures_in_a_row int, suspended text, next_due_at timestamptz)
+             JOIN tenants USING (tenant_key) WHERE forgotten_at IS NULL OR started_at > forgotten_at
              ON CONFLICT (tenant_key, run_id) DO UPDATE SET
                  instance = excluded.instance, trigger = excluded.trigger, commands = excluded.commands,
                  started_at = excluded.started_at, ended_at = excluded.ended_at, status = excluded.status,
@@ -113,7 +115,7 @@ impl ProjectionTx {
     }
 
     /// Writes what is remembered of days, each day once, with the tenant's key and when it was written (milliseconds). An
-    /// older record changes nothing.
+    /// older record changes nothing, nor one of before the tenant was forgotten.
     ///
     /// # Errors
     /// [`StoreError`]; the transaction is lost.
@@ -123,7 +125,11 @@ impl ProjectionTx {
         }
         let written = sqlx::query(
             "INSERT INTO held_days AS h (tenant_key, day, revision, attempts, why, written_ms)
-             SELECT * FROM unnest($1::int[], $2::date[], $3::int[], $4::int[], $5::text[], $6::bigint[])
+             SELECT tenant_key, day, revision, attempts, why, written_ms
+             FROM unnest($1::int[], $2::date[], $3::int[], $4::int[], $5::text[], $6::bigint[])
+                 AS given (tenant_key, day, revision, attempts, why, written_ms)
+             JOIN tenants USING (tenant_key)
+             WHERE forgotten_at IS NULL OR written_ms > extract(epoch FROM forgotten_at) * 1000
              ON CONFLICT (tenant_key, day) DO UPDATE SET
                  revision = excluded.revision, attempts = excluded.attempts, why = excluded.why,
                  written_ms = excluded.written_ms

@@ -13,11 +13,12 @@ pub enum Projection {
     Days,
     Quarantine,
     Gathering,
+    Tenants,
 }
 
 impl Projection {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Billing,
         Self::Resources,
         Self::Identities,
@@ -26,6 +27,7 @@ impl Projection {
         Self::Days,
         Self::Quarantine,
         Self::Gathering,
+        Self::Tenants,
     ];
 
     /// Its name on the command line, in consumer groups and in tables.
@@ -39,6 +41,7 @@ impl Projection {
             Self::Days => "days",
             Self::Quarantine => "quarantine",
             Self::Gathering => "gathering",
+            Self::Tenants => "tenants",
         }
     }
 
@@ -55,7 +58,7 @@ impl Projection {
             Self::Identities => Some("identity_facts"),
             Self::Chargebacks => Some("chargeback_facts"),
             Self::TopicAttributions => Some("topic_attribution_facts"),
-            Self::Days | Self::Quarantine | Self::Gathering => None,
+            Self::Days | Self::Quarantine | Self::Gathering | Self::Tenants => None,
         }
     }
 
@@ -70,6 +73,8 @@ impl Projection {
             Self::Days => &["day_facts"],
             Self::Quarantine => &["quarantine"],
             Self::Gathering => &["run_facts", "held_days"],
+            // What was forgotten stays so, whatever is read again and in whichever order.
+            Self::Tenants => &[],
         }
     }
 }

@@ -72,4 +72,5 @@ fn old_messages_are_read_for_ever() {
     check(&samples::quarantined());
     check(&samples::command());
     check(&samples::run());
+    check(&samples::tenant_event());
 }

@@ -119,6 +119,7 @@ fn password(user: &str) -> String {
     format!("{user}-password")
 }
 
+/// Rates by user are over 31 windows of a second: over the usual 11 each may be off by a tenth, as the oldest comes and goes.
 fn broker(dir: &Path, port: u16, controller: u16, exporter: u16) -> Child {
     let users: String = USERS.iter().map(|user| format!(" user_{user}=\"{}\"", password(user))).collect();
     let admin = password("admin");
@@ -141,6 +142,7 @@ fn broker(dir: &Path, port: u16, controller: u16, exporter: u16) -> Child {
          transaction.state.log.replication.factor=1\n\
          transaction.state.log.min.isr=1\n\
          group.initial.rebalance.delay.ms=0\n\
+         quota.window.num=31\n\
          log.cleaner.dedupe.buffer.size=16777216\n\
          log.index.size.max.bytes=2097152\n",
         dir.join("data").display()
@@ -166,9 +168,7 @@ fn scraper(dir: &Path, exporter: u16, port: u16) -> Child {
          [\"127.0.0.1:{exporter}\"]\n    labels: {{broker: \"1\"}}\n"
     );
     std::fs::write(&config, text).expect("written");
-    let in_path = std::env::var_os("PATH").unwrap_or_default();
-    let in_path = std::env::split_paths(&in_path).map(|dir| dir.join("prometheus")).find(|program| program.is_file());
-    let mut command = Command::new(in_path.unwrap_or_else(|| found("prometheus/usr/bin/prometheus")));
+    let mut command = of_prometheus("prometheus");
     command.arg(format!("--config.file={}", config.display()));
     command.arg(format!("--storage.tsdb.path={}", dir.join("tsdb").display()));
     command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
@@ -191,6 +191,13 @@ fn jars() -> PathBuf {
     let pom = include_str!("../../../packaging/kafka/pom.xml");
     let version = pom.split_once("<kafka.version>").and_then(|(_, rest)| rest.split('<').next()).expect("a version");
     found(&format!("kafka-{version}"))
+}
+
+/// A program of Prometheus', from the path or from `make setup`.
+pub fn of_prometheus(name: &str) -> Command {
+    let in_path = std::env::var_os("PATH").unwrap_or_default();
+    let in_path = std::env::split_paths(&in_path).map(|dir| dir.join(name)).find(|program| program.is_file());
+    Command::new(in_path.unwrap_or_else(|| found(&format!("prometheus/usr/bin/{name}"))))
 }
 
 /// What `make setup` put into a cache folder.

@@ -205,6 +205,13 @@ fn a_forgotten_tenant_is_gone_stays_gone_and_may_come_back() {
     rebuild(&installation, &without);
     assert_eq!(rows(&installation), "");
     others_stay("others_rebuilt");
+    // Nor into an empty database, where the event arrives beside the rows.
+    let elsewhere = Installation::new("forget_elsewhere");
+    let mut rebuilding = installation.tributary();
+    succeed(rebuilding.env("DATABASE_URL", &elsewhere.database_url).arg("rebuild").arg("--config").arg(&without));
+    assert_eq!(rows(&elsewhere), "");
+    let count = "SELECT count(*), sum(amount) FROM chargebacks";
+    assert_eq!(elsewhere.sql(count), installation.sql(count));
     succeed(&mut tenant(&["forget", WORLD, "--yes"], &without));
 
     // With the same upstream it is what it was, under numbers that nobody has seen.

@@ -10,6 +10,8 @@ use crate::journal::{Codec, Connection, Topic, scan, tenant_events};
 
 use super::GatherError;
 use super::inventory::{Entities, Listings};
+use super::plan::never_sealed;
+use super::window::Window;
 
 /// The memory of one tenant.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -28,7 +30,7 @@ pub struct Memory {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     Day(GatheredDay),
-    /// The day is beyond retention.
+    /// Nothing of the day is in the log any more.
     ForgetDay(Day),
     Entity(GatheredEntity),
     Forget(EntityKind, String),
@@ -67,9 +69,20 @@ impl Memory {
         Ok(memories)
     }
 
-    /// The days before `oldest`, to be forgotten.
-    pub fn days_before(&self, oldest: Day) -> impl Iterator<Item = Day> {
-        self.days.range(..oldest).map(|(day, _)| *day)
+    /// What is not to be remembered any more of days beyond retention.
+    ///
+    /// Their revision is, for as long as the log may have records of it: a longer retention brings the day back, and a
+    /// number that was given before would be taken for what it named then.
+    pub fn outdated(&self, window: &Window) -> Vec<Change> {
+        let number = |day: &GatheredDay| GatheredDay { revision: day.revision, ..never_sealed(day.day) };
+        let outdated = self.days.range(..window.oldest).map(|(_, day)| day).filter_map(|day| {
+            if day.revision == 0 || day.day < window.forgotten {
+                return Some(Change::ForgetDay(day.day));
+            }
+            let number = number(day);
+            (*day != number).then_some(Change::Day(number))
+        });
+        outdated.collect()
     }
 
     /// Takes over what a committed transaction wrote.
@@ -211,6 +224,28 @@ mod tests {
         forgotten.note(b"t/listing/user", 2000, None);
         forgotten.note(b"t/listing/user", 1000, written(0));
         assert!(forgotten.0.into_values().all(|(_, state)| state.is_none()));
+    }
+
+    #[test]
+    fn beyond_retention_a_day_keeps_its_number_until_the_log_has_forgotten_it() {
+        let window = Window::at(at("2026-03-01T00:00:00Z"), 10, 5, 20);
+        let of = |text: &str, revision| GatheredDay {
+            revision,
+            bill_digest: "b".into(),
+            held: Some("HTTP 500".into()),
+            ..never_sealed(day(text))
+        };
+        let mut memory = Memory::default();
+        for of in [of("2023-01-01", 3), of("2026-02-01", 4), of("2026-02-02", 0), of("2026-02-09", 5)] {
+            memory.apply(Change::Day(of));
+        }
+        let kept = GatheredDay { revision: 4, ..never_sealed(day("2026-02-01")) };
+        let (gone, never) = (Change::ForgetDay(day("2023-01-01")), Change::ForgetDay(day("2026-02-02")));
+        let changes = memory.outdated(&window);
+        assert_eq!(changes, [gone, Change::Day(kept), never]);
+        changes.into_iter().for_each(|change| memory.apply(change));
+        assert_eq!(memory.outdated(&window), []);
+        assert_eq!(memory.days[&day("2026-02-09")], of("2026-02-09", 5), "within retention nothing changes");
     }
 
     #[test]

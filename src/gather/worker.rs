@@ -134,7 +134,7 @@ impl Gatherer {
         let forgotten = news.forgotten.into_iter().map(|(kind, id)| Change::Forget(kind, id));
         let listings = news.listings.into_iter().map(Change::Listing);
         let bad_rows = quarantined.iter().map(|entry| Change::BadRow(entry.id.clone()));
-        let days = self.memory.days_before(window.oldest).map(Change::ForgetDay);
+        let days = self.memory.outdated(&window);
         let changes = entities.chain(forgotten).chain(topics).chain(days).chain(listings).chain(bad_rows).collect();
         self.commit(Transaction { revision: None, quarantined, changes }).await
     }

@@ -5,10 +5,13 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
-use crate::harness::{Installation, Running, fail};
+use nix::sys::signal::Signal;
+use tokio::runtime::Runtime;
+
+use crate::harness::{Installation, Proxy, Running, Upstream, Wire, World, fail, of_prometheus, succeed};
 
 /// The status line's code and the body of an answer.
 fn get(address: &str, path: &str) -> (u16, String) {
@@ -95,13 +98,16 @@ fn a_process_says_that_it_lives_whether_it_is_ready_and_what_it_counted() {
     assert!(TcpStream::connect(&address).is_err(), "nobody answers for a service that has ended");
 }
 
-/// Prometheus' own tool, where it is installed.
+/// Prometheus' own tool has nothing to say about it.
+#[track_caller]
 fn judged_by_prometheus(text: &str) {
-    let tool = Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let Ok(mut tool) = tool else { return eprintln!("SKIPPED: promtool is not installed") };
+    let mut tool = of_prometheus("promtool");
+    tool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut tool = tool.spawn().expect("promtool runs");
     tool.stdin.take().expect("its input").write_all(text.as_bytes()).expect("written");
     let judged = tool.wait_with_output().expect("it ends");
-    assert!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.stdout));
+    let said = [judged.stdout, judged.stderr].concat();
+    assert!(judged.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
 }
 
 #[test]
@@ -115,4 +121,87 @@ fn one_file_serves_two_processes_of_a_host() {
     two.until("the second is ready", |_| get(&of_two, "/readyz").0 == 200);
     one.stop();
     two.stop();
+}
+
+#[test]
+fn lines_are_sentences_or_json_at_levels_by_module() {
+    let installation = Installation::new("logs");
+    let tenants = "tenants: {}\n";
+    let said = |name: &str, logging: &str| {
+        let config = installation.write_config(&format!("logging: {logging}\n{tenants}"));
+        let mut command = installation.tributary();
+        command.arg("run").arg("--config").arg(config).args(["--roles", "allocate"]);
+        command.env("TRIBUTARY_INSTANCE", name).env("TRIBUTARY_HEALTH_PORT", "0");
+        let mut service = Running::start(&mut command, installation.dir.path(), name);
+        service.until("it listens", |it| it.said().contains("answering /healthz"));
+        service.until("it has ended", |it| {
+            it.signal(Signal::SIGTERM);
+            it.said().contains("stopping")
+        });
+        service.ended();
+        service.said()
+    };
+    let text = said(
+        "text",
+        "{level: ERROR, format: text, per_module_levels: {tributary::cli: INFO, tributary::shutdown: INFO}}",
+    );
+    assert!(text.contains("INFO answering /healthz, /readyz and /metrics address=127.0.0.1:"), "{text}");
+    assert!(!text.contains("allocating") && !text.contains('{'), "{text}");
+    let json = said("json", "{level: INFO, format: json, per_module_levels: {tributary::allocate: WARNING}}");
+    let lines: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let from = |module: &str| {
+        lines.iter().filter(|line| line["target"].as_str().is_some_and(|it| it.contains(module))).count()
+    };
+    assert!(from("cli") > 0 && from("allocate") == 0, "{json}");
+    assert!(lines.iter().all(|line| line["timestamp"].is_string() && line["level"].is_string()), "{json}");
+}
+
+#[test]
+fn a_role_that_hangs_does_not_hold_up_the_end_and_loses_nothing() {
+    let Some(world) = World::named("small-ccloud") else { return };
+    let upstream = Upstream::start(&world, &[]);
+    let mut installation = Installation::new("hanging");
+    let (runtime, direct) = (Runtime::new().expect("a runtime"), installation.database_url.clone());
+    let port = direct.rsplit_once(':').and_then(|(_, rest)| rest.split('/').next()?.parse().ok()).expect("a port");
+    let proxy = Proxy::start(&runtime, Wire::Postgres, port);
+    installation.database_url = direct.replace(&format!(":{port}/"), &format!(":{}/", proxy.port()));
+    let config = world.config(&installation, &upstream.url);
+    let text = std::fs::read_to_string(&config).expect("the configuration");
+    let limited = |seconds: u32| {
+        let text = text.replace("features:\n", &format!("features:\n  shutdown_timeout_seconds: {seconds}\n"));
+        assert!(text.contains("shutdown_timeout_seconds"));
+        std::fs::write(&config, text).expect("written");
+    };
+
+    limited(1);
+    let (mut service, address) = serve(&installation, &config, "one", &[]);
+    service.until("it is ready", |_| get(&address, "/readyz").0 == 200);
+    proxy.stall(true);
+    let mut gathering = installation.service(&config, "gather", "gatherer");
+    gathering.env("DATABASE_URL", &direct).args(["--once", "--now", &world.runs[0]]);
+    let mut gathering = Running::start(&mut gathering, installation.dir.path(), "gatherer");
+    gathering.until("there is something to write", |_| installation.records("allocations") > 0);
+    service.until("it says why it is not ready", |_| {
+        let (code, why) = get(&address, "/readyz");
+        code == 503 && why.contains("postgres: no answer for")
+    });
+    service.signal(Signal::SIGTERM);
+    assert!(service.ended().success(), "{}", service.said());
+    drop(gathering);
+    assert!(service.said().contains("did not end within features.shutdown_timeout_seconds"), "{}", service.said());
+
+    // Whoever is in a hurry says so twice.
+    limited(3_600);
+    proxy.stall(false);
+    let (mut service, address) = serve(&installation, &config, "two", &[]);
+    service.until("it is ready", |_| get(&address, "/readyz").0 == 200);
+    proxy.stall(true);
+    service.signal(Signal::SIGTERM);
+    service.until("it knows", |it| it.said().contains("once more to stop at once"));
+    service.signal(Signal::SIGTERM);
+    assert_eq!(service.ended().code(), Some(130));
+
+    proxy.stall(false);
+    succeed(&mut installation.once(&config, &world.runs[0]));
+    world.check(&installation.export(&config, &world.name, "out"));
 }

@@ -168,9 +168,7 @@ fn scraper(dir: &Path, exporter: u16, port: u16) -> Child {
          [\"127.0.0.1:{exporter}\"]\n    labels: {{broker: \"1\"}}\n"
     );
     std::fs::write(&config, text).expect("written");
-    let in_path = std::env::var_os("PATH").unwrap_or_default();
-    let in_path = std::env::split_paths(&in_path).map(|dir| dir.join("prometheus")).find(|program| program.is_file());
-    let mut command = Command::new(in_path.unwrap_or_else(|| found("prometheus/usr/bin/prometheus")));
+    let mut command = of_prometheus("prometheus");
     command.arg(format!("--config.file={}", config.display()));
     command.arg(format!("--storage.tsdb.path={}", dir.join("tsdb").display()));
     command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
@@ -193,6 +191,13 @@ fn jars() -> PathBuf {
     let pom = include_str!("../../../packaging/kafka/pom.xml");
     let version = pom.split_once("<kafka.version>").and_then(|(_, rest)| rest.split('<').next()).expect("a version");
     found(&format!("kafka-{version}"))
+}
+
+/// A program of Prometheus', from the path or from `make setup`.
+pub fn of_prometheus(name: &str) -> Command {
+    let in_path = std::env::var_os("PATH").unwrap_or_default();
+    let in_path = std::env::split_paths(&in_path).map(|dir| dir.join(name)).find(|program| program.is_file());
+    Command::new(in_path.unwrap_or_else(|| found(&format!("prometheus/usr/bin/{name}"))))
 }
 
 /// What `make setup` put into a cache folder.

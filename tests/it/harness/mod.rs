@@ -9,7 +9,7 @@ mod running;
 mod services;
 mod world;
 
-pub use billed::BilledCluster;
+pub use billed::{BilledCluster, of_prometheus};
 pub use dice::Dice;
 pub use own::Own;
 pub use proxy::{Moment, Proxy, Wire};

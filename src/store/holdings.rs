@@ -142,6 +142,15 @@ impl Store {
                 .bind(projection.name())
                 .execute(&mut *tx)
                 .await?;
+            if projection == Projection::Days {
+                sqlx::query(
+                    "DELETE FROM rule_books b WHERE tenant_key = $1 AND NOT EXISTS (
+                         SELECT FROM day_facts d WHERE d.tenant_key = b.tenant_key AND d.rules_digest = b.digest)",
+                )
+                .bind(key)
+                .execute(&mut *tx)
+                .await?;
+            }
             tx.commit().await?;
             Ok(rows)
         };

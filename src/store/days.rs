@@ -101,29 +101,33 @@ impl ProjectionTx {
         written.map(drop).map_err(|error| StoreError::of(error, self.store.address()))
     }
 
-    /// Keeps the texts of rules that are new; gives back the digest of each seal's.
+    /// Keeps the texts of rules that are new, but for those of forgotten revisions; gives back the digest of each seal's.
     async fn save_rule_books(&mut self, seals: &[(i32, &DaySealed)]) -> Result<Vec<Vec<u8>>, StoreError> {
         let digest = |seal: &DaySealed| blake3::hash(seal.rules.as_bytes());
         let mut digests: Vec<Vec<u8>> = Vec::with_capacity(seals.len());
-        let mut books: BTreeMap<(i32, [u8; 32]), &str> = BTreeMap::new();
+        let mut books: BTreeMap<(i32, [u8; 32]), (&str, u32)> = BTreeMap::new();
         let mut last: Option<(&str, [u8; 32])> = None;
         for (tenant, seal) in seals {
             // Days beside each other mostly have the same rules.
             let known = last.filter(|(rules, _)| *rules == seal.rules).map(|(_, digest)| digest);
             let digest = known.unwrap_or_else(|| digest(seal).into());
             last = Some((&seal.rules, digest));
-            books.insert((*tenant, digest), &seal.rules);
+            let (_, revision) = books.entry((*tenant, digest)).or_insert((&seal.rules, seal.revision));
+            *revision = seal.revision.max(*revision);
             digests.push(digest.to_vec());
         }
         let (tenants, texts): (Vec<i32>, Vec<String>) =
-            books.iter().map(|((tenant, _), rules)| (*tenant, storable(rules).into_owned())).unzip();
+            books.iter().map(|((tenant, _), (rules, _))| (*tenant, storable(rules).into_owned())).unzip();
         let written = sqlx::query(
             "INSERT INTO rule_books (tenant_key, digest, rules)
-             SELECT * FROM unnest($1::int[], $2::bytea[], $3::text[]) ON CONFLICT DO NOTHING",
+             SELECT tenant_key, digest, rules
+             FROM unnest($1::int[], $2::bytea[], $3::text[], $4::int[]) AS given (tenant_key, digest, rules, revision)
+             JOIN tenants USING (tenant_key) WHERE revision > forgotten_revision ON CONFLICT DO NOTHING",
         )
         .bind(tenants)
         .bind(books.keys().map(|(_, digest)| digest.to_vec()).collect::<Vec<_>>())
         .bind(texts)
+        .bind(books.values().map(|(_, revision)| *revision as i32).collect::<Vec<i32>>())
         .execute(&mut *self.tx)
         .await;
         written.map(|_| digests).map_err(|error| StoreError::of(error, self.store.address()))

@@ -8,6 +8,7 @@ pub mod args;
 pub mod ask;
 pub mod config;
 pub mod demo;
+mod explain;
 pub mod export;
 mod measured;
 pub mod quarantine;
@@ -85,6 +86,7 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
         },
         Command::Demo(args) => demo::demo(&args).await,
         Command::Export(args) => export(&args).await,
+        Command::Explain(args) => attached(&args.file.clone(), Need::POSTGRES, Task::Explain(args)).await,
         Command::Gather(args) => {
             let (file, wait) = (args.file.clone(), args.wait);
             attached(&file, Need::BOTH, Task::Ask(Wish::Gather(args), wait)).await
@@ -124,6 +126,7 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
 
 /// A command on data that is there, whether a service runs or not.
 enum Task {
+    Explain(args::Explain),
     Status(bool, bool),
     Runs(Option<String>, u32),
     /// And whether to wait for the answer.
@@ -156,6 +159,7 @@ async fn attached(file: &ConfigFile, need: Need, task: Task) -> Result<ExitCode>
         say.done();
         let mut out = io::stdout().lock();
         match task {
+            Task::Explain(args) => explain::explain(&store, &config, &args, &mut out).await,
             Task::ListQuarantine(all) => quarantine::list(&store, all, &mut out).await,
             Task::ShowQuarantined(id) => quarantine::show(&store, &id, &mut out).await,
             Task::Grant(tenant, role) => tenant::grant(&store, &config, &tenant, role.as_deref(), &mut out).await,

@@ -27,8 +27,12 @@ fn get(address: &str, path: &str) -> (u16, String) {
 fn serve(installation: &Installation, config: &Path, instance: &str, more: &[(&str, &str)]) -> (Running, String) {
     let mut command = installation.tributary();
     command.arg("run").arg("--config").arg(config).env("TRIBUTARY_INSTANCE", instance).envs(more.iter().copied());
-    command.env("TRIBUTARY_HEALTH_PORT", "0");
-    let mut service = Running::start(&mut command, installation.dir.path(), instance);
+    listening(command.env("TRIBUTARY_HEALTH_PORT", "0"), installation, instance)
+}
+
+/// A service with where it answers.
+fn listening(command: &mut Command, installation: &Installation, instance: &str) -> (Running, String) {
+    let mut service = Running::start(command, installation.dir.path(), instance);
     let address = |it: &Running| {
         let said = it.said();
         let lines = said.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
@@ -96,6 +100,42 @@ fn a_process_says_that_it_lives_whether_it_is_ready_and_what_it_counted() {
     let length = systemd.recv(&mut word).expect("a last word");
     assert!(String::from_utf8_lossy(&word[..length]).contains("STOPPING=1"));
     assert!(TcpStream::connect(&address).is_err(), "nobody answers for a service that has ended");
+}
+
+#[test]
+fn what_a_cycle_did_is_counted() {
+    let Some(world) = World::named("small-ccloud") else { return };
+    let upstream = Upstream::start(&world, &[]);
+    let installation = Installation::new("counted");
+    let config = world.config(&installation, &upstream.url);
+    let mut command = installation.service(&config, "gather,allocate,project", "one");
+    command.args(["--now", &world.runs[0]]).env("TRIBUTARY_HEALTH_PORT", "0");
+    let (mut service, address) = listening(&mut command, &installation, "one");
+    let samples = || parsed(&get(&address, "/metrics").1);
+    let of = |name: &str| samples().get(name).map_or(0, |value| *value as usize);
+    service.until("the cycle is over", |_| {
+        of("tributary_gather_cycles_total{tenant=\"small-ccloud\",outcome=\"complete\"}") == 1
+    });
+    let (days, rows) = (installation.records("days"), || installation.records("chargebacks"));
+    assert_eq!(of("tributary_gather_days_total{tenant=\"small-ccloud\",became=\"sealed\"}"), days);
+    assert!(of("tributary_gather_last_success_timestamp_seconds{tenant=\"small-ccloud\"}") > 0);
+    service.until("all days are allocated", |_| of("tributary_allocate_days_total{outcome=\"allocated\"}") == days);
+    assert_eq!(of("tributary_allocate_rows_total"), rows());
+    service
+        .until("rows are in the table", |_| of("tributary_project_rows_total{projection=\"chargebacks\"}") == rows());
+    let host = upstream.url.trim_start_matches("http://").split(':').next().expect("a host").to_owned();
+    let answered = |(name, value): (&String, &f64)| {
+        *value > 0.0
+            && name.starts_with("tributary_upstream_requests_total")
+            && name.contains(&host)
+            && name.contains("answered")
+    };
+    let all = samples();
+    assert!(all.iter().any(answered), "{all:?}");
+    let set_aside: usize = installation.sql("SELECT count(*) FROM quarantine").parse().expect("a number");
+    service.until("open entries are counted", |_| of("tributary_quarantine_open") == set_aside);
+    assert!(set_aside > 0);
+    service.stop();
 }
 
 /// Prometheus' own tool has nothing to say about it.

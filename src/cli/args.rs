@@ -25,6 +25,8 @@ pub enum Command {
     Demo(Demo),
     /// Write a table as CSV or NDJSON
     Export(Export),
+    /// Say why rows of a day are what they are, a sentence each
+    Explain(Explain),
     /// Show tenants, days, lag and quarantine
     Status(Status),
     /// Look at what was set aside, and send it again
@@ -62,7 +64,17 @@ pub struct ConfigFile {
     pub env_file: Option<PathBuf>,
 }
 
+/// What a process takes from its environment; the configuration's own `${NAME}` come from there, too.
+const ENVIRONMENT: &str = "\
+Environment, instead of what the configuration says, for several processes from one file:
+  TRIBUTARY_INSTANCE       name of this process; each needs its own
+  TRIBUTARY_HEALTH_PORT    port of /healthz, /readyz and /metrics; 0: any
+  KAFKA_BOOTSTRAP_SERVERS  where Kafka is
+  DATABASE_URL             where Postgres is
+  RUST_LOG                 levels of the log";
+
 #[derive(Debug, Args)]
+#[command(after_long_help = ENVIRONMENT)]
 pub struct Run {
     #[command(flatten)]
     pub file: ConfigFile,
@@ -120,6 +132,30 @@ pub struct Export {
     /// File to write; default: standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Explain {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Tenant, by its name in the configuration
+    #[arg(long, value_name = "NAME")]
+    pub tenant: String,
+    /// The day
+    #[arg(long, value_name = "DATE")]
+    pub day: Day,
+    /// Only rows that are charged to this identity
+    #[arg(long, value_name = "ID")]
+    pub identity: Option<String>,
+    /// Only rows of this resource
+    #[arg(long, value_name = "ID")]
+    pub resource: Option<String>,
+    /// Only rows of this product type
+    #[arg(long, value_name = "TYPE")]
+    pub product: Option<String>,
+    /// At most so many rows
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
 }
 
 /// What can be exported.

@@ -7,6 +7,7 @@ mod api;
 pub mod args;
 pub mod config;
 pub mod demo;
+mod explain;
 pub mod export;
 mod measured;
 pub mod quarantine;
@@ -83,6 +84,7 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
         },
         Command::Demo(args) => demo::demo(&args).await,
         Command::Export(args) => export(&args).await,
+        Command::Explain(args) => attached(&args.file.clone(), Need::POSTGRES, Task::Explain(args)).await,
         Command::Status(args) => attached(&args.file, Need::BOTH, Task::Status).await,
         Command::Quarantine(Quarantine::List { file, all }) => {
             attached(&file, Need::POSTGRES, Task::ListQuarantine(all)).await
@@ -114,6 +116,7 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
 
 /// A command on data that is there, whether a service runs or not.
 enum Task {
+    Explain(args::Explain),
     Status,
     ListQuarantine(bool),
     ShowQuarantined(String),
@@ -136,6 +139,7 @@ async fn attached(file: &ConfigFile, need: Need, task: Task) -> Result<ExitCode>
         say.done();
         let mut out = io::stdout().lock();
         match task {
+            Task::Explain(args) => explain::explain(&store, &config, &args, &mut out).await,
             Task::ListQuarantine(all) => quarantine::list(&store, all, &mut out).await,
             Task::ShowQuarantined(id) => quarantine::show(&store, &id, &mut out).await,
             Task::Grant(tenant, role) => tenant::grant(&store, &config, &tenant, role.as_deref(), &mut out).await,

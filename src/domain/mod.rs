@@ -15,6 +15,7 @@ pub mod attribution;
 pub mod billing;
 pub mod chargeback;
 pub mod day;
+pub mod explanation;
 pub mod gathered;
 pub mod glob;
 pub mod granularity;

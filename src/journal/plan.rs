@@ -200,6 +200,25 @@ mod tests {
     }
 
     #[test]
+    fn records_that_are_kept_for_longer_stay() {
+        let set = |value: &str| {
+            steps(|actual| {
+                drop(actual.get_mut("t.billing").unwrap().config.insert("retention.ms".into(), value.into()))
+            })
+        };
+        assert_eq!(set("34560000001"), []);
+        assert_eq!(set("-1"), [], "for ever");
+        assert_eq!(set("34559999999").len(), 1);
+        let beside = steps(|actual| {
+            let billing = actual.get_mut("t.billing").unwrap();
+            billing.config.extend([("retention.ms".into(), "-1".into()), ("cleanup.policy".into(), "compact".into())]);
+            billing.own.insert("retention.ms".into(), "-1".into());
+        });
+        let [Step::Alter { all, .. }] = &beside[..] else { panic!("{beside:?}") };
+        assert_eq!((&all["cleanup.policy"][..], &all["retention.ms"][..]), ("delete", "-1"));
+    }
+
+    #[test]
     fn what_is_not_declared_is_left_alone() {
         let named = |name: &str| steps(|actual| drop(actual.insert(name.into(), Existing::default())));
         assert_eq!(named("t.old"), [Step::Undeclared { topic: "t.old".into() }]);

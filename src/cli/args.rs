@@ -173,7 +173,7 @@ pub enum Quarantine {
 
 #[derive(Debug, Args)]
 pub struct Rebuild {
-    /// billing, resources, identities, chargebacks, days, quarantine; default: all of them
+    /// billing, resources, identities, chargebacks, topic-attributions, days, quarantine, emissions; default: all of them
     pub projections: Vec<String>,
     #[command(flatten)]
     pub file: ConfigFile,

@@ -16,7 +16,7 @@ use serde_avro_fast::de::{DeError, DeserializerConfig, DeserializerState};
 use serde_avro_fast::ser::{SerError, SerializerConfig};
 
 use crate::domain::{
-    BillingLine, ChargebackRow, DayAllocated, DaySealed, GatherState, Identity, MetricValue, MetricValueRef,
+    BillingLine, ChargebackRow, DayAllocated, DaySealed, Emission, GatherState, Identity, MetricValue, MetricValueRef,
     Quarantined, Resource, TopicAttributionRow,
 };
 
@@ -51,6 +51,7 @@ records! {
     DayAllocated => "day-allocated",
     GatherState => "gather-state",
     Quarantined => "quarantined",
+    Emission => "emission",
 }
 
 /// Why a record could not be written.

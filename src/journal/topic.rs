@@ -18,10 +18,11 @@ pub enum Topic {
     Allocations,
     GatherState,
     Quarantine,
+    Emissions,
 }
 
 impl Topic {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Billing,
         Self::Resources,
         Self::Identities,
@@ -32,6 +33,7 @@ impl Topic {
         Self::Allocations,
         Self::GatherState,
         Self::Quarantine,
+        Self::Emissions,
     ];
 
     /// Every topic, in the data's order.
@@ -52,6 +54,7 @@ impl Topic {
             Self::Allocations => "allocations",
             Self::GatherState => "gather-state",
             Self::Quarantine => "quarantine",
+            Self::Emissions => "emissions",
         }
     }
 
@@ -68,6 +71,7 @@ impl Topic {
             Self::Allocations => "day-allocated",
             Self::GatherState => "gather-state",
             Self::Quarantine => "quarantined",
+            Self::Emissions => "emission",
         }
     }
 

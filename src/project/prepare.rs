@@ -7,11 +7,11 @@ use ahash::{AHashMap, AHashSet};
 use chrono::Datelike;
 use serde::Deserialize;
 
-use super::batch::{Item, allocation, item, seal};
+use super::batch::{Item, allocation, emission, item, seal};
 use super::plan::Note;
 use super::{Parts, ProjectError};
 use crate::domain::{
-    BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, Identity, Quarantined, Resource, TopicAttributionRow,
+    BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, Emission, Identity, Quarantined, Resource, TopicAttributionRow,
 };
 use crate::journal::codec::Record;
 use crate::journal::{Batch, Topic};
@@ -33,6 +33,8 @@ pub(super) enum Content {
     /// Seals and allocations with their tenants' keys.
     Days(Vec<(i32, DaySealed)>, Vec<(i32, DayAllocated)>),
     Quarantine(Vec<Quarantined>),
+    /// What emitters did, with their tenants' keys.
+    Emissions(Vec<(i32, Emission)>),
 }
 
 /// Rows of revisions.
@@ -112,6 +114,7 @@ impl Preparer {
             Projection::TopicAttributions => self.rows::<TopicAttributionRow<'_>>(batch).await,
             Projection::Days => self.days(batch).await,
             Projection::Quarantine => Ok(self.quarantine(batch)),
+            Projection::Emissions => self.emissions(batch).await,
         }
     }
 
@@ -207,6 +210,21 @@ impl Preparer {
         let seals = seals.into_iter().filter_map(|seal| Some((key(&seal.tenant)?, seal)));
         let outcomes = outcomes.into_iter().filter_map(|done| Some((key(&done.tenant)?, done)));
         Ok((Content::Days(seals.collect(), outcomes.collect()), bad))
+    }
+
+    async fn emissions(&mut self, batch: &Batch) -> Result<(Content, Vec<(usize, String)>), ProjectError> {
+        let (mut found, mut bad) = (Vec::new(), Vec::new());
+        for (i, record) in batch.records().enumerate() {
+            let Some(payload) = record.payload else { continue };
+            match emission(&self.parts.codec, payload) {
+                Ok(emission) => found.push(emission),
+                Err(reason) => bad.push((i, reason)),
+            }
+        }
+        self.learn_tenants(found.iter().map(|emission| emission.tenant.as_str())).await?;
+        let key = |tenant: &str| self.tenants.get(tenant).copied();
+        let found = found.into_iter().filter_map(|emission| Some((key(&emission.tenant)?, emission)));
+        Ok((Content::Emissions(found.collect()), bad))
     }
 
     fn quarantine(&self, batch: &Batch) -> (Content, Vec<(usize, String)>) {

@@ -12,11 +12,12 @@ pub enum Projection {
     TopicAttributions,
     Days,
     Quarantine,
+    Emissions,
 }
 
 impl Projection {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Billing,
         Self::Resources,
         Self::Identities,
@@ -24,6 +25,7 @@ impl Projection {
         Self::TopicAttributions,
         Self::Days,
         Self::Quarantine,
+        Self::Emissions,
     ];
 
     /// Its name on the command line, in consumer groups and in tables.
@@ -36,6 +38,7 @@ impl Projection {
             Self::TopicAttributions => "topic-attributions",
             Self::Days => "days",
             Self::Quarantine => "quarantine",
+            Self::Emissions => "emissions",
         }
     }
 
@@ -52,7 +55,7 @@ impl Projection {
             Self::Identities => Some("identity_facts"),
             Self::Chargebacks => Some("chargeback_facts"),
             Self::TopicAttributions => Some("topic_attribution_facts"),
-            Self::Days | Self::Quarantine => None,
+            Self::Days | Self::Quarantine | Self::Emissions => None,
         }
     }
 
@@ -66,6 +69,7 @@ impl Projection {
             Self::TopicAttributions => &["topic_attribution_facts"],
             Self::Days => &["day_facts"],
             Self::Quarantine => &["quarantine"],
+            Self::Emissions => &["emission_facts"],
         }
     }
 }

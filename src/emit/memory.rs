@@ -1,0 +1,73 @@
+//! What was emitted before, and the way into the log for what is emitted now.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{EmitError, Emitter};
+use crate::domain::{Aggregation, Day, Emission, EmittedRows};
+use crate::journal::{Codec, Connection, Topic, TransactionalProducer, scan};
+
+/// Tenant, dataset, emitter, aggregation.
+type Key = (String, EmittedRows, String, Aggregation);
+
+/// What became of each period, as the log has it.
+#[derive(Debug, Default)]
+pub struct Memory(BTreeMap<Key, BTreeMap<Day, Emission>>);
+
+impl Memory {
+    /// What is known of an emitter, by the first day of each period.
+    pub fn of(&self, emitter: &Emitter) -> Option<&BTreeMap<Day, Emission>> {
+        self.0.get(&(emitter.tenant.clone(), emitter.dataset, emitter.name.clone(), emitter.aggregation))
+    }
+
+    /// Remembers the latest of a period.
+    pub fn note(&mut self, emission: Emission) {
+        let key = (emission.tenant.clone(), emission.dataset, emission.emitter.clone(), emission.aggregation);
+        self.0.entry(key).or_default().insert(emission.day, emission);
+    }
+}
+
+/// Writes records of the role. There is one at a time: a successor puts it out.
+#[derive(Debug)]
+pub struct Recorder {
+    producer: TransactionalProducer,
+    codec: Arc<Codec>,
+}
+
+impl Recorder {
+    /// Takes over from whoever emitted before, and reads what is remembered. Blocks.
+    ///
+    /// # Errors
+    /// [`EmitError`] if the log does not answer or holds what cannot be read.
+    pub fn open(connection: &Connection, codec: &Arc<Codec>) -> Result<(Self, Memory), EmitError> {
+        // Before the topic is read: afterwards nobody else can add to it.
+        let producer = TransactionalProducer::patient(&connection.as_instance("emitters"), "emit")?;
+        let (mut memory, mut unreadable) = (Memory::default(), None);
+        scan(connection, Topic::Emissions, None, |record| {
+            let Some(payload) = record.payload else { return };
+            match codec.decode::<Emission>(payload) {
+                Ok(emission) => memory.note(emission),
+                Err(error) => unreadable = Some(error),
+            }
+        })?;
+        match unreadable {
+            Some(error) => Err(EmitError::Memory(error)),
+            None => Ok((Self { producer, codec: Arc::clone(codec) }, memory)),
+        }
+    }
+
+    /// Writes these records, all or none. Blocks.
+    ///
+    /// # Errors
+    /// [`EmitError`]; open a new recorder, it finds out what was written.
+    pub fn record(&mut self, emissions: &[Emission]) -> Result<(), EmitError> {
+        self.producer.begin()?;
+        let mut bytes = Vec::new();
+        for emission in emissions {
+            bytes.clear();
+            self.codec.encode(emission, &mut bytes)?;
+            self.producer.send(Topic::Emissions, None, emission.key().as_bytes(), Some(&bytes))?;
+        }
+        Ok(self.producer.commit()?)
+    }
+}

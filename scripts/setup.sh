@@ -37,6 +37,9 @@ has_rust() { has cargo && at_least "$rust_wanted" "$(rust_version)"; }
 jars_in() { [ -f "$1/kafka-$kafka/kafka_2.13-$kafka.jar" ]; }
 has_jars() { jars_in "$(cache_folder)" || jars_in /var/cache/tributary; }
 
+exporter=$(from_xml jmx-exporter.version packaging/metrics/pom.xml)
+has_exporter() { [ -f "$(cache_folder)/jmx-exporter-$exporter/jmx_prometheus_javaagent-$exporter.jar" ] || [ -f "/var/cache/tributary/jmx-exporter-$exporter/jmx_prometheus_javaagent-$exporter.jar" ]; }
+
 missing=()
 need() { "${@:2}" || missing+=("$1"); }
 need gcc has gcc
@@ -47,7 +50,7 @@ need python3 has python3
 need python3-venv python3 -c 'import ensurepip, venv' 2>/dev/null
 need openjdk-17-jre-headless has_java
 need postgresql has_postgres
-has_jars || need maven has mvn
+has_jars && has_exporter || need maven has mvn
 
 # --- Debian packages ----------------------------------------------------------------------------------------------
 
@@ -133,4 +136,34 @@ fetch_jars() {
 }
 
 has_jars || fetch_jars
+
+# --- What the tests measure a cluster with ------------------------------------------------------------------------
+
+# Unpacked, not installed: Debian's package would start a Prometheus for the whole machine.
+has_prometheus() { has prometheus || [ -x "$(cache_folder)/prometheus/usr/bin/prometheus" ] || [ -x /var/cache/tributary/prometheus/usr/bin/prometheus ]; }
+
+fetch_prometheus() {
+  if ! has apt-get; then
+    say "there is no prometheus in PATH: the test on a real Kafka cluster will ask for it"
+    return
+  fi
+  refresh_lists
+  unfinished=$(mktemp -d "$(cache_folder)/.prometheus.XXXXXX")
+  say "fetching Debian's prometheus into $(cache_folder)/prometheus"
+  (cd "$unfinished" && apt-get download -q -q -o APT::Sandbox::User=root prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb)
+  chmod 755 "$unfinished"
+  mv -T "$unfinished" "$(cache_folder)/prometheus" 2>/dev/null || has_prometheus
+}
+
+fetch_exporter() {
+  unfinished=$(mktemp -d "$(cache_folder)/.jmx-exporter.XXXXXX")
+  say "fetching Prometheus' JMX exporter $exporter with Maven"
+  mvn -q -B -Dstyle.color=never -f packaging/metrics/pom.xml dependency:copy-dependencies -DoutputDirectory="$unfinished" </dev/null
+  chmod 755 "$unfinished"
+  mv -T "$unfinished" "$(cache_folder)/jmx-exporter-$exporter" 2>/dev/null || has_exporter
+}
+
+mkdir -p "$(cache_folder)"
+has_prometheus || fetch_prometheus
+has_exporter || fetch_exporter
 say "ready: Rust $(rust_version), Java $(java_version), PostgreSQL $(postgres_version), Kafka $kafka"

@@ -83,7 +83,7 @@ async fn days_are_sealed_once_and_remembered() {
     // The last cycle meets a source that is gone; no need to wait for its return.
     let mut impatient = Limits::default();
     impatient.patience.connect_attempts = 1;
-    let (source, rules) = sources::of(&config.tenants[0], &Http::new(impatient).unwrap()).unwrap();
+    let (source, rules) = sources::of(&config.tenants[0], &Http::new(impatient).unwrap(), Clock::system()).unwrap();
     let tenant = sources::settings(&config.tenants[0]);
     let clock = Clock::starting_at(now);
     let mut bench = Bench { connection, codec: Arc::new(Codec::builtin()), source, rules, clock };

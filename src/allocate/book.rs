@@ -144,6 +144,11 @@ pub enum By {
     Active,
     /// Index of [`Book::type_sets`].
     Tenant(usize),
+    /// Those of [`Book::named`] at these indexes, and the active ones too if `active`.
+    Among {
+        active: bool,
+        named: Vec<usize>,
+    },
     /// Indexes of the family's metrics.
     Metrics(Vec<usize>),
     Weights,
@@ -254,6 +259,10 @@ impl Compiler {
         let by = match &tier.split {
             Split::EvenActive => By::Active,
             Split::EvenTenant { types } => By::Tenant(place(&mut self.type_sets, types.clone())),
+            Split::EvenAmong { active, identities } => By::Among {
+                active: *active,
+                named: identities.iter().map(|id| place(&mut self.named, id.clone())).collect(),
+            },
             Split::ByUsage(Usage::Metrics(metrics)) => {
                 let place = |metric: &String| product.metrics.iter().position(|asked| asked == metric);
                 By::Metrics(metrics.iter().filter_map(place).collect())

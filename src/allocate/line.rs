@@ -31,6 +31,7 @@ pub fn rows(facts: &Facts, book: &Book) -> Result<Vec<Row>, Refusal> {
         tenants: vec![None; book.type_sets.len() * (book.mappings.len() + 1)],
         resolved: None,
         resolution: Resolution::default(),
+        among: Heads::default(),
         weights: vec![],
         splitter: Splitter::default(),
         rows: vec![],
@@ -66,9 +67,19 @@ struct Allocator<'a> {
     /// Whose resolution is held: lines of one resource stand together.
     resolved: Option<(usize, Sym)>,
     resolution: Resolution,
+    /// Those that the tier at hand splits evenly among.
+    among: Heads,
     weights: Vec<(Sym, f64)>,
     splitter: Splitter,
     rows: Vec<Row>,
+}
+
+/// Over whom an even split goes.
+enum Over {
+    Active,
+    /// Those at a place of `tenants`.
+    Tenant(usize),
+    Among,
 }
 
 impl Allocator<'_> {
@@ -141,13 +152,20 @@ impl Allocator<'_> {
             let mut row = Row::new(billed.number, billed.line.resource, amount, label, number);
             match &tier.by {
                 By::Active if self.resolution.active.ids.is_empty() => continue,
-                By::Active => self.push_evenly(row, billed, None),
+                By::Active => self.push_evenly(row, billed, Over::Active),
                 By::Tenant(set) => {
                     let place = self.tenant(*set, billed.mapping);
                     if self.tenants[place].as_ref().is_none_or(|heads| heads.ids.is_empty()) {
                         continue;
                     }
-                    self.push_evenly(row, billed, Some(place));
+                    self.push_evenly(row, billed, Over::Tenant(place));
+                }
+                By::Among { active, named } => {
+                    self.gather_among(*active, named);
+                    if self.among.ids.is_empty() {
+                        continue;
+                    }
+                    self.push_evenly(row, billed, Over::Among);
                 }
                 By::Metrics(_) | By::Weights if billed.usage_failed || !self.weigh(&tier.by) => continue,
                 By::Metrics(_) => self.push_by_usage(row, billed, tier.label_doubtful)?,
@@ -200,10 +218,13 @@ impl Allocator<'_> {
         }
     }
 
-    /// Over those who are active, or over those at a place of `tenants`.
-    fn push_evenly(&mut self, row: Row, billed: &Billed<'_>, place: Option<usize>) {
-        let Self { rows, tenants, splitter, resolution, facts, .. } = self;
-        let heads = place.and_then(|place| tenants[place].as_ref()).unwrap_or(&resolution.active);
+    fn push_evenly(&mut self, row: Row, billed: &Billed<'_>, over: Over) {
+        let Self { rows, tenants, among, splitter, resolution, facts, .. } = self;
+        let heads = match over {
+            Over::Active => &resolution.active,
+            Over::Tenant(place) => tenants[place].as_ref().unwrap_or(&resolution.active),
+            Over::Among => among,
+        };
         let mut push = |identity: Sym, amount: Amount, share: f64| {
             if !amount.is_zero() {
                 rows.push(Row { identity, amount, target: target(facts, identity, billed.line), share, ..row });
@@ -234,6 +255,25 @@ impl Allocator<'_> {
                 let (identity, share) = (facts.named[*named], *units as f64 / Amount::whole(1).units() as f64);
                 let target = target(facts, identity, billed.line);
                 rows.push(Row { identity, amount: *amount, target, share, ..row });
+            }
+        }
+    }
+
+    /// Those that a tier names, and the active ones if it wants them: each once, with the parts it has as an active one.
+    fn gather_among(&mut self, active: bool, named: &[usize]) {
+        let Self { among, resolution, facts, .. } = self;
+        among.ids.clear();
+        among.parts.clear();
+        if active {
+            among.ids.extend(&resolution.active.ids);
+            among.parts.extend(&resolution.active.parts);
+        }
+        for identity in named.iter().map(|named| facts.named[*named]) {
+            if let Err(at) = among.ids.binary_search(&identity) {
+                among.ids.insert(at, identity);
+                if !among.parts.is_empty() {
+                    among.parts.insert(at, 1);
+                }
             }
         }
     }

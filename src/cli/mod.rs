@@ -8,6 +8,7 @@ pub mod args;
 pub mod config;
 pub mod demo;
 pub mod export;
+mod measured;
 pub mod quarantine;
 pub mod rebuild;
 pub mod rules;

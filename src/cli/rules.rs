@@ -8,6 +8,7 @@ use std::io::Write;
 
 use anyhow::{Context, Result};
 
+use super::measured;
 use crate::config::{
     BaseBook, ConfluentCloud, Ecosystem, External, MissingMetrics, Tenant, TopicAttribution, TopicMethod,
 };
@@ -15,11 +16,19 @@ use crate::domain::RuleBook;
 use crate::domain::attribution::WithoutUsage;
 use crate::ecosystem::confluent_cloud::{rules, topics};
 use crate::ecosystem::topics::{Choices, Method};
+use crate::ecosystem::{generic_metrics, self_managed_kafka};
 
 /// The book that a tenant's days are sealed with.
 pub fn of(tenant: &Tenant) -> RuleBook {
     match &tenant.ecosystem {
         Ecosystem::ConfluentCloud(cloud) => confluent_cloud(cloud),
+        Ecosystem::SelfManagedKafka(cluster) => {
+            self_managed_kafka::rules::rule_book(&measured::self_managed(cluster).people)
+                .changed(&cluster.metered.rules.changes)
+        }
+        Ecosystem::GenericMetrics(system) => {
+            generic_metrics::rules::rule_book(&measured::generic(system)).changed(&system.metered.rules.changes)
+        }
         Ecosystem::External(external) => self::external(external),
     }
 }

@@ -81,7 +81,7 @@ async fn serve(config: &Config, args: &Run, parts: &Parts, stack: &Stack) -> Res
             return Ok(Some(summary));
         }
         if gathers {
-            service::periodically(&sources::gathering(config)?, &parts).await;
+            service::periodically(&sources::gathering(config, parts.clock)?, &parts).await;
         }
         parts.stop.cancelled().await;
         Ok(None)
@@ -113,7 +113,7 @@ fn on_topics(roles: &[Role]) -> Vec<service::Role> {
 /// What kept it from ending; a tenant that failed is in the summary.
 pub async fn once(config: &Config, parts: &Parts, gather: bool) -> Result<Summary> {
     let reports = match gather {
-        true => service::gather_all(&sources::gathering(config)?, parts).await?,
+        true => service::gather_all(&sources::gathering(config, parts.clock)?, parts).await?,
         false => Vec::new(),
     };
     let sealed: Vec<(String, Day, u32)> = reports

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::rules;
+use super::{measured, rules};
+use crate::clock::Clock;
 use crate::config::{self, Config, Ecosystem, MetricsAuth, Tenant};
 use crate::domain::{Granularities, RuleBook};
 use crate::ecosystem::confluent_cloud::{self, ConfluentCloud};
-use crate::ecosystem::http::{Auth, Http, Limits};
+use crate::ecosystem::generic_metrics::GenericMetrics;
+use crate::ecosystem::http::{Auth, Http, Limits, Tls};
+use crate::ecosystem::self_managed_kafka::SelfManagedKafka;
 use crate::ecosystem::{Source, prometheus};
 use crate::gather::TenantSettings;
 use crate::service::{self, Gathering};
@@ -17,10 +20,10 @@ use crate::service::{self, Gathering};
 ///
 /// # Errors
 /// If an address in the configuration cannot be used.
-pub fn gathering(config: &Config) -> Result<Gathering> {
+pub fn gathering(config: &Config, clock: Clock) -> Result<Gathering> {
     let http = Http::new(Limits::default())?;
     let wired = |tenant: &Tenant| {
-        let (source, rules) = of(tenant, &http)?;
+        let (source, rules) = of(tenant, &http, clock)?;
         let seconds = tenant.tenant_execution_timeout_seconds;
         let limit = (seconds > 0).then(|| Duration::from_secs(seconds));
         Ok(service::Tenant { name: tenant.name.clone(), settings: settings(tenant), source, rules, limit })
@@ -42,13 +45,20 @@ pub fn gathering(config: &Config) -> Result<Gathering> {
 ///
 /// # Errors
 /// If an address in the configuration cannot be used, or another program writes the tenant's days.
-pub fn of(tenant: &Tenant, http: &Http) -> Result<(Source, RuleBook)> {
+pub fn of(tenant: &Tenant, http: &Http, clock: Clock) -> Result<(Source, RuleBook)> {
+    let cannot = || format!("tenants.{} cannot be gathered", tenant.name);
     let source = match &tenant.ecosystem {
         Ecosystem::ConfluentCloud(cloud) => {
             let settings = confluent_cloud(cloud, tenant.metrics_prefetch_workers as usize);
-            let source = ConfluentCloud::new(http, settings);
-            let source = source.with_context(|| format!("tenants.{} cannot be gathered", tenant.name))?;
-            Source::ConfluentCloud(source)
+            Source::ConfluentCloud(ConfluentCloud::new(http, settings).with_context(cannot)?)
+        }
+        Ecosystem::SelfManagedKafka(cluster) => {
+            let settings = measured::self_managed(cluster);
+            Source::SelfManagedKafka(SelfManagedKafka::new(http, settings, clock).with_context(cannot)?)
+        }
+        Ecosystem::GenericMetrics(system) => {
+            let settings = measured::generic(system);
+            Source::GenericMetrics(GenericMetrics::new(http, settings, clock).with_context(cannot)?)
         }
         Ecosystem::External(_) => bail!("tenants.{} is not gathered: another program writes its days", tenant.name),
     };
@@ -88,7 +98,7 @@ fn confluent_cloud(cloud: &config::ConfluentCloud, metrics_workers: usize) -> co
     }
 }
 
-fn metrics(metrics: &config::Metrics) -> prometheus::Settings {
+pub(super) fn metrics(metrics: &config::Metrics) -> prometheus::Settings {
     let auth = match &metrics.auth {
         MetricsAuth::None => Auth::None,
         MetricsAuth::Basic { username, password } => {
@@ -96,5 +106,7 @@ fn metrics(metrics: &config::Metrics) -> prometheus::Settings {
         }
         MetricsAuth::Bearer { token } => Auth::Bearer { token: token.clone() },
     };
-    prometheus::Settings { url: metrics.url.clone(), auth }
+    let config::MetricsTls { ca_file, client, insecure } = metrics.tls.clone();
+    let tls = Tls { ca_file, client, insecure };
+    prometheus::Settings { url: metrics.url.clone(), auth, headers: metrics.headers.clone(), tls }
 }

@@ -52,6 +52,8 @@ pub async fn of(config: &Config, store: &Store, reports: &[Report]) -> Result<Su
                 // Waiting for metrics is no failure; what has failed is told once.
                 let waiting = report.held.iter().filter(|(_, why)| !faults.iter().any(|fault| fault.contains(why)));
                 let waiting: Vec<_> = waiting.cloned().collect();
+                let flagged = report.flagged.iter();
+                remarks.extend(flagged.map(|(day, why)| format!("{}: {day} is billed with a gap: {why}", tenant.name)));
                 remarks.extend(said_of_held(&waiting).into_iter().map(|said| format!("{}: {said}", tenant.name)));
                 for day in store.progress(&days).await? {
                     if let DayState::Refused(why) = day.state {

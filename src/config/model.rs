@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::Secret;
+use super::metered::{GenericMetrics, SelfManagedKafka};
 use crate::domain::rule::change::Changes;
 
 /// A whole configuration. Everything in it was checked when it was read.
@@ -137,6 +138,8 @@ pub struct Tenant {
 pub enum Ecosystem {
     ConfluentCloud(Box<ConfluentCloud>),
     External(Box<External>),
+    SelfManagedKafka(Box<SelfManagedKafka>),
+    GenericMetrics(Box<GenericMetrics>),
 }
 
 impl Ecosystem {
@@ -145,6 +148,8 @@ impl Ecosystem {
         match self {
             Self::ConfluentCloud(_) => "confluent_cloud",
             Self::External(_) => "external",
+            Self::SelfManagedKafka(_) => "self_managed_kafka",
+            Self::GenericMetrics(_) => "generic_metrics_only",
         }
     }
 
@@ -222,6 +227,20 @@ pub struct Metrics {
     /// May have a path; without a slash at the end.
     pub url: String,
     pub auth: MetricsAuth,
+    /// Name and value, sent with each query.
+    pub headers: Vec<(String, Secret)>,
+    pub tls: MetricsTls,
+}
+
+/// Whom to trust over TLS, and as whom to appear.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MetricsTls {
+    /// PEM file of certificates to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// PEM files of a certificate and its key.
+    pub client: Option<(PathBuf, PathBuf)>,
+    /// Accept any certificate.
+    pub insecure: bool,
 }
 
 /// How we present ourselves to it.

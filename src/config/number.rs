@@ -1,4 +1,4 @@
-//! Whole numbers.
+//! Whole numbers, and prices.
 //!
 //! In: a single value, in quotes or not. Out: a number within its bounds.
 
@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 use super::kind::Kind;
 use super::scalar::{or_text, quoted, scalar};
 use super::section::Value;
+use crate::domain::Amount;
 
 /// A whole number within bounds.
 pub(super) struct Int<T>(pub RangeInclusive<T>);
@@ -77,4 +78,35 @@ fn whole(text: &str) -> Option<i128> {
         _ => text,
     };
     text.replace('_', "").parse().ok()
+}
+
+/// A price: a decimal that is not negative.
+pub(super) struct Price;
+
+impl Kind for Price {
+    type Out = Amount;
+
+    fn schema(&self) -> Json {
+        or_text(json!({"type": "number", "minimum": 0}), r"^\s*\+?[0-9.]+([eE][-+]?\d+)?\s*$")
+    }
+
+    fn read(&self, value: &Value<'_>) -> Option<Amount> {
+        let scalar = scalar(value, "a decimal number")?;
+        let text = scalar.text.trim().replace('_', "");
+        let remedy = "write a decimal number that is not negative, best in quotes: \"0.0123\"";
+        match Amount::parse(&text) {
+            Ok(price) if price >= Amount::ZERO => return Some(price),
+            Ok(price) => value.fault(format!("{price} is less than nothing"), remedy),
+            Err(error) => value.fault(format!("{} is {error}", quoted(&scalar.text)), remedy),
+        }
+        None
+    }
+
+    fn placeholder(&self) -> Amount {
+        Amount::ZERO
+    }
+
+    fn shown(&self, out: &Amount) -> Json {
+        json!(out.to_string())
+    }
 }

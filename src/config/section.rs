@@ -144,6 +144,14 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Says that a key's value may have any of these shapes, where another key decides which.
+    pub fn shapes(&mut self, key: &'static str, shapes: impl FnOnce() -> Vec<Json>) {
+        if self.reader.describing {
+            let doc = self.properties.get(key).map_or(Json::Null, |property| property["description"].clone());
+            self.properties.insert(key.into(), json!({"anyOf": shapes(), "description": doc}));
+        }
+    }
+
     /// Accepts a key without looking at it, after a fault that makes it unreadable.
     pub fn pass(&mut self, key: &'static str) {
         self.known.push(key);

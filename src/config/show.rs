@@ -3,14 +3,16 @@
 //! In: a [`Config`]. Out: text that would load again if the secrets were put back. Defaults are written
 //! out, so one sees what holds.
 
+mod metered;
+
 use serde_json::{Map, Value as Json, json};
 
 use super::model::shown;
 use super::{
-    BaseBook, Config, Ecosystem, Emitter, Granularity, Level, MetricsAuth, MissingMetrics, Param, Rules, Sink, Tenant,
-    TopicMethod,
+    BaseBook, Config, Ecosystem, Emitter, Granularity, Level, Metrics, MetricsAuth, MissingMetrics, Param, Rules, Sink,
+    Tenant, TopicMethod,
 };
-use super::{ConfluentCloud, TopicAttribution};
+use super::{ConfluentCloud, External, TopicAttribution};
 
 /// The configuration that holds, as YAML; each secret is `***`.
 pub fn show(config: &Config) -> String {
@@ -52,6 +54,12 @@ fn whole(config: &Config) -> Json {
 }
 
 fn tenant(tenant: &Tenant) -> Json {
+    let settings = match &tenant.ecosystem {
+        Ecosystem::ConfluentCloud(settings) => confluent_cloud(settings),
+        Ecosystem::SelfManagedKafka(settings) => metered::self_managed(settings),
+        Ecosystem::GenericMetrics(settings) => metered::generic(settings),
+        Ecosystem::External(settings) => external(settings),
+    };
     json!({
         "ecosystem": tenant.ecosystem.name(),
         "tenant_id": tenant.tenant_id,
@@ -64,15 +72,7 @@ fn tenant(tenant: &Tenant) -> Json {
         "gather_failure_threshold": tenant.gather_failure_threshold,
         "tenant_execution_timeout_seconds": tenant.tenant_execution_timeout_seconds,
         "metrics_prefetch_workers": tenant.metrics_prefetch_workers,
-        "plugin_settings": match &tenant.ecosystem {
-            Ecosystem::ConfluentCloud(settings) => confluent_cloud(settings),
-            Ecosystem::External(settings) => with_rules(&settings.rules, json!({
-                "rules_of": match settings.starts_from {
-                    BaseBook::None => "none",
-                    BaseBook::ConfluentCloud => "confluent_cloud",
-                },
-            })),
-        },
+        "plugin_settings": settings,
     })
 }
 
@@ -85,23 +85,12 @@ fn confluent_cloud(settings: &ConfluentCloud) -> Json {
             "region_id": region.region_id, "key": region.key, "secret": "***", "base_url": region.base_url,
         })
     });
-    let metrics = settings.metrics.as_ref().map(|metrics| {
-        let mut shown = match &metrics.auth {
-            MetricsAuth::None => json!({"auth_type": "none"}),
-            MetricsAuth::Basic { username, .. } => {
-                json!({"auth_type": "basic", "username": username, "password": "***"})
-            }
-            MetricsAuth::Bearer { .. } => json!({"auth_type": "bearer", "bearer_token": "***"}),
-        };
-        shown["url"] = metrics.url.clone().into();
-        shown
-    });
     with_rules(
         &settings.rules,
         json!({
             "ccloud_api": {"key": settings.api.key, "secret": "***", "base_url": settings.api.base_url},
             "billing_api": {"days_per_query": settings.days_per_query},
-            "metrics": metrics,
+            "metrics": settings.metrics.as_ref().map(metrics),
             "flink": flink.collect::<Vec<_>>(),
             "allocator_params": params,
             "topic_attribution": topic_attribution(&settings.topic_attribution),
@@ -113,12 +102,39 @@ fn confluent_cloud(settings: &ConfluentCloud) -> Json {
     )
 }
 
+fn external(settings: &External) -> Json {
+    let rules_of = match settings.starts_from {
+        BaseBook::None => "none",
+        BaseBook::ConfluentCloud => "confluent_cloud",
+    };
+    with_rules(&settings.rules, json!({"rules_of": rules_of}))
+}
+
 /// The settings with the operator's own rules.
 fn with_rules(rules: &Rules, mut settings: Json) -> Json {
     if let Json::Object(settings) = &mut settings {
         settings.extend(rules.written.clone());
     }
     settings
+}
+
+fn metrics(metrics: &Metrics) -> Json {
+    let mut shown = match &metrics.auth {
+        MetricsAuth::None => json!({"auth_type": "none"}),
+        MetricsAuth::Basic { username, .. } => {
+            json!({"auth_type": "basic", "username": username, "password": "***"})
+        }
+        MetricsAuth::Bearer { .. } => json!({"auth_type": "bearer", "bearer_token": "***"}),
+    };
+    let headers: Map<_, _> = metrics.headers.iter().map(|(name, _)| (name.clone(), "***".into())).collect();
+    let (certificate, key) = metrics.tls.client.as_ref().map(|(certificate, key)| (certificate, key)).unzip();
+    shown["url"] = metrics.url.clone().into();
+    shown["headers"] = Json::Object(headers);
+    shown["tls"] = json!({
+        "ca_file": metrics.tls.ca_file, "cert_file": certificate, "key_file": key,
+        "insecure_skip_verify": metrics.tls.insecure,
+    });
+    shown
 }
 
 fn topic_attribution(topics: &TopicAttribution) -> Json {

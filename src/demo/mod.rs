@@ -111,7 +111,12 @@ mod tests {
             secret: Secret::new(&running.cloud.password),
             base_url: running.base_url.clone(),
             days_per_query: 15,
-            metrics: Some(prometheus::Settings { url: running.base_url.clone(), auth }),
+            metrics: Some(prometheus::Settings {
+                url: running.base_url.clone(),
+                auth,
+                headers: vec![],
+                tls: Default::default(),
+            }),
             renamed_metrics: Default::default(),
             granularities: Default::default(),
             metrics_workers: 4,

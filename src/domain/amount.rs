@@ -80,6 +80,20 @@ impl Amount {
         scale
     }
 
+    /// The product, rounded half-even to 14 decimals once; `None` if it does not fit `decimal(28,14)`.
+    pub fn times(self, factor: Self) -> Option<Self> {
+        let one = ONE.unsigned_abs();
+        let (a, b) = (self.0.unsigned_abs(), factor.0.unsigned_abs());
+        let (a1, a0, b1, b0) = (a / one, a % one, b / one, b % one);
+        let whole = a1.checked_mul(b1)?.checked_mul(one)?;
+        let (low, rest) = (a0 * b0 / one, a0 * b0 % one);
+        let units = whole.checked_add(a1.checked_mul(b0)?)?.checked_add(a0.checked_mul(b1)?)?.checked_add(low)?;
+        let up = rest > one / 2 || (rest == one / 2 && units % 2 == 1);
+        let units = i128::try_from(units + u128::from(up)).ok()?;
+        let negative = (self.0 < 0) != (factor.0 < 0);
+        Some(Self(if negative { -units } else { units })).filter(|product| product.in_range())
+    }
+
     /// Reads a decimal number in plain or exponent notation, rounding half-even to 14 decimals.
     ///
     /// # Errors
@@ -313,6 +327,19 @@ mod tests {
         }
         assert!(of_bytes(&[0; 17]).is_err());
         assert!(of_text("0.000000000000001").is_err(), "15 decimals");
+    }
+
+    #[test]
+    fn products_are_exact_and_rounded_once() {
+        let times =
+            |a: &str, b: &str| Amount::parse(a).unwrap().times(Amount::parse(b).unwrap()).map(|p| p.to_string());
+        assert_eq!(times("72", "0.1523"), Some("10.9656".into()));
+        assert_eq!(times("-1.5", "0.2"), Some("-0.3".into()));
+        assert_eq!(times("0.00000000000001", "0.5"), Some("0".into()), "half to even");
+        assert_eq!(times("0.00000000000003", "0.5"), Some("0.00000000000002".into()), "half to even");
+        assert_eq!(times("99999999999999", "1"), Some("99999999999999".into()));
+        assert_eq!(times("10000000000000", "10"), None);
+        assert_eq!(times("99999999999999", "99999999999999"), None);
     }
 
     #[test]

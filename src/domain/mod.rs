@@ -20,6 +20,7 @@ pub mod gathered;
 pub mod glob;
 pub mod granularity;
 pub mod inventory;
+pub mod promql;
 pub mod quarantine;
 pub mod rule;
 pub mod seal;

@@ -110,6 +110,8 @@ pub enum Split {
     EvenActive,
     /// Evenly over the tenant's identities of the day, of the given types.
     EvenTenant { types: Vec<String> },
+    /// Evenly over these identities, and with `active` over everybody the resolver found too. New in 2.
+    EvenAmong { active: bool, identities: Vec<String> },
     /// In proportion to usage; declines if there is none or it could not be fetched.
     ByUsage(Usage),
     /// By fixed shares, whoever was there. New in 2.

@@ -5,10 +5,13 @@
 //! [`RuleBook`](crate::domain::RuleBook); neither knows a vendor.
 
 pub mod confluent_cloud;
+pub mod generic_metrics;
 pub mod http;
+pub mod metered;
 pub mod prometheus;
+pub mod self_managed_kafka;
 pub mod source;
 pub mod topics;
 
 pub use crate::secret::Secret;
-pub use source::{BadRow, Bill, DayBill, Inventory, Listing, Source, SourceError, UsageNeed, UsageOf};
+pub use source::{BadRow, Bill, DayBill, Gap, Inventory, Listing, Source, SourceError, UsageNeed, UsageOf};

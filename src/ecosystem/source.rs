@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::confluent_cloud::{self, ConfluentCloud};
+use super::generic_metrics::{self, GenericMetrics};
+use super::self_managed_kafka::{self, SelfManagedKafka};
 use crate::domain::{BillingLine, Day, Identity, MetricValue, Resource};
 
 /// A provider's bill over a period.
@@ -23,6 +25,19 @@ pub struct DayBill {
     /// Lines with price tiers added up, in a stable order that depends on content only.
     pub lines: Vec<BillingLine>,
     pub bad: Vec<BadRow>,
+    /// Of a bill made from measurements: what is missing. A provider's bill has no gap.
+    pub gap: Option<Gap>,
+}
+
+/// Why a bill made from measurements is not whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gap {
+    /// Nothing was measured on this day nor on any earlier one of the period: measuring may have begun later.
+    Before,
+    /// Too little was measured, and more may still come.
+    Open(String),
+    /// Too little was measured, and no more is waited for: the lines say what was measured.
+    Final(String),
 }
 
 /// A provider's row that is not booked.
@@ -88,6 +103,8 @@ pub enum SourceError {
 #[derive(Debug, Clone)]
 pub enum Source {
     ConfluentCloud(ConfluentCloud),
+    SelfManagedKafka(SelfManagedKafka),
+    GenericMetrics(GenericMetrics),
 }
 
 impl Source {
@@ -95,6 +112,16 @@ impl Source {
     pub fn ecosystem(&self) -> &'static str {
         match self {
             Self::ConfluentCloud(_) => confluent_cloud::ECOSYSTEM,
+            Self::SelfManagedKafka(_) => self_managed_kafka::ECOSYSTEM,
+            Self::GenericMetrics(_) => generic_metrics::ECOSYSTEM,
+        }
+    }
+
+    /// Is the bill made from measurements? Stores forget them: a day that is settled is not measured again.
+    pub fn is_measured(&self) -> bool {
+        match self {
+            Self::ConfluentCloud(_) => false,
+            Self::SelfManagedKafka(_) | Self::GenericMetrics(_) => true,
         }
     }
 
@@ -105,6 +132,8 @@ impl Source {
     pub async fn bill(&self, from: Day, until: Day) -> Result<Bill, SourceError> {
         match self {
             Self::ConfluentCloud(cloud) => cloud.bill(from, until).await,
+            Self::SelfManagedKafka(cluster) => cluster.bill(from, until).await,
+            Self::GenericMetrics(system) => system.bill(from, until).await,
         }
     }
 
@@ -115,6 +144,8 @@ impl Source {
     pub async fn inventory(&self) -> Result<Inventory, SourceError> {
         match self {
             Self::ConfluentCloud(cloud) => cloud.inventory().await,
+            Self::SelfManagedKafka(cluster) => cluster.inventory().await,
+            Self::GenericMetrics(system) => system.inventory().await,
         }
     }
 
@@ -122,6 +153,8 @@ impl Source {
     pub async fn usage(&self, day: Day, needs: &[UsageNeed]) -> Vec<UsageOf> {
         match self {
             Self::ConfluentCloud(cloud) => cloud.usage(day, needs).await,
+            Self::SelfManagedKafka(cluster) => cluster.usage(day, needs).await,
+            Self::GenericMetrics(system) => system.usage(day, needs).await,
         }
     }
 }

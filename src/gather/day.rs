@@ -200,7 +200,7 @@ mod tests {
             incomplete: None,
         };
         let all = entities([resource("lkc-1", [lifetime(None, None)])]);
-        let bill = DayBill { lines: vec![line("lkc-1", "READ", "1.5")], bad: vec![] };
+        let bill = DayBill { lines: vec![line("lkc-1", "READ", "1.5")], ..DayBill::default() };
         let content = content(&all, day("2026-02-10"), Some(&bill), &cycle);
         let values = || vec![usage("lkc-1", "in", "sa-1", 2.0)];
         let values = if failing { Err(SourceError::Unavailable("HTTP 503".into())) } else { Ok(values()) };

@@ -15,7 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::attribution::is_topics_of;
 use crate::domain::{Day, GatheredDay, Reason};
-use crate::ecosystem::UsageNeed;
+use crate::ecosystem::{Gap, UsageNeed};
 
 use super::digest;
 
@@ -104,6 +104,26 @@ pub fn before_usage(remembered: Option<&GatheredDay>, content: &Content, incompl
         Some(None) if sealed.is_some_and(|day| day.usage_settled) => Step::Skip(released(remembered)),
         _ => Step::AskUsage,
     }
+}
+
+/// Decides about a bill made from measurements that has a gap; `None`: as about any other bill.
+///
+/// What was measured once is not replaced by less: metrics stores forget. A day that was held for its gap stays held,
+/// also where it is the first one that is asked for.
+pub fn with_gap(remembered: Option<&GatheredDay>, content: &Content, gap: &Gap) -> Option<Step> {
+    let sealed = remembered.filter(|day| day.revision > 0);
+    match (sealed, gap) {
+        (Some(day), _) => (day.bill_digest != content.bill_digest).then_some(Step::Skip(None)),
+        (None, Gap::Before) => Some(Step::Skip(None)),
+        (None, Gap::Open(why)) => Some(Step::Hold(held(remembered, content, why))),
+        (None, Gap::Final(_)) => None,
+    }
+}
+
+/// Is a measured day done with? Twice the time that late samples take to come: it was looked at after they had.
+pub fn is_settled(day: &GatheredDay, now: DateTime<Utc>) -> bool {
+    let sealed = day.revision > 0 && day.held.is_none() && day.usage_settled;
+    sealed && now >= day.day.end() + SETTLES_AFTER * 2
 }
 
 /// Cycles that may fail to fetch usage before a day is sealed without it; 0 counts as 1.
@@ -444,6 +464,30 @@ mod tests {
         let (_, sealed) = cycle(None, &content("b", "i"), &answer("u", &[]), 3, LATE);
         let (what, emptied) = cycle(sealed, &nothing, &answer("no", &[]), 3, LATE);
         assert_eq!((what, emptied.unwrap().billing_lines), ("bill", 0));
+    }
+
+    #[test]
+    fn a_gap_holds_a_new_day_and_never_replaces_what_was_measured() {
+        let (whole, less) = (content("whole", "i"), content("less", "i"));
+        let (open, last) = (Gap::Open("42 %".into()), Gap::Final("42 %".into()));
+        let Some(Step::Hold(held)) = with_gap(None, &less, &open) else { panic!("it waits") };
+        assert_eq!((held.revision, held.held.as_deref()), (0, Some("42 %")));
+        assert_eq!(with_gap(None, &less, &last), None, "flagged and sealed");
+        assert_eq!(with_gap(Some(&held), &less, &Gap::Before), Some(Step::Skip(None)), "it stays held");
+        let (_, sealed) = cycle(None, &whole, &answer("u", &[]), 3, LATE);
+        for gap in [Gap::Before, open, last] {
+            assert_eq!(with_gap(sealed.as_ref(), &less, &gap), Some(Step::Skip(None)));
+            assert_eq!(with_gap(sealed.as_ref(), &whole, &gap), None);
+        }
+    }
+
+    #[test]
+    fn a_measured_day_is_settled_when_late_samples_had_their_time() {
+        let (_, sealed) = cycle(None, &content("b", "i"), &answer("u", &[]), 3, LATE);
+        let sealed = sealed.unwrap();
+        assert!(!is_settled(&sealed, at("2026-02-16T23:59:59Z")));
+        assert!(is_settled(&sealed, at("2026-02-17T00:00:00Z")));
+        assert!(!is_settled(&GatheredDay { held: Some("why".into()), ..sealed }, at("2026-03-17T00:00:00Z")));
     }
 
     proptest! {

@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn each_row_is_set_aside_once() {
-        let of_day = DayBill { lines: vec![], bad: vec![bad("{}"), bad("{}"), bad("[]")] };
+        let of_day = DayBill { lines: vec![], bad: vec![bad("{}"), bad("{}"), bad("[]")], ..DayBill::default() };
         let bill = Bill { days: [(day("2026-02-10"), of_day)].into(), undated: vec![bad("{}")] };
         let now = at("2026-03-01T00:00:00Z");
         let first = entries("t", &bill, &BTreeSet::new(), now);

@@ -17,6 +17,8 @@ pub struct CycleReport {
     pub unchanged: usize,
     /// Days that wait for a later cycle, and why.
     pub held: Vec<(Day, String)>,
+    /// Days billed from measurements with a gap that nobody waits for any longer, and what is missing.
+    pub flagged: Vec<(Day, String)>,
     /// Provider rows set aside for the first time.
     pub quarantined: usize,
     /// Every sealed day within retention with its newest revision, also of earlier cycles.
@@ -34,6 +36,7 @@ impl CycleReport {
             sealed: Vec::new(),
             unchanged: 0,
             held: Vec::new(),
+            flagged: Vec::new(),
             quarantined: 0,
             all_days: Vec::new(),
             failure: None,

@@ -53,6 +53,18 @@ impl Window {
     }
 }
 
+/// The periods without the days that are done with.
+pub fn without(periods: &[(Day, Day)], done: impl Fn(Day) -> bool) -> Vec<(Day, Day)> {
+    let mut left: Vec<(Day, Day)> = Vec::new();
+    for day in periods.iter().flat_map(|(from, to)| from.until(*to)).filter(|day| !done(*day)) {
+        match left.last_mut() {
+            Some((_, to)) if *to == day => *to = day.plus(1),
+            _ => left.push((day, day.plus(1))),
+        }
+    }
+    left
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +94,17 @@ mod tests {
         let held = ["2025-12-24", "2026-01-03", "2026-02-21", "2026-02-22", "2026-02-25", "2026-03-04"].map(day);
         let expected = [("2026-01-03", "2026-01-04"), ("2026-02-21", "2026-03-04")];
         assert_eq!(window().periods(held), expected.map(|(from, to)| (day(from), day(to))));
+    }
+
+    #[test]
+    fn days_that_are_done_with_are_cut_out() {
+        let periods =
+            [("2026-01-01", "2026-01-05"), ("2026-01-07", "2026-01-08")].map(|(from, to)| (day(from), day(to)));
+        assert_eq!(without(&periods, |_| false), periods);
+        let left = without(&periods, |at| at == day("2026-01-02") || at == day("2026-01-07"));
+        let expected =
+            [("2026-01-01", "2026-01-02"), ("2026-01-03", "2026-01-05")].map(|(from, to)| (day(from), day(to)));
+        assert_eq!(left, expected);
     }
 
     #[test]

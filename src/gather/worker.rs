@@ -21,7 +21,7 @@ use futures_util::{StreamExt, stream};
 
 use crate::clock::Clock;
 use crate::domain::{Day, GatheredDay, RuleBook};
-use crate::ecosystem::{Bill, Inventory, Source, UsageOf};
+use crate::ecosystem::{Bill, Gap, Inventory, Source, UsageOf};
 use crate::journal::{Codec, Connection};
 use crate::wording::chain;
 
@@ -31,7 +31,7 @@ use super::memory::{Change, Memory};
 use super::plan::{self, Limits, Step, Verdict};
 use super::publish::{Publisher, Transaction};
 use super::report::{CycleReport, Phase, Progress};
-use super::window::Window;
+use super::window::{self, Window};
 use super::{GatherError, TenantSettings, quarantine, topics};
 
 /// Days whose usage is in memory at the same time.
@@ -89,7 +89,11 @@ impl Gatherer {
         let (now, of, tenant) = (clock.now(), &self.settings, self.settings.tenant_id.clone());
         let window = Window::at(now, of.lookback_days, of.cutoff_days, of.retention_days);
         let mut report = CycleReport::new(&tenant, window);
-        let periods = window.periods(self.memory.held_days());
+        let mut periods = window.periods(self.memory.held_days());
+        if source.is_measured() {
+            let settled = |day| self.memory.days.get(&day).is_some_and(|day| plan::is_settled(day, now));
+            periods = window::without(&periods, settled);
+        }
         let (seen, (bill, unbilled)) = tokio::join!(source.inventory(), bill_of(source, &periods, &progress));
         let (seen, incomplete) = inventory::judge(seen);
         self.remember(&seen, &bill, window, now, &mut report).await?;
@@ -155,10 +159,15 @@ impl Gatherer {
             }
             let content = day::content(&self.memory.entities, day, row.as_ref(), cycle);
             let doubted = doubt.as_deref().filter(|_| taken_back.contains(&day));
-            let step = match doubted {
-                Some(why) => Step::Hold(plan::held(remembered, &content, why)),
-                None => plan::before_usage(remembered, &content, cycle.incomplete.as_deref()),
+            let gap = row.as_ref().and_then(|row| row.gap.as_ref());
+            let step = match (doubted, gap.and_then(|gap| plan::with_gap(remembered, &content, gap))) {
+                (Some(why), _) => Step::Hold(plan::held(remembered, &content, why)),
+                (None, Some(step)) => step,
+                (None, None) => plan::before_usage(remembered, &content, cycle.incomplete.as_deref()),
             };
+            if let (Some(Gap::Final(why)), Step::AskUsage) = (gap, &step) {
+                report.flagged.push((day, why.clone()));
+            }
             match step {
                 Step::Skip(memory) => {
                     report.unchanged += usize::from(remembered.is_some_and(|day| day.revision > 0));

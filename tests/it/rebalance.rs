@@ -66,7 +66,8 @@ async fn members_come_and_go_and_each_revision_is_allocated_once() {
     let now = NOW.parse().unwrap();
     let running = demo::serve(Organisation::generate(1, demo::first_day(now, DAYS), DAYS)).await.unwrap();
     let config = config::parse(&demo::config_yaml(&running, now), &|_| None).unwrap().config;
-    let (source, mut rules) = sources::of(&config.tenants[0], &Http::new(Limits::default()).unwrap()).unwrap();
+    let (source, mut rules) =
+        sources::of(&config.tenants[0], &Http::new(Limits::default()).unwrap(), Clock::system()).unwrap();
     let (log, tenant) = (connection.clone(), sources::settings(&config.tenants[0]));
     let open = move || Gatherer::open(&log, &Arc::new(Codec::builtin()), vec![tenant]);
     let mut gatherer = blocking(open).await.unwrap().remove(0);

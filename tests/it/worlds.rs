@@ -91,8 +91,25 @@ fn outage_of_metrics_and_passing_errors() {
 }
 
 #[test]
+fn self_managed_kafka_with_a_hole_in_the_metrics() {
+    check("small-selfmanaged");
+}
+
+#[test]
+fn generic_metrics_with_a_hole_in_the_metrics() {
+    check("small-generic");
+}
+
+#[test]
 fn no_world_of_the_kit_is_forgotten() {
-    let tested = ["small-ccloud", "small-ccloud-outage", "small-ccloud-reruns", "tiny-ccloud"];
+    let tested = [
+        "small-ccloud",
+        "small-ccloud-outage",
+        "small-ccloud-reruns",
+        "small-generic",
+        "small-selfmanaged",
+        "tiny-ccloud",
+    ];
     let found: Vec<String> = worlds().into_iter().map(|world| world.name).collect();
     assert!(found.is_empty() || found == tested, "the kit has {found:?}");
 }

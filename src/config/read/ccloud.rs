@@ -7,11 +7,12 @@ use rust_decimal::Decimal;
 use super::super::address::HttpUrl;
 use super::super::kind::{List, Names, object};
 use super::super::number::Int;
-use super::super::scalar::{Choice, Free, quoted};
+use super::super::scalar::{Free, quoted};
 use super::super::section::{Inner, Section};
-use super::super::text::{MaybeSecret, Name, SecretText, Text};
-use super::super::{CcloudApi, ConfluentCloud, FlinkRegion, Granularity, Metrics, MetricsAuth, Param, Secret, suggest};
+use super::super::text::{Name, SecretText};
+use super::super::{CcloudApi, ConfluentCloud, FlinkRegion, Granularity, Param, suggest};
 use super::emitter::{self, GRANULARITIES};
+use super::metrics;
 use super::rules::{CONFLUENT_WORDS, rules};
 use super::topic_attribution::topic_attribution;
 use crate::domain::granularity::MONTHLY;
@@ -31,7 +32,7 @@ pub(super) fn settings(s: &mut Section<'_>) -> ConfluentCloud {
     let params: BTreeMap<_, _> = params.into_iter().collect();
     let ratios = ratios(s, &params);
     let api = s.required("ccloud_api", object(api), "the Cloud API key, with `key` and `secret`");
-    let metrics = s.optional("metrics", object(metrics), "a Prometheus with the metrics of Confluent Cloud");
+    let metrics = s.optional("metrics", object(metrics::metrics), "a Prometheus with the metrics of Confluent Cloud");
     let topics = s.section("topic_attribution", topic_attribution, "cluster costs down to topics");
     if topics.enabled && metrics.is_none() && s.sound(&["metrics", "topic_attribution"]) {
         let remedy = "add a `metrics` section, or set `enabled: false`";
@@ -111,91 +112,6 @@ fn region(s: &mut Section<'_>) -> FlinkRegion {
         secret: s.required("secret", SecretText, "its secret, best as `${NAME}`"),
         base_url: s.optional("base_url", HttpUrl, "default: https://flink.<region>.<cloud>.confluent.cloud"),
     }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Auth {
-    None,
-    Basic,
-    Bearer,
-}
-
-fn metrics(s: &mut Section<'_>) -> Metrics {
-    s.default("type", Choice(&[("prometheus", ())]), (), "only `prometheus`");
-    let url = s.required("url", HttpUrl, "base address of a server with the Prometheus query API; may have a path");
-    let auth = Choice(&[("none", Auth::None), ("basic", Auth::Basic), ("bearer", Auth::Bearer)]);
-    let auth = s.default("auth_type", auth, Auth::None, "`none`, `basic` with user name and password, or `bearer`");
-    let username = s.optional("username", Text, "for `basic`").filter(|name| !name.is_empty());
-    let password = s.optional("password", MaybeSecret, "for `basic`").flatten();
-    let token = s.optional("bearer_token", MaybeSecret, "for `bearer`").flatten();
-    let url = base_of(s, url);
-    let given = Credentials { username, password, token };
-    Metrics { url, auth: given.choose(s, auth) }
-}
-
-/// Chitragupta drops a path; here it counts, so the part that every query adds itself must go.
-fn base_of(s: &Section<'_>, url: String) -> String {
-    match url.strip_suffix("/api/v1") {
-        Some(base) => {
-            s.warn("url", "`/api/v1` is left out: it is added to each query anyway");
-            base.to_owned()
-        }
-        None => url,
-    }
-}
-
-/// What is given to prove who we are; empty texts are not given.
-struct Credentials {
-    username: Option<String>,
-    password: Option<Secret>,
-    token: Option<Secret>,
-}
-
-impl Credentials {
-    fn choose(self, s: &Section<'_>, auth: Auth) -> MetricsAuth {
-        if !s.sound(&["auth_type", "username", "password", "bearer_token"]) {
-            return MetricsAuth::None;
-        }
-        let (has_user, has_password, has_token) =
-            (self.username.is_some(), self.password.is_some(), self.token.is_some());
-        match (auth, self) {
-            (Auth::Basic, Self { username: Some(username), password: Some(password), token }) => {
-                if token.is_some() {
-                    s.warn("bearer_token", "has no effect with `auth_type: basic`");
-                }
-                MetricsAuth::Basic { username, password }
-            }
-            (Auth::Basic, _) => {
-                for key in missing([("username", has_user), ("password", has_password)]) {
-                    s.fault(key, "is missing for `auth_type: basic`", format!("add `{key}`, or set `auth_type: none`"));
-                }
-                MetricsAuth::None
-            }
-            (Auth::Bearer, Self { token: Some(token), .. }) => {
-                for key in missing([("username", !has_user), ("password", !has_password)]) {
-                    s.warn(key, "has no effect with `auth_type: bearer`");
-                }
-                MetricsAuth::Bearer { token }
-            }
-            (Auth::Bearer, _) => {
-                let remedy = "add `bearer_token`, or set `auth_type: none`";
-                s.fault("bearer_token", "is missing for `auth_type: bearer`", remedy);
-                MetricsAuth::None
-            }
-            (Auth::None, _) => {
-                let given = [("username", !has_user), ("password", !has_password), ("bearer_token", !has_token)];
-                for key in missing(given) {
-                    let remedy = "set `auth_type: basic` or `bearer`, or remove it";
-                    s.fault(key, "is given, but `auth_type` is `none`", remedy);
-                }
-                MetricsAuth::None
-            }
-        }
-    }
-}
-
-fn missing<const N: usize>(keys: [(&'static str, bool); N]) -> impl Iterator<Item = &'static str> {
-    keys.into_iter().filter(|(_, there)| !there).map(|(key, _)| key)
 }
 
 /// How a CKU line is divided, as decimal texts.

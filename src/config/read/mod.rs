@@ -5,13 +5,17 @@
 mod ccloud;
 mod emitter;
 mod external;
+mod generic;
+mod metered;
+mod metrics;
 mod preview;
 mod rules;
+mod self_managed;
 mod services;
 mod tenant;
 mod topic_attribution;
 
-pub use rules::{CONFLUENT_WORDS, EXTERNAL_WORDS, Vocabulary};
+pub use rules::{CONFLUENT_WORDS, EXTERNAL_WORDS, SELF_MANAGED_WORDS, Vocabulary};
 
 use super::address::FilePath;
 use super::kind::{Anything, List, Names, object};

@@ -7,10 +7,10 @@ use serde_json::{Value as Json, json};
 use super::super::kind::{Anything, Kind, Names, object};
 use super::super::number::Int;
 use super::super::scalar::{quoted, scalar};
-use super::super::section::{Inner, Section, Value};
+use super::super::section::{Inner, Section, Value, describe};
 use super::super::text::Name;
 use super::super::{Ecosystem, Tenant, suggest};
-use super::{ccloud, external, preview};
+use super::{ccloud, external, generic, preview, self_managed};
 
 /// All tenants that can be read, after comparing them.
 pub(super) fn tenants(s: &mut Section<'_>) -> Vec<Tenant> {
@@ -45,7 +45,8 @@ fn tenant(s: &mut Section<'_>) -> Read {
     let kind = s.required(
         "ecosystem",
         EcosystemName,
-        "where the costs come from: `confluent_cloud`, or `external` if another program writes the days",
+        "where the costs come from: `confluent_cloud`, `self_managed_kafka`, `generic_metrics_only`, or `external` if \
+         another program writes the days",
     );
     let id = s.required("tenant_id", Name, "what facts and results are kept by; unique, never sent to a provider");
     s.ignored("storage", Anything, "results go to the PostgreSQL of `database.url`, facts to Kafka");
@@ -58,6 +59,14 @@ fn tenant(s: &mut Section<'_>) -> Read {
             let settings = s.section("plugin_settings", ccloud::settings, "what the ecosystem needs");
             Some(Ecosystem::ConfluentCloud(Box::new(settings)))
         }
+        Known::SelfManagedKafka => {
+            let settings = s.section("plugin_settings", self_managed::settings, "what the ecosystem needs");
+            Some(Ecosystem::SelfManagedKafka(Box::new(settings)))
+        }
+        Known::GenericMetrics => {
+            let settings = s.section("plugin_settings", generic::settings, "what the ecosystem needs");
+            Some(Ecosystem::GenericMetrics(Box::new(settings)))
+        }
         Known::External => {
             let settings = s.section("plugin_settings", external::settings, "the rules of its days");
             Some(Ecosystem::External(Box::new(settings)))
@@ -67,6 +76,10 @@ fn tenant(s: &mut Section<'_>) -> Read {
             None
         }
     };
+    s.shapes("plugin_settings", || {
+        let shapes = [describe(ccloud::settings).1, describe(self_managed::settings).1, describe(generic::settings).1];
+        shapes.into_iter().chain([json!({"type": "null"})]).collect()
+    });
     let lookback_days = s.default("lookback_days", Int(1..=364), 200, "days before now at which the window begins");
     let cutoff_days = s.default("cutoff_days", Int(1..=30), 5, "days before now at which the window ends");
     let retention_days = s.default("retention_days", Int(1..=730), 250, "age in days at which data is deleted");
@@ -117,6 +130,8 @@ fn compare_days(s: &Section<'_>, lookback: u32, cutoff: u32, retention: u32) {
 #[derive(Clone, Copy)]
 enum Known {
     ConfluentCloud,
+    SelfManagedKafka,
+    GenericMetrics,
     External,
     /// Its fault is recorded; its settings cannot be judged.
     Unreadable,
@@ -125,13 +140,18 @@ enum Known {
 /// The word behind `ecosystem:`.
 struct EcosystemName;
 
-const ECOSYSTEMS: [&str; 4] = ["confluent_cloud", "external", "self_managed_kafka", "generic_metrics_only"];
+const ECOSYSTEMS: [(&str, Known); 4] = [
+    ("confluent_cloud", Known::ConfluentCloud),
+    ("self_managed_kafka", Known::SelfManagedKafka),
+    ("generic_metrics_only", Known::GenericMetrics),
+    ("external", Known::External),
+];
 
 impl Kind for EcosystemName {
     type Out = Known;
 
     fn schema(&self) -> Json {
-        json!({"enum": ECOSYSTEMS[..2]})
+        json!({"enum": ECOSYSTEMS.map(|(name, _)| name)})
     }
 
     fn read(&self, value: &Value<'_>) -> Option<Known> {
@@ -139,22 +159,15 @@ impl Kind for EcosystemName {
             Some(scalar) => scalar.text.into_owned(),
             None => return Some(Known::Unreadable),
         };
-        match word.as_str() {
-            "confluent_cloud" => return Some(Known::ConfluentCloud),
-            "external" => return Some(Known::External),
-            _ => {}
+        if let Some((_, known)) = ECOSYSTEMS.iter().find(|(name, _)| *name == word) {
+            return Some(*known);
         }
-        if ECOSYSTEMS.contains(&word.as_str()) {
-            let remedy =
-                "take the tenant out of the file until then; this version has `confluent_cloud` and `external`";
-            value.fault(format!("`{word}` comes in a later version"), remedy);
-        } else {
-            let remedy = match suggest::nearest(&word, &ECOSYSTEMS) {
-                Some(known) => format!("did you mean `{known}`?"),
-                None => "write `confluent_cloud`, or `external` if another program writes its days".into(),
-            };
-            value.fault(format!("{} is not a known ecosystem", quoted(&word)), remedy);
-        }
+        let names = ECOSYSTEMS.map(|(name, _)| name);
+        let remedy = match suggest::nearest(&word, &names) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("use one of {}", suggest::list(&names)),
+        };
+        value.fault(format!("{} is not a known ecosystem", quoted(&word)), remedy);
         Some(Known::Unreadable)
     }
 

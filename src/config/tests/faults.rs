@@ -92,11 +92,10 @@ fn tenants_are_told_apart_by_their_id() {
 }
 
 #[test]
-fn ecosystems_of_later_versions_are_named() {
-    for name in ["self_managed_kafka", "generic_metrics_only"] {
-        let text = format!("tenants: {{x: {{ecosystem: {name}, tenant_id: x, plugin_settings: {{cluster_id: c}}}}}}");
-        refused_with(&text, &[&format!("`{name}` comes in a later version")]);
-    }
+fn an_unknown_ecosystem_is_told_with_the_known_ones() {
+    let text = |name: &str| format!("tenants: {{x: {{ecosystem: {name}, tenant_id: x, plugin_settings: {{}}}}}}");
+    refused_with(&text("self_managed_kafk"), &["did you mean `self_managed_kafka`?"]);
+    refused_with(&text("aws"), &["use one of `confluent_cloud`, `self_managed_kafka`, `generic_metrics_only`"]);
 }
 
 #[test]

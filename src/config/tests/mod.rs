@@ -2,6 +2,7 @@
 
 mod ccloud;
 mod faults;
+mod metered;
 mod reading;
 mod rules;
 mod schema;

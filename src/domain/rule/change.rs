@@ -109,7 +109,9 @@ impl Split {
     /// The split as one tier, with the labels that its rows get where an operator gives none.
     pub fn tier(self) -> Tier {
         let (method, detail, cost_type) = match &self {
-            Self::EvenActive | Self::EvenTenant { .. } => ("even_split", None, CostType::Shared),
+            Self::EvenActive | Self::EvenTenant { .. } | Self::EvenAmong { .. } => {
+                ("even_split", None, CostType::Shared)
+            }
             Self::ByUsage(_) => ("usage_ratio", Some("usage_ratio_allocation"), CostType::Usage),
             Self::ByShares(_) => ("fixed_shares", None, CostType::Shared),
             Self::ToOwner => ("direct_owner", None, CostType::Usage),

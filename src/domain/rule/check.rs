@@ -56,6 +56,8 @@ pub enum RuleFault {
     MayNotFit,
     #[error("no identity types to split evenly over")]
     NoTypes,
+    #[error("nobody to split evenly among")]
+    Nobody,
     #[error("identity type {0:?} is not among the book's owner types")]
     NotAnOwner(String),
     #[error("no metrics to split by")]
@@ -135,6 +137,10 @@ impl RuleBook {
             Split::ByUsage(Usage::Metrics(metrics)) => not_asked(metrics).map(RuleFault::MetricNotAsked),
             Split::ByUsage(Usage::Resolved { .. }) => {
                 (product.resolver != Resolver::StatementOwners).then_some(RuleFault::NoWeights)
+            }
+            Split::EvenAmong { active: false, identities } if identities.is_empty() => Some(RuleFault::Nobody),
+            Split::EvenAmong { identities, .. } => {
+                identities.iter().any(String::is_empty).then_some(RuleFault::Nameless)
             }
             Split::ByShares(shares) => return check_shares(shares),
             Split::ToIdentity { id } => id.is_empty().then_some(RuleFault::Nameless),

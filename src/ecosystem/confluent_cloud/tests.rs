@@ -44,7 +44,12 @@ impl Organisation {
             key: "key".to_owned(),
             secret: Secret::new("hush"),
             days_per_query: 15,
-            metrics: Some(prometheus::Settings { url: format!("{base}/prom"), auth: Auth::None }),
+            metrics: Some(prometheus::Settings {
+                url: format!("{base}/prom"),
+                auth: Auth::None,
+                headers: vec![],
+                tls: Default::default(),
+            }),
             renamed_metrics: BTreeMap::new(),
             granularities: Default::default(),
             metrics_workers: 2,

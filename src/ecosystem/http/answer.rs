@@ -32,7 +32,7 @@ impl Door {
             Auth::Basic { username, password } => request.basic_auth(username, Some(password.expose())),
             Auth::Bearer { token } => request.bearer_auth(token.expose()),
         };
-        let mut response = match request.send().await {
+        let mut response = match request.headers(self.headers.clone()).send().await {
             Ok(response) => response,
             Err(error) => return self.no_answer(url, &error),
         };
@@ -120,6 +120,7 @@ impl Door {
         let text = format!("the connection to {name} at {url} broke ({cause})");
         Answer::Failed(Failure::Passing { advised: None }, SourceError::Unavailable(text))
     }
+
     /// The beginning of an error's body, in one line, without our credentials should it echo them.
     fn excerpt(&self, body: &[u8]) -> String {
         let text = String::from_utf8_lossy(&body[..body.len().min(4 * EXCERPT_CHARS)]).into_owned();
@@ -129,6 +130,8 @@ impl Door {
             }
             _ => text,
         };
+        let sent = self.headers.values().filter_map(|value| value.to_str().ok()).filter(|value| !value.is_empty());
+        let text = sent.fold(text, |text, value| text.replace(value, "***"));
         let words: Vec<&str> =
             text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
         let line: String = words.join(" ").chars().take(EXCERPT_CHARS).collect();

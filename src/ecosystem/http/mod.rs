@@ -8,17 +8,20 @@
 mod answer;
 pub mod host;
 pub mod retry;
+mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{RequestBuilder, Url};
 use serde::de::DeserializeOwned;
 
 use self::answer::Answer;
 use self::host::{Host, Hosts};
 use self::retry::{Patience, Retry};
+pub use self::tls::Tls;
 use super::{Secret, SourceError};
 
 /// What holds for every request of the process.
@@ -49,6 +52,7 @@ impl Default for Limits {
 pub struct Http {
     client: reqwest::Client,
     hosts: Arc<Hosts>,
+    timeout: Duration,
     patience: Patience,
     counts: Arc<Counts>,
 }
@@ -99,6 +103,7 @@ pub struct Door {
     host: Arc<Host>,
     base: Url,
     auth: Auth,
+    headers: HeaderMap,
     words: Arc<Words>,
 }
 
@@ -108,14 +113,15 @@ impl Http {
     /// # Errors
     /// [`SourceError::Unavailable`] if TLS cannot be set up, for example without root certificates.
     pub fn new(limits: Limits) -> Result<Self, SourceError> {
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("tributary/", env!("CARGO_PKG_VERSION")))
-            .timeout(limits.timeout)
-            .redirect(reqwest::redirect::Policy::none())
+        let client = builder(limits.timeout)
             .build()
             .map_err(|e| SourceError::Unavailable(format!("cannot set up an HTTP client: {}", root_cause(&e))))?;
         let hosts = Arc::new(Hosts::new(limits.concurrent_per_host, limits.spacing));
-        Ok(Self { client, hosts, patience: limits.patience, counts: Arc::default() })
+        Ok(Self { client, hosts, timeout: limits.timeout, patience: limits.patience, counts: Arc::default() })
+    }
+
+    fn builder(&self) -> reqwest::ClientBuilder {
+        builder(self.timeout)
     }
 
     /// Opens a door: nothing is sent yet.
@@ -126,7 +132,8 @@ impl Http {
         let base = base_url(base, &words)?;
         let port = base.port_or_known_default().unwrap_or_default();
         let host = self.hosts.host(&format!("{}:{port}", base.host_str().unwrap_or_default()));
-        Ok(Door { http: self.clone(), host, base, auth: auth.clone(), words: Arc::new(words) })
+        let headers = HeaderMap::new();
+        Ok(Door { http: self.clone(), host, base, auth: auth.clone(), headers, words: Arc::new(words) })
     }
 
     /// The counters so far.
@@ -140,6 +147,13 @@ impl Http {
             failed: read(&c.failed),
         }
     }
+}
+
+fn builder(timeout: Duration) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("tributary/", env!("CARGO_PKG_VERSION")))
+        .timeout(timeout)
+        .redirect(reqwest::redirect::Policy::none())
 }
 
 fn base_url(text: &str, words: &Words) -> Result<Url, SourceError> {
@@ -159,6 +173,22 @@ fn base_url(text: &str, words: &Words) -> Result<Url, SourceError> {
 }
 
 impl Door {
+    /// The same door with headers on each request; `setting` is where they come from.
+    ///
+    /// # Errors
+    /// [`SourceError::Unusable`] naming the header that HTTP does not allow; never its value.
+    pub fn with_headers(mut self, headers: &[(String, Secret)], setting: &str) -> Result<Self, SourceError> {
+        for (name, value) in headers {
+            let wrong =
+                |what: &str| SourceError::Unusable(format!("`{setting}`: {what} of header {name:?} cannot be sent"));
+            let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong("the name"))?;
+            let mut value = HeaderValue::from_str(value.expose()).map_err(|_| wrong("the value"))?;
+            value.set_sensitive(true);
+            self.headers.insert(key, value);
+        }
+        Ok(self)
+    }
+
     /// Reads `path` below the base address; `None` if it is not there (404).
     ///
     /// # Errors

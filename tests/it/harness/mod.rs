@@ -1,5 +1,6 @@
 //! What the tests stand on: services once per test process, a topic prefix and a database per test.
 
+mod billed;
 #[path = "../../simulation/dice.rs"]
 mod dice;
 mod own;
@@ -8,6 +9,7 @@ mod running;
 mod services;
 mod world;
 
+pub use billed::BilledCluster;
 pub use dice::Dice;
 pub use own::Own;
 pub use proxy::{Moment, Proxy, Wire};

@@ -30,13 +30,13 @@ pub fn kit() -> Option<PathBuf> {
     None
 }
 
-/// All Confluent Cloud worlds of the kit.
+/// All worlds of the kit.
 pub fn worlds() -> Vec<World> {
     let Some(kit) = kit() else { return Vec::new() };
     let mut found: Vec<World> = std::fs::read_dir(kit)
         .expect("the kit can be listed")
         .map(|entry| entry.expect("an entry").path())
-        .filter(|dir| dir.join("world.json").exists() && dir.to_string_lossy().contains("ccloud"))
+        .filter(|dir| dir.join("world.json").exists())
         .map(|dir| World::read(&dir))
         .collect();
     found.sort_by(|a, b| a.name.cmp(&b.name));

@@ -53,6 +53,19 @@ pub const CONFLUENT_WORDS: Vocabulary = Vocabulary {
     owner_types: &["service_account", "user", "identity_pool", "principal"],
 };
 
+/// The words of the rules of a Kafka cluster of one's own.
+pub const SELF_MANAGED_WORDS: Vocabulary = Vocabulary {
+    products: &["SELF_KAFKA_COMPUTE", "SELF_KAFKA_NETWORK_EGRESS", "SELF_KAFKA_NETWORK_INGRESS", "SELF_KAFKA_STORAGE"],
+    services: &["kafka"],
+    metrics: &["bytes_in", "bytes_out"],
+    statements: false,
+    owner_types: &["principal"],
+};
+
+/// The words of measured systems: the product types are the operator's own.
+pub const GENERIC_WORDS: Vocabulary =
+    Vocabulary { products: &[], services: &[], metrics: &[], statements: false, owner_types: &["principal"] };
+
 /// The words of tenants whose days another program writes: any product type, any metric.
 pub const EXTERNAL_WORDS: Vocabulary = Vocabulary {
     products: &[],

@@ -1,0 +1,214 @@
+//! A Kafka cluster to bill: one broker with users and a JMX exporter, and a Prometheus that scrapes it.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rdkafka::ClientConfig;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{succeed, until};
+
+const USERS: [&str; 4] = ["admin", "alice", "bob", "carol"];
+
+/// The broker and its Prometheus, until dropped.
+#[derive(Debug)]
+pub struct BilledCluster {
+    dir: TempDir,
+    pub bootstrap: String,
+    pub prometheus: String,
+    broker: Child,
+    scraper: Child,
+}
+
+impl BilledCluster {
+    /// Starts both and waits until the broker is scraped.
+    pub fn start() -> Self {
+        let dir = TempDir::with_prefix("tributary-billed-").expect("a folder");
+        let [kafka, controller, exporter, prometheus] = free_ports();
+        let broker = broker(dir.path(), kafka, controller, exporter);
+        let scraper = scraper(dir.path(), exporter, prometheus);
+        let cluster = Self {
+            bootstrap: format!("127.0.0.1:{kafka}"),
+            prometheus: format!("http://127.0.0.1:{prometheus}"),
+            dir,
+            broker,
+            scraper,
+        };
+        until("the broker is scraped", || !cluster.ask("kafka_log_log_size").is_empty());
+        cluster
+    }
+
+    /// A client that is this user.
+    pub fn client(&self, user: &str) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.bootstrap).set("security.protocol", "SASL_PLAINTEXT");
+        config.set("sasl.mechanism", "PLAIN").set("sasl.username", user).set("sasl.password", password(user));
+        config
+    }
+
+    /// Gives every user a quota so high that it limits nobody: only then does Kafka count bytes by user.
+    pub fn set_quotas(&self) {
+        let path = self.dir.path().join("admin.properties");
+        let login = format!(
+            "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config={} required username=\"admin\" \
+             password=\"{}\";\n",
+            LOGIN,
+            password("admin")
+        );
+        std::fs::write(&path, login).expect("written");
+        let mut command = java();
+        command.args([
+            "-XX:TieredStopAtLevel=1",
+            "-cp",
+            &format!("{}/*", jars().display()),
+            "kafka.admin.ConfigCommand",
+        ]);
+        command.args(["--bootstrap-server", &self.bootstrap, "--command-config"]).arg(path);
+        command.args(["--alter", "--entity-type", "users", "--entity-default", "--add-config"]);
+        command.arg("producer_byte_rate=10000000000,consumer_byte_rate=10000000000");
+        succeed(&mut command);
+    }
+
+    /// Bytes of all logs on disk, as the file system counts them.
+    pub fn bytes_on_disk(&self) -> u64 {
+        let logs = std::fs::read_dir(self.dir.path().join("data")).expect("the data folder");
+        let folders = logs.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir());
+        let files = folders.flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten());
+        let sizes =
+            files.filter(|file| file.path().extension().is_some_and(|e| e == "log")).filter_map(|f| f.metadata().ok());
+        sizes.map(|metadata| metadata.len()).sum()
+    }
+
+    /// The values of an instant query, with their labels.
+    pub fn ask(&self, query: &str) -> Vec<(Value, f64)> {
+        let host = self.prometheus.trim_start_matches("http://");
+        let body = format!("query={}", encoded(query));
+        let Ok(mut stream) = TcpStream::connect(host) else { return Vec::new() };
+        let head = "Content-Type: application/x-www-form-urlencoded\r\nConnection: close";
+        let request = format!(
+            "POST /api/v1/query HTTP/1.0\r\nHost: {host}\r\n{head}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut answer = String::new();
+        if stream.write_all(request.as_bytes()).is_err() || stream.read_to_string(&mut answer).is_err() {
+            return Vec::new();
+        }
+        let json = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        let parsed: Value = serde_json::from_str(json).unwrap_or_default();
+        let series = parsed["data"]["result"].as_array().cloned().unwrap_or_default();
+        let value = |one: &Value| one["value"][1].as_str().and_then(|text| text.parse().ok());
+        series.iter().filter_map(|one| Some((one["metric"].clone(), value(one)?))).collect()
+    }
+}
+
+impl Drop for BilledCluster {
+    fn drop(&mut self) {
+        for child in [&mut self.scraper, &mut self.broker] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+const LOGIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
+
+fn password(user: &str) -> String {
+    format!("{user}-password")
+}
+
+fn broker(dir: &Path, port: u16, controller: u16, exporter: u16) -> Child {
+    let users: String = USERS.iter().map(|user| format!(" user_{user}=\"{}\"", password(user))).collect();
+    let admin = password("admin");
+    let properties = format!(
+        "process.roles=broker,controller\n\
+         node.id=1\n\
+         controller.quorum.voters=1@127.0.0.1:{controller}\n\
+         listeners=SASL_PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
+         advertised.listeners=SASL_PLAINTEXT://127.0.0.1:{port}\n\
+         controller.listener.names=CONTROLLER\n\
+         inter.broker.listener.name=SASL_PLAINTEXT\n\
+         listener.security.protocol.map=SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+         sasl.enabled.mechanisms=PLAIN\n\
+         sasl.mechanism.inter.broker.protocol=PLAIN\n\
+         listener.name.sasl_plaintext.plain.sasl.jaas.config={LOGIN} required username=\"admin\" password=\"{admin}\"{users};\n\
+         log.dirs={}\n\
+         auto.create.topics.enable=false\n\
+         offsets.topic.replication.factor=1\n\
+         offsets.topic.num.partitions=4\n\
+         transaction.state.log.replication.factor=1\n\
+         transaction.state.log.min.isr=1\n\
+         group.initial.rebalance.delay.ms=0\n\
+         log.cleaner.dedupe.buffer.size=16777216\n\
+         log.index.size.max.bytes=2097152\n",
+        dir.join("data").display()
+    );
+    let path = dir.join("server.properties");
+    std::fs::write(&path, properties).expect("written");
+    let jars = format!("{}/*", jars().display());
+    let mut format = java();
+    format.args(["-XX:TieredStopAtLevel=1", "-cp", &jars, "kafka.tools.StorageTool", "format"]);
+    succeed(format.args(["--cluster-id", "MkU3OEVBNTcwNTJENDM2Qk", "--config"]).arg(&path));
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/self-managed-kafka/jmx-exporter.yaml");
+    let agent = found("jmx-exporter-1.0.1/jmx_prometheus_javaagent-1.0.1.jar");
+    let agent = format!("-javaagent:{}=127.0.0.1:{exporter}:{}", agent.display(), rules.display());
+    let mut command = java();
+    command.args(["-Xmx384m", "-XX:+UseSerialGC", &agent, "-cp", &jars, "kafka.Kafka"]).arg(&path);
+    logged(&mut command, dir, "broker.log")
+}
+
+fn scraper(dir: &Path, exporter: u16, port: u16) -> Child {
+    let config = dir.join("prometheus.yml");
+    let text = format!(
+        "global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: kafka\n  static_configs:\n  - targets: \
+         [\"127.0.0.1:{exporter}\"]\n    labels: {{broker: \"1\"}}\n"
+    );
+    std::fs::write(&config, text).expect("written");
+    let in_path = std::env::var_os("PATH").unwrap_or_default();
+    let in_path = std::env::split_paths(&in_path).map(|dir| dir.join("prometheus")).find(|program| program.is_file());
+    let mut command = Command::new(in_path.unwrap_or_else(|| found("prometheus/usr/bin/prometheus")));
+    command.arg(format!("--config.file={}", config.display()));
+    command.arg(format!("--storage.tsdb.path={}", dir.join("tsdb").display()));
+    command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
+    logged(&mut command, dir, "prometheus.log")
+}
+
+fn logged(command: &mut Command, dir: &Path, name: &str) -> Child {
+    let log = std::fs::File::create(dir.join(name)).expect("a log");
+    let both = log.try_clone().expect("a second handle");
+    command.current_dir(dir).stdin(Stdio::null()).stdout(log).stderr(both).spawn().expect("it starts")
+}
+
+fn java() -> Command {
+    let own =
+        std::env::var_os("JAVA_HOME").map(|home| PathBuf::from(home).join("bin/java")).filter(|java| java.is_file());
+    Command::new(own.unwrap_or_else(|| "java".into()))
+}
+
+fn jars() -> PathBuf {
+    let pom = include_str!("../../../packaging/kafka/pom.xml");
+    let version = pom.split_once("<kafka.version>").and_then(|(_, rest)| rest.split('<').next()).expect("a version");
+    found(&format!("kafka-{version}"))
+}
+
+/// What `make setup` put into a cache folder.
+fn found(name: &str) -> PathBuf {
+    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let own = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(home).map(|cache| cache.join("tributary"));
+    let places = own.into_iter().chain([PathBuf::from("/var/cache/tributary")]);
+    let found = places.map(|place| place.join(name)).find(|path| path.exists());
+    found.unwrap_or_else(|| panic!("{name} is in no cache folder: run `make setup`"))
+}
+
+fn free_ports() -> [u16; 4] {
+    let listeners = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
+    listeners.map(|listener| listener.local_addr().expect("an address").port())
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes()
+        .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect()
+}

@@ -25,6 +25,8 @@ pub enum Command {
     Demo(Demo),
     /// Write a table as CSV or NDJSON
     Export(Export),
+    /// Write past days as blocks of a Prometheus
+    BackfillTsdb(BackfillTsdb),
     /// Show tenants, days, lag and quarantine
     Status(Status),
     /// Look at what was set aside, and send it again
@@ -65,7 +67,7 @@ pub struct Run {
     #[command(flatten)]
     pub file: ConfigFile,
     /// Which stages this process does; more processes of a stage share its work
-    #[arg(long, value_delimiter = ',', value_name = "ROLES", default_values = ["gather", "allocate", "project"])]
+    #[arg(long, value_delimiter = ',', value_name = "ROLES", default_values = ["gather", "allocate", "project", "emit"])]
     pub roles: Vec<Role>,
     /// Gather every tenant once, wait until all of it is allocated and projected, print a summary, exit
     #[arg(long)]
@@ -81,6 +83,8 @@ pub enum Role {
     Gather,
     Allocate,
     Project,
+    /// Files and gauges, as `emitters` of the tenants say
+    Emit,
     /// The REST API, at `api.host` and `api.port`
     Api,
 }
@@ -136,6 +140,27 @@ pub enum Table {
 pub enum Format {
     Csv,
     Ndjson,
+}
+
+#[derive(Debug, Args)]
+pub struct BackfillTsdb {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Tenant, by its name in the configuration
+    #[arg(long, value_name = "NAME")]
+    pub tenant: String,
+    /// First day, included
+    #[arg(long, value_name = "DATE")]
+    pub from: Day,
+    /// Last day, excluded
+    #[arg(long, value_name = "DATE")]
+    pub to: Day,
+    /// Folder of the blocks
+    #[arg(long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// The promtool that makes blocks
+    #[arg(long, value_name = "FILE", default_value = "promtool")]
+    pub promtool: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Role, Run};
 use super::stack::{Need, Stack};
 use super::summary::Summary;
-use super::{sources, summary};
+use super::{emitters, sources, summary};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::Day;
@@ -75,9 +75,17 @@ async fn serve(config: &Config, args: &Run, parts: &Parts, stack: &Stack) -> Res
     if args.roles.contains(&Role::Api) && !args.once {
         roles.spawn(super::api::serve(super::api::listen(config).await?, config, &parts));
     }
+    let emitters = if args.roles.contains(&Role::Emit) { emitters::of(config) } else { Vec::new() };
+    if args.roles == [Role::Emit] && emitters.is_empty() {
+        bail!("no tenant has emitters; add `emitters` to its plugin_settings, or run other roles");
+    }
+    if !emitters.is_empty() && !args.once {
+        roles.spawn(service::emitting(emitters.clone(), parts.clone()));
+    }
     let work = async {
         if args.once {
-            let summary = once(config, &parts, gathers).await?;
+            let mut summary = once(config, &parts, gathers).await?;
+            summary.add_emitted(service::emit_once(&emitters, &parts).await?);
             return Ok(Some(summary));
         }
         if gathers {
@@ -100,7 +108,7 @@ async fn serve(config: &Config, args: &Run, parts: &Parts, stack: &Stack) -> Res
 
 fn on_topics(roles: &[Role]) -> Vec<service::Role> {
     let named = |role: &Role| match role {
-        Role::Gather | Role::Api => None,
+        Role::Gather | Role::Emit | Role::Api => None,
         Role::Allocate => Some(service::Role::Allocate),
         Role::Project => Some(service::Role::Project),
     };

@@ -19,7 +19,8 @@ impl Unfinished {
     /// # Errors
     /// What the system says, with the path.
     pub fn begin(becomes: PathBuf) -> io::Result<Self> {
-        let told = |error: io::Error| io::Error::new(error.kind(), format!("cannot write {}: {error}", becomes.display()));
+        let told =
+            |error: io::Error| io::Error::new(error.kind(), format!("cannot write {}: {error}", becomes.display()));
         let (Some(folder), Some(name)) = (becomes.parent(), becomes.file_name()) else {
             return Err(told(io::ErrorKind::InvalidInput.into()));
         };
@@ -88,7 +89,10 @@ mod tests {
         let second = write("two");
         assert_eq!(fs::read_to_string(&path).unwrap(), "one");
         drop(second);
-        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), names(path.parent().unwrap())), ("one", vec!["x.csv".into()]));
+        assert_eq!(
+            (fs::read_to_string(&path).unwrap().as_str(), names(path.parent().unwrap())),
+            ("one", vec!["x.csv".into()])
+        );
         write("three").finish().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "three");
     }

@@ -6,6 +6,7 @@
 //! A period is emitted once for each revision of it, and again when a day of it is corrected. `plan` decides, the worker
 //! does; the record is written after the file, so a crash in between writes the same file again.
 
+pub mod backfill;
 mod csv;
 mod file;
 pub mod gauges;
@@ -17,7 +18,7 @@ mod worker;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use name::{file_name, fits};
+pub use name::file_name;
 pub use worker::{Report, once, run};
 
 use crate::clock::Clock;

@@ -210,7 +210,12 @@ impl Worker {
             }
             Err(CsvError::Emit(EmitError::Store(error))) if error.took_too_long() => {
                 let why = chain(&error);
-                tracing::warn!(tenant = emitter.tenant, emitter = emitter.name, why, "could not emit; it is tried again");
+                tracing::warn!(
+                    tenant = emitter.tenant,
+                    emitter = emitter.name,
+                    why,
+                    "could not emit; it is tried again"
+                );
                 Ok(Some(emission(task.revision, EmissionOutcome::Failed, 0, None, Some(why))))
             }
             Err(CsvError::Emit(error)) => Err(error),

@@ -11,7 +11,8 @@ use super::batch::{Item, allocation, emission, item, seal};
 use super::plan::Note;
 use super::{Parts, ProjectError};
 use crate::domain::{
-    BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, Emission, Identity, Quarantined, Resource, TopicAttributionRow,
+    BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, Emission, Identity, Quarantined, Resource,
+    TopicAttributionRow,
 };
 use crate::journal::codec::Record;
 use crate::journal::{Batch, Topic};

@@ -3,6 +3,7 @@
 //! In: connected parts, tenants with their sources and rules. Out: running roles; for `--once` a report of each tenant.
 //! Absent: the command line, the configuration file, the embedded services; what is printed.
 
+mod emitting;
 mod gathering;
 pub mod lag;
 mod progress;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+pub use emitting::{emit_once, emitting};
 pub use gathering::{Gathering, Report, gather_all, periodically};
 pub use progress::Say;
 pub use roles::{Role, projecting_parts, start};

@@ -81,12 +81,12 @@ async fn projecting(parts: Parts, projection: Projection) -> Result<()> {
 /// A broker that dies at a bad moment makes a client believe that it was put out, or breaks it for good: a new one gets
 /// past that. A real successor puts us out again, and a record that cannot be written fails again.
 #[derive(Debug, Default)]
-struct Stumbles {
+pub(super) struct Stumbles {
     last: Option<Instant>,
 }
 
 impl Stumbles {
-    fn may_pass(&mut self, now: Instant) -> bool {
+    pub(super) fn may_pass(&mut self, now: Instant) -> bool {
         self.last.replace(now).is_none_or(|last| now.duration_since(last) > SETTLED)
     }
 }
@@ -120,7 +120,11 @@ fn set_aside(connection: &Connection, codec: &Codec, entries: &[Quarantined]) ->
 }
 
 /// Waits a little before a role starts again, unless the process is to end.
-async fn pause(role: &str, error: &(dyn std::error::Error + Send + Sync + 'static), stop: &CancellationToken) {
+pub(super) async fn pause(
+    role: &str,
+    error: &(dyn std::error::Error + Send + Sync + 'static),
+    stop: &CancellationToken,
+) {
     tracing::warn!(role, error = chain(error), "starting again from what was committed last");
     tokio::select! {
         () = stop.cancelled() => {}

@@ -78,10 +78,8 @@ impl Store {
         let taken = async {
             // A connection of its own: one of the pool would go on with others' statements.
             let mut connection = PgConnection::connect_with(&self.pool().connect_options()).await?;
-            let taken: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
-                .bind(TURN)
-                .fetch_one(&mut connection)
-                .await?;
+            let taken: bool =
+                sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(TURN).fetch_one(&mut connection).await?;
             Ok(taken.then_some(connection))
         };
         let connection = taken.await.map_err(|error| self.sort(error))?;

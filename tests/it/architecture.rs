@@ -10,7 +10,7 @@ use std::path::Path;
 const HELPERS: [&str; 4] = ["clock", "kafka_properties", "secret", "wording"];
 
 /// Each part of the program with the parts it may name.
-const MAY_NAME: [(&str, &[&str]); 12] = [
+const MAY_NAME: [(&str, &[&str]); 13] = [
     ("domain", &[]),
     ("ecosystem", &["domain"]),
     ("journal", &["domain"]),
@@ -22,7 +22,8 @@ const MAY_NAME: [(&str, &[&str]); 12] = [
     ("allocate", &["domain", "journal"]),
     ("project", &["domain", "journal", "store"]),
     ("api", &["domain", "store"]),
-    ("service", &["domain", "ecosystem", "journal", "store", "gather", "allocate", "project"]),
+    ("emit", &["domain", "journal", "store"]),
+    ("service", &["domain", "ecosystem", "journal", "store", "gather", "allocate", "project", "emit"]),
 ];
 
 /// The outside world's crates with the files that may use them, by the beginning of their path.
@@ -32,7 +33,7 @@ const HOMES: [(&str, &[&str]); 7] = [
     ("serde_avro_fast", &["journal/"]),
     ("sqlx", &["store/", "embedded/", "demo/report/query.rs"]),
     ("reqwest", &["ecosystem/", "journal/registry.rs"]),
-    ("axum", &["api/", "demo/"]),
+    ("axum", &["api/", "demo/", "emit/"]),
     ("clap", &["cli/", "main.rs"]),
 ];
 

@@ -8,6 +8,7 @@ mod bad_input;
 mod crash;
 mod cut;
 mod embedded;
+mod emit;
 mod external;
 mod metered;
 mod outage;

@@ -182,7 +182,8 @@ impl Shown {
 /// What to read for a family; of the hourly cost the newest day, whatever the emitter adds up.
 fn ask(family: GaugeFamily, emitter: &Emitter, periods: &[plan::Period]) -> Option<GaugeQuery> {
     let last = periods.last()?;
-    let query = |periods: Vec<Day>, monthly| GaugeQuery { tenant: emitter.tenant.clone(), periods, end: last.to, monthly };
+    let query =
+        |periods: Vec<Day>, monthly| GaugeQuery { tenant: emitter.tenant.clone(), periods, end: last.to, monthly };
     Some(match family {
         GaugeFamily::HourlyUsd => query(vec![last.to.minus(1)], false),
         _ => query(periods.iter().map(|period| period.from).collect(), emitter.aggregation == Aggregation::Monthly),

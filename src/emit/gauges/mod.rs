@@ -14,7 +14,7 @@ mod text;
 
 pub use exposition::Exposition;
 pub use hours::hourly;
-pub use text::{Format, Line, header};
+pub use text::{Format, Line, header, labels};
 
 use crate::domain::EmittedRows;
 use crate::store::read::GaugeFamily;
@@ -64,7 +64,9 @@ pub fn help(family: GaugeFamily) -> &'static str {
         GaugeFamily::Billing => "What was charged in the period beginning at the timestamp.",
         GaugeFamily::Resource => "1 for each resource that existed at the timestamp.",
         GaugeFamily::Identity => "1 for each identity that existed at the timestamp.",
-        GaugeFamily::Topic => "Part of its cluster's bill that a topic caused in the period beginning at the timestamp.",
+        GaugeFamily::Topic => {
+            "Part of its cluster's bill that a topic caused in the period beginning at the timestamp."
+        }
         GaugeFamily::HourlyUsd => "Cost of an hour in USD: a 24th of what the day cost.",
     }
 }

@@ -22,7 +22,8 @@ impl Exposition {
     pub async fn listen(&self) -> io::Result<TcpListener> {
         let (host, port) = (self.host.as_str(), self.port);
         TcpListener::bind((host, port)).await.map_err(|error| {
-            let told = format!("gauges cannot be served at {host}:{port} ({error}); choose another `port` of the emitter");
+            let told =
+                format!("gauges cannot be served at {host}:{port} ({error}); choose another `port` of the emitter");
             io::Error::new(error.kind(), told)
         })
     }

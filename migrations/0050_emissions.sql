@@ -10,7 +10,8 @@ CREATE TABLE emission_facts (
     aggregation text NOT NULL,
     -- The day, or the first of the month.
     day         date NOT NULL,
-    revision    int  NOT NULL,
+    -- Of a month the sum of its days'. Not called `revision`: a forgotten tenant's rows go whatever it is.
+    emitted_revision int NOT NULL,
     outcome     text NOT NULL,
     attempts    int  NOT NULL,
     error       text,
@@ -21,7 +22,7 @@ CREATE TABLE emission_facts (
 );
 
 CREATE VIEW emissions AS
-SELECT t.tenant_id, e.dataset, e.emitter, e.aggregation, e.day, e.revision, e.outcome, e.attempts, e.error, e.rows,
+SELECT t.tenant_id, e.dataset, e.emitter, e.aggregation, e.day, e.emitted_revision AS revision, e.outcome, e.attempts, e.error, e.rows,
        e.target, e.at
 FROM emission_facts e
 JOIN tenants t ON t.tenant_key = e.tenant_key;

@@ -39,7 +39,7 @@ use phases::Setup;
 
 fn main() -> Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    tributary::telemetry::init("warn", &Default::default(), false);
+    tributary::telemetry::init("warn", &Default::default(), false, None);
     let runtime = tokio::runtime::Runtime::new()?;
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     if let [flag, phase, setup] = args.as_slice()

@@ -67,6 +67,7 @@ impl Setup {
             stop: CancellationToken::new(),
             moved: Arc::default(),
             say: Say::new(),
+            health: Default::default(),
         })
     }
 

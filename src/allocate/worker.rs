@@ -18,19 +18,21 @@ use super::lane::{Fact, KINDS, Kind, Lane};
 use super::partitions::{Decided, Partitions, Starts};
 use crate::clock::Clock;
 use crate::domain::quarantine::Stage;
-use crate::domain::{DayAllocated, TenantDay, check_key};
+use crate::domain::{DayAllocated, Outcome, TenantDay, check_key};
 use crate::journal::codec::{Codec, DecodeError, EncodeError};
 use crate::journal::ends::{is_settled, unread};
 use crate::journal::registry::RegistryError;
 use crate::journal::{
     Assignment, Batch, Connection, Consumer, Event, JournalError, NextOffset, RecordRef, StartAt, Topic,
-    TransactionalProducer, scan,
+    TransactionalProducer, scan, tenant_events,
 };
+use crate::meter;
 use crate::wording::chain;
 
 /// The consumer group.
 pub const GROUP: &str = "allocate";
-const TOPICS: [Topic; KINDS] = [Topic::Billing, Topic::Resources, Topic::Identities, Topic::Metrics, Topic::Days];
+/// What it reads.
+pub const TOPICS: [Topic; KINDS] = [Topic::Billing, Topic::Resources, Topic::Identities, Topic::Metrics, Topic::Days];
 /// Rows after which a transaction is closed although more days are ready.
 const ROWS_PER_TRANSACTION: usize = 200_000;
 /// As many days close it, too: a day takes memory of its own, however few rows it has.
@@ -44,6 +46,8 @@ const TOGETHER: Duration = Duration::from_millis(500);
 const ATTEMPTS: u32 = 3;
 /// Memory of open days, bytes, above which topics are paused that are ahead of the others.
 const OPEN_BYTES: usize = 96 << 20;
+/// How often the log is asked which tenants were forgotten, while facts arrive.
+const ASK_FORGOTTEN: Duration = Duration::from_secs(60);
 
 /// How long nothing may come before days that wait for what will not come are looked at again.
 const QUIET: Duration = Duration::from_secs(1);
@@ -100,6 +104,8 @@ pub fn run(
         partitions: Partitions::default(),
         ready_since: None,
         paused: Vec::new(),
+        forgotten: BTreeMap::new(),
+        asked: Instant::now(),
     };
     loop {
         let waiting = !worker.partitions.ready().is_empty();
@@ -146,6 +152,10 @@ struct Worker<'c> {
     /// Since when something waits for the next transaction.
     ready_since: Option<Instant>,
     paused: Vec<(Topic, i32)>,
+    /// The last revision of each forgotten tenant: facts up to it are passed over.
+    forgotten: BTreeMap<String, u32>,
+    /// When that was asked for.
+    asked: Instant,
 }
 
 impl Worker<'_> {
@@ -166,6 +176,7 @@ impl Worker<'_> {
                 "the fact topics differ in their partition counts; run `tributary topology apply`"
             );
         }
+        self.ask_forgotten()?;
         let mut done = self.done(&starts.keys().copied().collect::<Vec<_>>())?;
         for (number, starts) in starts {
             let done = done.remove(&number).unwrap_or_default();
@@ -179,13 +190,28 @@ impl Worker<'_> {
         Ok(())
     }
 
+    fn ask_forgotten(&mut self) -> Result<(), JournalError> {
+        let events = tenant_events(self.connection, &self.codec)?;
+        self.forgotten = events.into_iter().map(|(tenant, event)| (tenant, event.last_revision)).collect();
+        self.asked = Instant::now();
+        Ok(())
+    }
+
     /// What the log says is done of these partitions' days.
     fn done(&self, numbers: &[i32]) -> Result<BTreeMap<i32, HashMap<TenantDay, u32>>, JournalError> {
         let mut done: BTreeMap<i32, HashMap<TenantDay, u32>> = BTreeMap::new();
         if !numbers.is_empty() {
             let codec = &self.codec;
             scan(self.connection, Topic::Allocations, Some(numbers), |record| {
-                let Some(payload) = record.payload else { return };
+                let Some(payload) = record.payload else {
+                    // Beyond retention, or forgotten with its tenant.
+                    let key = record.key.and_then(|key| std::str::from_utf8(key).ok()?.parse::<TenantDay>().ok());
+                    let lane = done.entry(record.partition).or_default();
+                    if let Some(key) = key {
+                        lane.remove(&key);
+                    }
+                    return;
+                };
                 let Ok(outcome) = codec.decode::<DayAllocated>(payload) else {
                     // At worst a revision is allocated once more, to the same rows.
                     return tracing::warn!(record.partition, record.offset, "an outcome cannot be read");
@@ -213,6 +239,9 @@ impl Worker<'_> {
     ) -> Result<(), AllocateError> {
         let payloads = batch.records().filter_map(|record| record.payload);
         self.runtime.block_on(self.codec.learn_missing(payloads))?;
+        if self.asked.elapsed() > ASK_FORGOTTEN {
+            self.ask_forgotten()?;
+        }
         for record in batch.records() {
             self.record(record);
             let ready = self.partitions.ready();
@@ -274,7 +303,9 @@ impl Worker<'_> {
     ///
     /// What they need is never paused, so they become whole and their memory comes back.
     fn bound_memory(&mut self, consumer: &Consumer) -> Result<(), AllocateError> {
-        let over = self.partitions.lanes().map(|(_, lane)| lane.bytes()).sum::<usize>() > OPEN_BYTES;
+        let bytes = self.partitions.lanes().map(|(_, lane)| lane.bytes()).sum::<usize>();
+        meter::open(self.partitions.lanes().map(|(_, lane)| lane.open_days()).sum(), bytes);
+        let over = bytes > OPEN_BYTES;
         let ahead = |(number, lane): (i32, &Lane)| {
             let topics = TOPICS.into_iter().zip(lane.ahead()).filter(|(topic, ahead)| *ahead && *topic != Topic::Days);
             topics.map(|(topic, _)| (topic, number)).collect::<Vec<_>>()
@@ -307,6 +338,7 @@ impl Worker<'_> {
         // A tombstone in a fact topic says nothing about a revision.
         let Some(payload) = payload else { return self.partitions.passed(partition, kind, offset) };
         match read(&self.codec, kind, &record, payload) {
+            Ok(fact) if self.is_forgotten(&fact) => self.partitions.passed(partition, kind, offset),
             Ok(fact) => self.partitions.take(partition, kind, offset, fact, now),
             // Read before the partition was lost: the next owner sets it aside.
             Err(_) if !self.partitions.has(partition) => {}
@@ -318,12 +350,17 @@ impl Worker<'_> {
         }
     }
 
+    fn is_forgotten(&self, fact: &Fact<'_>) -> bool {
+        let (tenant, _, revision) = fact.place();
+        self.forgotten.get(tenant).is_some_and(|last| revision <= *last)
+    }
+
     /// Makes everything that is ready visible, together with the positions behind it.
     ///
     /// If that cannot be done, the worker is of no more use: what it decided is in no log, and its lanes have moved
     /// on. Whoever starts the next one reads the facts again from the committed positions.
     fn commit(&mut self, consumer: &Consumer, committed: &impl Fn(&[DayAllocated])) -> Result<(), AllocateError> {
-        let mut attempt = 1;
+        let (began, mut attempt) = (Instant::now(), 1);
         loop {
             match self.write(consumer) {
                 Ok(()) => break,
@@ -335,7 +372,11 @@ impl Worker<'_> {
                 Err(error) => return Err(error),
             }
         }
-        committed(&self.partitions.committed());
+        let days = self.partitions.committed();
+        let refused = days.iter().filter(|day| day.outcome == Outcome::Refused).count();
+        let rows = days.iter().map(|day| u64::from(day.rows)).sum();
+        meter::allocated(days.len() - refused, refused, rows, began.elapsed());
+        committed(&days);
         self.ready_since = None;
         Ok(())
     }

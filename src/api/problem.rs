@@ -14,13 +14,13 @@ pub struct Problem {
     #[serde(rename = "type")]
     pub kind: String,
     /// The kind in a few words.
-    pub title: String,
+    pub title: &'static str,
     /// The HTTP status, again.
     pub status: u16,
     /// What happened here, and what to do about it.
     pub detail: String,
     /// The kind as one word.
-    pub code: String,
+    pub code: &'static str,
     /// May the same request succeed later?
     pub retryable: bool,
     /// The parameters that are wrong, if any are.
@@ -73,10 +73,10 @@ impl Problem {
         let (word, status, title) = code.parts();
         Self {
             kind: format!("https://tributary-costs.github.io/problems/{word}"),
-            title: title.to_owned(),
+            title,
             status: status.as_u16(),
             detail: detail.into(),
-            code: word.to_owned(),
+            code: word,
             retryable: matches!(code, Code::Busy | Code::Unavailable | Code::TooSlow),
             errors: Vec::new(),
         }

@@ -45,7 +45,7 @@ pub fn serve(listener: TcpListener, config: &Config, parts: &Parts) -> impl Futu
         // Some connections are left to the projections.
         parallel_requests: (config.database.max_connections as usize / 2).max(1),
     };
-    let (store, clock, stop) = (parts.store.clone(), parts.clock.clone(), parts.stop.clone());
+    let (store, clock, stop) = (parts.store.clone(), parts.clock, parts.stop.clone());
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "the API listens; its pages are at /docs");
     }

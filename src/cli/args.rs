@@ -19,7 +19,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the service, or one cycle of it with --once
+    /// Run the service, or one cycle of it with --once; a changed configuration is read by starting again
     Run(Run),
     /// Show it all on a made-up organisation, with nothing configured
     Demo(Demo),
@@ -34,7 +34,9 @@ pub enum Command {
     Quarantine(Quarantine),
     /// Drop projections and build them anew from Kafka
     Rebuild(Rebuild),
-    /// Give a tenant a login of its own to read with, take it back
+    /// Remove days that are older than their tenant's retention_days; the service does so once a day
+    Retention(Retention),
+    /// Give a tenant a login of its own to read with, take it back, forget a tenant
     #[command(subcommand)]
     Tenant(Tenant),
     /// Check, compare and create the topics
@@ -226,11 +228,33 @@ pub enum Tenant {
         #[command(flatten)]
         file: ConfigFile,
     },
+    /// Remove a tenant everywhere: tables, logins, compacted topics; facts go with their topics' retention
+    Forget {
+        /// Its tenant_id; it must not be in the configuration any more
+        tenant: String,
+        /// Do it; without this only what would be done is said
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
     /// Tenants, whether they are configured, and their logins
     List {
         #[command(flatten)]
         file: ConfigFile,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct Retention {
+    /// Only say what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Take this moment as now (RFC 3339)
+    #[arg(long, value_name = "RFC3339", value_parser = moment)]
+    pub now: Option<DateTime<Utc>>,
+    #[command(flatten)]
+    pub file: ConfigFile,
 }
 
 #[derive(Debug, Subcommand)]

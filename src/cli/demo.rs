@@ -20,7 +20,7 @@ use crate::{embedded, shutdown, telemetry};
 /// # Errors
 /// What is missing, with what to do about it.
 pub async fn demo(args: &Demo) -> Result<ExitCode> {
-    telemetry::init("warn", &Default::default(), true);
+    telemetry::init("warn", &Default::default(), true, None);
     let stop = shutdown::on_signal()?;
     let say = Say::new();
     let clock = Clock::system();

@@ -9,7 +9,7 @@ use crate::domain::promql::{Fold, Sampling, sampling_of};
 use crate::ecosystem::metered::measure::{GIB, Measure};
 use crate::ecosystem::metered::people::{Fixed, Origin, People};
 use crate::ecosystem::metered::tariff::{Cost, Quantity};
-use crate::ecosystem::{generic_metrics, self_managed_kafka};
+use crate::ecosystem::{generic_metrics, self_managed_kafka, topics};
 
 use super::sources::metrics;
 
@@ -31,9 +31,22 @@ pub fn self_managed(cluster: &SelfManagedKafka) -> self_managed_kafka::Settings 
         resources: resources(&cluster.resources),
         metrics: metrics(&cluster.metered.metrics),
         names: names(&cluster.names),
+        topic_names: cluster.topic_attribution.enabled.then(|| topic_names(cluster)),
         discovery_window_hours: cluster.discovery_window_hours,
         minimum_coverage: part(cluster.metered.minimum_coverage),
         wait_days: cluster.metered.wait_days,
+    }
+}
+
+/// What usage by topic is asked for by: the cluster's names, and those that topics have of their own.
+fn topic_names(cluster: &SelfManagedKafka) -> self_managed_kafka::Names {
+    let own = |name: &str| cluster.topic_attribution.metric_name_overrides.get(name).cloned();
+    let usual = names(&cluster.names);
+    self_managed_kafka::Names {
+        bytes_in: own(topics::BYTES_IN).unwrap_or(usual.bytes_in),
+        bytes_out: own(topics::BYTES_OUT).unwrap_or(usual.bytes_out),
+        log_size: own(topics::RETAINED).unwrap_or(usual.log_size),
+        ..usual
     }
 }
 

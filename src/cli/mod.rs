@@ -13,6 +13,7 @@ pub mod export;
 mod measured;
 pub mod quarantine;
 pub mod rebuild;
+pub mod retention;
 pub mod rules;
 pub mod run;
 pub mod schema;
@@ -29,10 +30,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use chrono::{DateTime, Utc};
 
-use self::args::{Cli, Command, ConfigCommand, ConfigFile, Export, Quarantine, Rebuild, Rules, Schema, Topology};
+use self::args::{
+    Cli, Command, ConfigCommand, ConfigFile, Export, Quarantine, Rebuild, Retention, Rules, Schema, Topology,
+};
 use self::stack::{Need, Stack};
-use crate::config::{Config, Level, SchemaRegistry, Tenant};
+use crate::clock::Clock;
+use crate::config::{Config, Level, LogFormat, SchemaRegistry, Tenant};
 use crate::journal::registry::Registry;
 use crate::journal::topology::Layout;
 use crate::journal::{Codec, Connection};
@@ -95,6 +100,13 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Tenant(args::Tenant::Revoke { tenant, role, file }) => {
             attached(&file, Need::POSTGRES, Task::Revoke(tenant, role)).await
         }
+        Command::Tenant(args::Tenant::Forget { tenant, yes, file }) => {
+            attached(&file, Need::BOTH, Task::Forget(tenant, yes)).await
+        }
+        Command::Retention(Retention { dry_run, now, file }) => {
+            let now = now.unwrap_or_else(|| Clock::system().now());
+            attached(&file, Need::BOTH, Task::Retention(now, dry_run)).await
+        }
         Command::Tenant(args::Tenant::List { file }) => attached(&file, Need::POSTGRES, Task::ListTenants).await,
         Command::Rebuild(Rebuild { file, projections }) => {
             rebuild::projections(&projections)?;
@@ -113,6 +125,8 @@ enum Task {
     Grant(String, Option<String>),
     Revoke(String, Option<String>),
     ListTenants,
+    Forget(String, bool),
+    Retention(DateTime<Utc>, bool),
 }
 
 async fn attached(file: &ConfigFile, need: Need, task: Task) -> Result<ExitCode> {
@@ -130,6 +144,20 @@ async fn attached(file: &ConfigFile, need: Need, task: Task) -> Result<ExitCode>
             Task::Grant(tenant, role) => tenant::grant(&store, &config, &tenant, role.as_deref(), &mut out).await,
             Task::Revoke(tenant, role) => tenant::revoke(&store, &config, &tenant, role.as_deref(), &mut out).await,
             Task::ListTenants => tenant::list(&store, &config, &mut out).await,
+            Task::Forget(tenant, yes) => {
+                let connection = stack.connection(&config)?;
+                let codec = codec(&config, &connection).await?;
+                tenant::forget(&store, &connection, &codec, &config, &tenant, yes, &mut out).await
+            }
+            Task::Retention(now, dry_run) => {
+                let keep = retention::keep(&config, now);
+                if dry_run {
+                    return retention::show(&store, &keep, &mut out).await;
+                }
+                let connection = stack.connection(&config)?;
+                let codec = codec(&config, &connection).await?;
+                retention::clean(&store, &connection, &codec, &keep, &mut out).await
+            }
             Task::Status => {
                 let connection = stack.connection(&config)?;
                 let codec = codec(&config, &connection).await?;
@@ -164,8 +192,8 @@ async fn on_topics(file: &ConfigFile, apply: bool) -> Result<ExitCode> {
     let worked = async {
         let connection = stack.connection(&config)?;
         match apply {
-            true => topology::apply(&connection, layout(&config), &mut out).await,
-            false => topology::plan(&connection, layout(&config), &mut out).await,
+            true => topology::apply(&connection, layout(&config), retention::longest(&config), &mut out).await,
+            false => topology::plan(&connection, layout(&config), retention::longest(&config), &mut out).await,
         }
     }
     .await;
@@ -262,7 +290,12 @@ fn log(config: &Config, own_progress: bool) {
     let quiet = own_progress && io::stderr().is_terminal();
     let modules = config.logging.per_module_levels.iter();
     let modules = modules.map(|(module, level)| (module.clone(), word(*level).to_owned())).collect();
-    telemetry::init(word(config.logging.level), &modules, quiet);
+    let json = match config.logging.format {
+        LogFormat::Auto => None,
+        LogFormat::Text => Some(false),
+        LogFormat::Json => Some(true),
+    };
+    telemetry::init(word(config.logging.level), &modules, quiet, json);
 }
 
 fn word(level: Level) -> &'static str {

@@ -10,7 +10,8 @@ use anyhow::{Context, Result};
 
 use super::measured;
 use crate::config::{
-    BaseBook, ConfluentCloud, Ecosystem, External, MissingMetrics, Tenant, TopicAttribution, TopicMethod,
+    BaseBook, ConfluentCloud, Ecosystem, External, MissingMetrics, SelfManagedKafka, Tenant, TopicAttribution,
+    TopicMethod,
 };
 use crate::domain::RuleBook;
 use crate::domain::attribution::WithoutUsage;
@@ -22,10 +23,7 @@ use crate::ecosystem::{generic_metrics, self_managed_kafka};
 pub fn of(tenant: &Tenant) -> RuleBook {
     match &tenant.ecosystem {
         Ecosystem::ConfluentCloud(cloud) => confluent_cloud(cloud),
-        Ecosystem::SelfManagedKafka(cluster) => {
-            self_managed_kafka::rules::rule_book(&measured::self_managed(cluster).people)
-                .changed(&cluster.metered.rules.changes)
-        }
+        Ecosystem::SelfManagedKafka(cluster) => self_managed(cluster),
         Ecosystem::GenericMetrics(system) => {
             generic_metrics::rules::rule_book(&measured::generic(system)).changed(&system.metered.rules.changes)
         }
@@ -37,6 +35,13 @@ fn confluent_cloud(cloud: &ConfluentCloud) -> RuleBook {
     let topics = choices(&cloud.topic_attribution).map(|choices| topics::topic_rules(&choices));
     let book = rules::rule_book(&cloud.cku_usage_ratio, &cloud.cku_shared_ratio);
     book.changed(&cloud.rules.changes).with_topics(topics)
+}
+
+fn self_managed(cluster: &SelfManagedKafka) -> RuleBook {
+    let topics = choices(&cluster.topic_attribution);
+    let topics = topics.map(|choices| self_managed_kafka::topics::topic_rules(&cluster.cluster_id, &choices));
+    let book = self_managed_kafka::rules::rule_book(&measured::self_managed(cluster).people);
+    book.changed(&cluster.metered.rules.changes).with_topics(topics)
 }
 
 /// What the operator chose for topics; `None`: costs are not broken down to them.

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tokio::sync::Notify;
@@ -10,14 +11,18 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Role, Run};
 use super::stack::{Need, Stack};
 use super::summary::Summary;
-use super::{emitters, sources, summary};
+use super::{emitters, retention, sources, summary};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::domain::Day;
+use crate::health::{Health, ListenError, Listener};
 use crate::journal::provision;
 use crate::service::{self, Parts, Say};
-use crate::shutdown;
 use crate::store::Store;
+use crate::{meter, notify, shutdown};
+
+/// The process itself, as a part that is ready or not.
+const STARTING: &str = "service";
 
 /// Runs the command.
 ///
@@ -32,13 +37,20 @@ pub async fn run(config: &Config, args: &Run) -> Result<ExitCode> {
         Some(now) => Clock::starting_at(now),
     };
     let say = Say::new();
+    let health = Health::default();
+    health.expect(STARTING);
+    let answering = if args.once { None } else { answer(&config.health, &health).await? };
     let stack = Stack::start(config, Need::BOTH, &say).await?;
     let served = async {
-        let parts = build(config, &stack, clock, stop.clone(), say.clone()).await?;
+        let parts = Parts { health: health.clone(), ..build(config, &stack, clock, stop.clone(), say.clone()).await? };
         serve(config, args, &parts, &stack).await
     }
     .await;
+    notify::stopping();
     say.line("stopping");
+    if let Some(answering) = answering {
+        answering.cancel();
+    }
     stack.stop().await;
     say.done();
     let reports = served?;
@@ -59,10 +71,15 @@ pub async fn build(config: &Config, stack: &Stack, clock: Clock, stop: Cancellat
     let (store, codec, ()) = tokio::try_join!(
         async { Store::connect(url, config.database.max_connections).await.map_err(anyhow::Error::from) },
         super::codec(config, &connection),
-        async { provision::ensure(&connection, super::layout(config)).await.map(drop).map_err(anyhow::Error::from) },
+        async {
+            provision::ensure_keeping(&connection, super::layout(config), retention::longest(config))
+                .await
+                .map(drop)
+                .map_err(anyhow::Error::from)
+        },
     )?;
     let moved = Arc::new(Notify::new());
-    Ok(Parts { connection, codec, store, clock, stop, moved, say })
+    Ok(Parts { connection, codec, store, clock, stop, moved, say, health: Health::default() })
 }
 
 /// Starts the roles and waits for the end: of one cycle, of the service, or of a role that cannot go on.
@@ -71,6 +88,9 @@ async fn serve(config: &Config, args: &Run, parts: &Parts, stack: &Stack) -> Res
     let roles_stop = parts.stop.child_token();
     let parts = Parts { stop: roles_stop.clone(), ..parts.clone() };
     let mut roles = service::start(&on_topics(&args.roles), &parts);
+    if !args.once && args.roles.contains(&Role::Project) {
+        roles.spawn(service::daily(retention::periods(config), parts.clone()));
+    }
     let gathers = args.roles.contains(&Role::Gather);
     if args.roles.contains(&Role::Api) && !args.once {
         roles.spawn(super::api::serve(super::api::listen(config).await?, config, &parts));
@@ -81,6 +101,11 @@ async fn serve(config: &Config, args: &Run, parts: &Parts, stack: &Stack) -> Res
     }
     if !emitters.is_empty() && !args.once {
         roles.spawn(service::emitting(emitters.clone(), parts.clone()));
+    }
+    if !args.once {
+        tokio::spawn(service::watch(parts.clone()));
+        parts.health.ready(STARTING);
+        notify::ready();
     }
     let work = async {
         if args.once {
@@ -102,8 +127,35 @@ async fn serve(config: &Config, args: &Run, parts: &Parts, stack: &Stack) -> Res
         error = stack.died() => Err(error.into()),
     };
     roles_stop.cancel();
-    while roles.join_next().await.is_some() {}
+    let limit = Duration::from_secs(config.features.shutdown_timeout_seconds);
+    if tokio::time::timeout(limit, async { while roles.join_next().await.is_some() {} }).await.is_err() {
+        tracing::warn!(
+            roles = roles.len(),
+            "did not end within features.shutdown_timeout_seconds and are given up; what they had not committed is done \
+             again by the next run"
+        );
+    }
     ended
+}
+
+/// Opens the port of `/healthz`, `/readyz` and `/metrics`, if there is to be one. Cancelling what is given back closes it.
+async fn answer(config: &config::Health, health: &Health) -> Result<Option<CancellationToken>> {
+    if !config.enabled {
+        return Ok(None);
+    }
+    let listener = match Listener::open(&config.host, config.port).await {
+        Ok(listener) => listener,
+        // Nobody asked for it: a second process on a host works all the same.
+        Err(taken @ ListenError::Taken { .. }) if !config.asked => {
+            tracing::warn!("{taken}");
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    tracing::info!(address = %listener.address(), "answering /healthz, /readyz and /metrics");
+    let (meter, stop) = (meter::install()?, CancellationToken::new());
+    tokio::spawn(listener.serve(health.clone(), meter, stop.clone()));
+    Ok(Some(stop))
 }
 
 fn on_topics(roles: &[Role]) -> Vec<service::Role> {

@@ -50,15 +50,15 @@ pub fn of(tenant: &Tenant, http: &Http, clock: Clock) -> Result<(Source, RuleBoo
     let source = match &tenant.ecosystem {
         Ecosystem::ConfluentCloud(cloud) => {
             let settings = confluent_cloud(cloud, tenant.metrics_prefetch_workers as usize);
-            Source::ConfluentCloud(ConfluentCloud::new(http, settings).with_context(cannot)?)
+            Source::ConfluentCloud(Box::new(ConfluentCloud::new(http, settings).with_context(cannot)?))
         }
         Ecosystem::SelfManagedKafka(cluster) => {
             let settings = measured::self_managed(cluster);
-            Source::SelfManagedKafka(SelfManagedKafka::new(http, settings, clock).with_context(cannot)?)
+            Source::SelfManagedKafka(Box::new(SelfManagedKafka::new(http, settings, clock).with_context(cannot)?))
         }
         Ecosystem::GenericMetrics(system) => {
             let settings = measured::generic(system);
-            Source::GenericMetrics(GenericMetrics::new(http, settings, clock).with_context(cannot)?)
+            Source::GenericMetrics(Box::new(GenericMetrics::new(http, settings, clock).with_context(cannot)?))
         }
         Ecosystem::External(_) => bail!("tenants.{} is not gathered: another program writes its days", tenant.name),
     };

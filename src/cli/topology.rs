@@ -31,8 +31,13 @@ pub fn check(out: &mut impl Write) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// If the cluster cannot be asked.
-pub async fn plan(connection: &Connection, layout: Layout, out: &mut impl Write) -> anyhow::Result<()> {
-    let steps = provision::compare(connection, layout).await?;
+pub async fn plan(
+    connection: &Connection,
+    layout: Layout,
+    retention_days: u32,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let steps = provision::compare(connection, layout, retention_days).await?;
     list(&steps, out)?;
     let count = steps.iter().filter(|step| step.changes_something()).count();
     match count {
@@ -46,8 +51,13 @@ pub async fn plan(connection: &Connection, layout: Layout, out: &mut impl Write)
 ///
 /// # Errors
 /// If the cluster refuses a step, or has more partitions than are declared.
-pub async fn apply(connection: &Connection, layout: Layout, out: &mut impl Write) -> anyhow::Result<()> {
-    let steps = provision::ensure(connection, layout).await?;
+pub async fn apply(
+    connection: &Connection,
+    layout: Layout,
+    retention_days: u32,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let steps = provision::ensure_keeping(connection, layout, retention_days).await?;
     list(&steps, out)?;
     if steps.iter().any(|step| matches!(step, Step::Narrower { .. })) {
         bail!("some topics have more partitions than are declared; nothing was taken away");
@@ -72,6 +82,6 @@ mod tests {
     fn a_sound_declaration_is_said_to_be_one() {
         let mut out = Vec::new();
         check(&mut out).unwrap();
-        assert_eq!(String::from_utf8(out).unwrap(), "11 topics, all sound\n");
+        assert_eq!(String::from_utf8(out).unwrap(), "12 topics, all sound\n");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::model::Metrics;
-use super::{Emitter, Rules, Secret};
+use super::{Emitter, Rules, Secret, TopicAttribution};
 use crate::domain::Amount;
 
 /// A Kafka cluster of one's own: `plugin_settings` of ecosystem `self_managed_kafka`.
@@ -20,6 +20,7 @@ pub struct SelfManagedKafka {
     pub names: MetricNames,
     /// At least 1.
     pub discovery_window_hours: u32,
+    pub topic_attribution: TopicAttribution,
     pub metered: Metered,
 }
 

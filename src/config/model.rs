@@ -13,6 +13,7 @@ use crate::domain::rule::change::Changes;
 pub struct Config {
     pub logging: Logging,
     pub features: Features,
+    pub health: Health,
     /// The HTTP API, served by the role `api`.
     pub api: Api,
     pub kafka: Kafka,
@@ -34,6 +35,16 @@ pub struct Logging {
     pub level: Level,
     /// Module path (`tributary::gather`, `rdkafka`) to level.
     pub per_module_levels: BTreeMap<String, Level>,
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Sentences on a terminal, JSON otherwise.
+    Auto,
+    Text,
+    Json,
 }
 
 /// The least severe line that is logged.
@@ -54,6 +65,19 @@ pub struct Features {
     pub refresh_interval: u64,
     /// Tenants gathered at the same time, 1 to 64.
     pub max_parallel_tenants: u32,
+    /// How long roles may take to end after a signal, seconds, 1 to 3600.
+    pub shutdown_timeout_seconds: u64,
+}
+
+/// The port of `/healthz`, `/readyz` and `/metrics`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    pub enabled: bool,
+    pub host: String,
+    /// 0: any that is free.
+    pub port: u16,
+    /// Did anybody ask for this port? One that nobody asked for is done without where it is taken.
+    pub asked: bool,
 }
 
 /// Where the HTTP API listens.

@@ -9,8 +9,8 @@ use serde_json::{Map, Value as Json, json};
 
 use super::model::shown;
 use super::{
-    BaseBook, Config, Ecosystem, Emitter, Granularity, Level, Metrics, MetricsAuth, MissingMetrics, Param, Rules, Sink,
-    Tenant, TopicMethod,
+    BaseBook, Config, Ecosystem, Emitter, Granularity, Level, LogFormat, Metrics, MetricsAuth, MissingMetrics, Param,
+    Rules, Sink, Tenant, TopicMethod,
 };
 use super::{ConfluentCloud, External, TopicAttribution};
 
@@ -22,19 +22,32 @@ pub fn show(config: &Config) -> String {
 }
 
 fn whole(config: &Config) -> Json {
-    let Config { logging, features, api, kafka, database, schema_registry, topics, instance, data_dir, tenants } =
-        config;
+    let Config {
+        logging,
+        features,
+        health,
+        api,
+        kafka,
+        database,
+        schema_registry,
+        topics,
+        instance,
+        data_dir,
+        tenants,
+    } = config;
     let levels: Map<_, _> = logging.per_module_levels.iter().map(|(k, v)| (k.clone(), level(*v).into())).collect();
     let properties: Map<_, _> = kafka.properties.iter().map(|(k, v)| (k.clone(), shown(k, v).into())).collect();
     let registry = schema_registry.as_ref();
     let tenants: Map<_, _> = tenants.iter().map(|t| (t.name.clone(), tenant(t))).collect();
     json!({
-        "logging": {"level": level(logging.level), "per_module_levels": levels},
+        "logging": {"level": level(logging.level), "per_module_levels": levels, "format": format(logging.format)},
         "features": {
             "enable_periodic_refresh": features.enable_periodic_refresh,
             "refresh_interval": features.refresh_interval,
             "max_parallel_tenants": features.max_parallel_tenants,
+            "shutdown_timeout_seconds": features.shutdown_timeout_seconds,
         },
+        "health": {"enabled": health.enabled, "host": health.host, "port": health.port},
         "api": {
             "host": api.host, "port": api.port, "enable_cors": api.enable_cors, "cors_origins": api.cors_origins,
             "request_timeout_seconds": api.request_timeout_seconds,
@@ -51,6 +64,14 @@ fn whole(config: &Config) -> Json {
         "data_dir": data_dir,
         "tenants": tenants,
     })
+}
+
+fn format(format: LogFormat) -> &'static str {
+    match format {
+        LogFormat::Auto => "auto",
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    }
 }
 
 fn tenant(tenant: &Tenant) -> Json {

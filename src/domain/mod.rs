@@ -25,6 +25,7 @@ pub mod quarantine;
 pub mod rule;
 pub mod seal;
 pub mod split;
+pub mod tenant;
 pub mod usage;
 
 pub use amount::{Amount, AmountError};
@@ -39,4 +40,5 @@ pub use inventory::{Identity, Lifetime, Resource};
 pub use quarantine::Quarantined;
 pub use rule::{RuleBook, Usage};
 pub use seal::{DaySealed, Reason};
+pub use tenant::{TenantEvent, TenantEventKind};
 pub use usage::{MetricValue, MetricValueRef, Subject};

@@ -102,9 +102,9 @@ pub enum SourceError {
 /// A source of cost, of any kind.
 #[derive(Debug, Clone)]
 pub enum Source {
-    ConfluentCloud(ConfluentCloud),
-    SelfManagedKafka(SelfManagedKafka),
-    GenericMetrics(GenericMetrics),
+    ConfluentCloud(Box<ConfluentCloud>),
+    SelfManagedKafka(Box<SelfManagedKafka>),
+    GenericMetrics(Box<GenericMetrics>),
 }
 
 impl Source {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{EmitError, Emitter};
 use crate::domain::{Aggregation, Day, Emission, EmittedRows};
-use crate::journal::{Codec, Connection, Topic, TransactionalProducer, scan};
+use crate::journal::{Codec, Connection, JournalError, Topic, TransactionalProducer, scan};
 
 /// Tenant, dataset, emitter, aggregation.
 type Key = (String, EmittedRows, String, Aggregation);
@@ -42,18 +42,23 @@ impl Recorder {
     pub fn open(connection: &Connection, codec: &Arc<Codec>) -> Result<(Self, Memory), EmitError> {
         // Before the topic is read: afterwards nobody else can add to it.
         let producer = TransactionalProducer::patient(&connection.as_instance("emitters"), "emit")?;
-        let (mut memory, mut unreadable) = (Memory::default(), None);
+        let (mut latest, mut unreadable) = (BTreeMap::new(), None);
         scan(connection, Topic::Emissions, None, |record| {
-            let Some(payload) = record.payload else { return };
-            match codec.decode::<Emission>(payload) {
-                Ok(emission) => memory.note(emission),
-                Err(error) => unreadable = Some(error),
+            let key = record.key.unwrap_or_default().to_vec();
+            match record.payload.map(|payload| codec.decode::<Emission>(payload)) {
+                Some(Ok(emission)) => drop(latest.insert(key, emission)),
+                Some(Err(source)) => unreadable = Some((record.partition, record.offset, source)),
+                None => drop(latest.remove(&key)),
             }
         })?;
-        match unreadable {
-            Some(error) => Err(EmitError::Memory(error)),
-            None => Ok((Self { producer, codec: Arc::clone(codec) }, memory)),
+        if let Some((partition, offset, source)) = unreadable {
+            // What was emitted before is not known, and to emit everything again would be wrong.
+            let place = format!("{}[{partition}]@{offset}", connection.topic(Topic::Emissions));
+            return Err(JournalError::Unreadable { place, source: Box::new(source) }.into());
         }
+        let mut memory = Memory::default();
+        latest.into_values().for_each(|emission| memory.note(emission));
+        Ok((Self { producer, codec: Arc::clone(codec) }, memory))
     }
 
     /// Writes these records, all or none. Blocks.

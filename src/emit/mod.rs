@@ -23,7 +23,7 @@ pub use worker::{Report, once, run};
 
 use crate::clock::Clock;
 use crate::domain::{Aggregation, EmittedRows};
-use crate::journal::{Codec, Connection, DecodeError, EncodeError, JournalError};
+use crate::journal::{Codec, Connection, EncodeError, JournalError};
 use crate::store::{Store, StoreError};
 
 /// Somewhere the rows of one tenant are written to.
@@ -71,9 +71,6 @@ pub enum EmitError {
     Journal(#[from] JournalError),
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// What was emitted before is not known, and to emit everything again would be wrong.
-    #[error("a record of topic `emissions` cannot be read; use the version of this program that wrote it")]
-    Memory(#[source] DecodeError),
     #[error("a port for gauges cannot be served")]
     Serving(#[from] std::io::Error),
 }
@@ -84,7 +81,7 @@ impl EmitError {
         match self {
             Self::Store(error) => error.is_transient(),
             Self::Journal(error) => error.is_transient(),
-            Self::Encode(_) | Self::Memory(_) | Self::Serving(_) => false,
+            Self::Encode(_) | Self::Serving(_) => false,
         }
     }
 

@@ -6,10 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{Day, EntityKind, GatherState, GatheredDay, GatheredEntity, GatheredListing};
-use crate::journal::{Codec, Connection, Topic, scan};
+use crate::journal::{Codec, Connection, Topic, scan, tenant_events};
 
 use super::GatherError;
 use super::inventory::{Entities, Listings};
+use super::plan::never_sealed;
+use super::window::Window;
 
 /// The memory of one tenant.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -20,12 +22,16 @@ pub struct Memory {
     pub listings: Listings,
     /// Ids of provider rows that are in quarantine already.
     pub bad_rows: BTreeSet<String>,
+    /// Revisions up to this one were given before the tenant was forgotten; 0: it never was.
+    pub last_forgotten: u32,
 }
 
 /// One thing to remember, or to forget.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     Day(GatheredDay),
+    /// Nothing of the day is in the log any more.
+    ForgetDay(Day),
     Entity(GatheredEntity),
     Forget(EntityKind, String),
     Listing(GatheredListing),
@@ -53,16 +59,37 @@ impl Memory {
                 Some(Err(_)) => {}
             }
         })?;
-        match unreadable {
-            Some(error) => Err(error),
-            None => Ok(by_tenant(newest.0.into_values().filter_map(|(_, state)| state))),
+        if let Some(error) = unreadable {
+            return Err(error);
         }
+        let mut memories = by_tenant(newest.0.into_values().filter_map(|(_, state)| state));
+        for (tenant, event) in tenant_events(connection, codec)? {
+            memories.entry(tenant).or_default().last_forgotten = event.last_revision;
+        }
+        Ok(memories)
+    }
+
+    /// What is not to be remembered any more of days beyond retention.
+    ///
+    /// Their revision is, for as long as the log may have records of it: a longer retention brings the day back, and a
+    /// number that was given before would be taken for what it named then.
+    pub fn outdated(&self, window: &Window) -> Vec<Change> {
+        let number = |day: &GatheredDay| GatheredDay { revision: day.revision, ..never_sealed(day.day) };
+        let outdated = self.days.range(..window.oldest).map(|(_, day)| day).filter_map(|day| {
+            if day.revision == 0 || day.day < window.forgotten {
+                return Some(Change::ForgetDay(day.day));
+            }
+            let number = number(day);
+            (*day != number).then_some(Change::Day(number))
+        });
+        outdated.collect()
     }
 
     /// Takes over what a committed transaction wrote.
     pub fn apply(&mut self, change: Change) {
         match change {
             Change::Day(day) => drop(self.days.insert(day.day, day)),
+            Change::ForgetDay(day) => drop(self.days.remove(&day)),
             Change::Entity(entity) => drop(self.entities.insert((entity.kind, entity.id.clone()), entity)),
             Change::Forget(kind, id) => drop(self.entities.remove(&(kind, id))),
             Change::Listing(listing) => drop(self.listings.insert(listing.name.clone(), listing)),
@@ -91,6 +118,7 @@ impl Change {
         };
         match self {
             Self::Day(day) => format!("{tenant}/day/{}", day.day),
+            Self::ForgetDay(day) => format!("{tenant}/day/{day}"),
             Self::Entity(of) => entity(of.kind, &of.id),
             Self::Forget(kind, id) => entity(*kind, id),
             Self::Listing(listing) => format!("{tenant}/listing/{}", listing.name),
@@ -106,7 +134,7 @@ impl Change {
             Self::Entity(entity) => Some(GatherState { entity: Some(entity), ..empty }),
             Self::Listing(listing) => Some(GatherState { listing: Some(listing), ..empty }),
             Self::BadRow(id) => Some(GatherState { bad_row: Some(id), ..empty }),
-            Self::Forget(..) => None,
+            Self::ForgetDay(..) | Self::Forget(..) => None,
         }
     }
 }
@@ -196,6 +224,28 @@ mod tests {
         forgotten.note(b"t/listing/user", 2000, None);
         forgotten.note(b"t/listing/user", 1000, written(0));
         assert!(forgotten.0.into_values().all(|(_, state)| state.is_none()));
+    }
+
+    #[test]
+    fn beyond_retention_a_day_keeps_its_number_until_the_log_has_forgotten_it() {
+        let window = Window::at(at("2026-03-01T00:00:00Z"), 10, 5, 20);
+        let of = |text: &str, revision| GatheredDay {
+            revision,
+            bill_digest: "b".into(),
+            held: Some("HTTP 500".into()),
+            ..never_sealed(day(text))
+        };
+        let mut memory = Memory::default();
+        for of in [of("2023-01-01", 3), of("2026-02-01", 4), of("2026-02-02", 0), of("2026-02-09", 5)] {
+            memory.apply(Change::Day(of));
+        }
+        let kept = GatheredDay { revision: 4, ..never_sealed(day("2026-02-01")) };
+        let (gone, never) = (Change::ForgetDay(day("2023-01-01")), Change::ForgetDay(day("2026-02-02")));
+        let changes = memory.outdated(&window);
+        assert_eq!(changes, [gone, Change::Day(kept), never]);
+        changes.into_iter().for_each(|change| memory.apply(change));
+        assert_eq!(memory.outdated(&window), []);
+        assert_eq!(memory.days[&day("2026-02-09")], of("2026-02-09", 5), "within retention nothing changes");
     }
 
     #[test]

@@ -54,14 +54,10 @@ impl std::fmt::Debug for Publisher {
 impl Publisher {
     /// Fences the tenant's earlier publisher, of whatever instance, and aborts what it left open.
     ///
-    /// Two processes that gathered a tenant at the same time would give the same revision number to different facts,
-    /// so the name goes with the tenant and not with the process: only the last one opened can commit.
-    ///
     /// # Errors
     /// [`JournalError`] if Kafka does not answer.
     pub fn open(connection: &Connection, tenant: &str, codec: Arc<Codec>) -> Result<Self, JournalError> {
-        let (connection, role) = (connection.as_instance("tenant"), format!("gather-{tenant}"));
-        let producer = TransactionalProducer::patient(&connection, &role)?;
+        let producer = TransactionalProducer::of_tenant(connection, tenant)?;
         Ok(Self { tenant: tenant.to_owned(), producer, codec, buffer: Vec::new() })
     }
 

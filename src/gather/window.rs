@@ -7,6 +7,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::Day;
 
+/// For how many days after the end of retention topics may still have records of a day: their own retention, which is a
+/// month longer than the longest of tenants (730 days).
+const TOPICS_KEEP: u64 = 760;
+
 /// The whole UTC days of a cycle, `[start, end)`, and how far back a held day stays due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
@@ -15,6 +19,8 @@ pub struct Window {
     pub end: Day,
     /// The first day within retention, never later than `start`.
     pub oldest: Day,
+    /// Of days before this one the log has nothing any more.
+    pub forgotten: Day,
 }
 
 impl Window {
@@ -24,7 +30,8 @@ impl Window {
             Day::of(now.checked_sub_signed(TimeDelta::days(i64::from(days))).unwrap_or(DateTime::UNIX_EPOCH))
         };
         let start = ago(lookback_days);
-        Self { start, end: ago(cutoff_days).max(start), oldest: ago(retention_days).min(start) }
+        let oldest = ago(retention_days).min(start);
+        Self { start, end: ago(cutoff_days).max(start), oldest, forgotten: oldest.minus(TOPICS_KEEP) }
     }
 
     /// Is a day whose bill we once saw, and could not seal, still to be sealed?
@@ -79,8 +86,8 @@ mod tests {
 
     #[test]
     fn both_ends_are_cut_down_to_midnight() {
-        let expected = Window { start: day("2026-02-23"), end: day("2026-03-04"), oldest: day("2025-12-25") };
-        assert_eq!(window(), expected);
+        let (start, end, oldest) = (day("2026-02-23"), day("2026-03-04"), day("2025-12-25"));
+        assert_eq!(window(), Window { start, end, oldest, forgotten: day("2023-11-26") });
     }
 
     #[test]

@@ -134,7 +134,8 @@ impl Gatherer {
         let forgotten = news.forgotten.into_iter().map(|(kind, id)| Change::Forget(kind, id));
         let listings = news.listings.into_iter().map(Change::Listing);
         let bad_rows = quarantined.iter().map(|entry| Change::BadRow(entry.id.clone()));
-        let changes = entities.chain(forgotten).chain(topics).chain(listings).chain(bad_rows).collect();
+        let days = self.memory.outdated(&window);
+        let changes = entities.chain(forgotten).chain(topics).chain(days).chain(listings).chain(bad_rows).collect();
         self.commit(Transaction { revision: None, quarantined, changes }).await
     }
 
@@ -232,7 +233,8 @@ impl Gatherer {
                 self.commit(Transaction::of(memory.map(Change::Day))).await
             }
             Verdict::Hold(memory) => self.hold(memory, report).await,
-            Verdict::Seal { reason, memory } => {
+            Verdict::Seal { reason, mut memory } => {
+                memory.revision = memory.revision.max(self.memory.last_forgotten + 1);
                 let sealed = (memory.day, memory.revision);
                 let entities = &self.memory.entities;
                 let topics = topics::observe(entities, content.day, &answer.values);

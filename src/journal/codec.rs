@@ -17,7 +17,7 @@ use serde_avro_fast::ser::{SerError, SerializerConfig};
 
 use crate::domain::{
     BillingLine, ChargebackRow, DayAllocated, DaySealed, Emission, GatherState, Identity, MetricValue, MetricValueRef,
-    Quarantined, Resource, TopicAttributionRow,
+    Quarantined, Resource, TenantEvent, TopicAttributionRow,
 };
 
 use super::registry::{Registry, RegistryError};
@@ -51,6 +51,7 @@ records! {
     DayAllocated => "day-allocated",
     GatherState => "gather-state",
     Quarantined => "quarantined",
+    TenantEvent => "tenant-event",
     Emission => "emission",
 }
 

@@ -3,6 +3,7 @@
 //! The end of a partition is no position that a reader reaches: behind the last record lie transaction markers, which
 //! readers never see. So "is it all read?" is asked by reading, not by comparing.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -26,6 +27,45 @@ pub struct End {
     pub low: i64,
     /// One past the newest offset, markers included.
     pub high: i64,
+}
+
+impl End {
+    /// How many offsets there are from `next` to the end; without a position, all that are kept.
+    pub fn behind(&self, next: Option<i64>) -> u64 {
+        let next = next.unwrap_or(self.low).max(self.low);
+        (self.high - next).max(0).unsigned_abs()
+    }
+}
+
+/// What a consumer group reads next, where it has committed anything.
+///
+/// # Errors
+/// [`JournalError`] if a topic is missing or the brokers do not answer.
+pub fn committed(
+    connection: &Connection,
+    group: &str,
+    topics: &[Topic],
+) -> Result<BTreeMap<(Topic, i32), i64>, JournalError> {
+    let sort = |cause| JournalError::of(cause, connection.bootstrap(), connection.instance());
+    let mut config = connection.reader_config();
+    config.set("group.id", format!("{}{group}", connection.prefix()));
+    let consumer: BaseConsumer = config.create().map_err(sort)?;
+    let mut list = TopicPartitionList::new();
+    for topic in topics {
+        let name = connection.topic(*topic);
+        let metadata = consumer.fetch_metadata(Some(&name), SILENCE).map_err(sort)?;
+        let partitions = metadata.topics().iter().filter(|t| t.name() == name).flat_map(|t| t.partitions());
+        for partition in partitions {
+            list.add_partition(&name, partition.id());
+        }
+    }
+    let committed = consumer.committed_offsets(list, SILENCE).map_err(sort)?;
+    let known = committed.elements().into_iter().filter_map(|element| {
+        let topic = topics.iter().find(|topic| connection.topic(**topic) == element.topic())?;
+        let Offset::Offset(next) = element.offset() else { return None };
+        Some(((*topic, element.partition()), next))
+    });
+    Ok(known.collect())
 }
 
 /// The extents of all partitions of these topics.

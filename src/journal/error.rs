@@ -2,6 +2,8 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::codec::DecodeError;
+
 /// Why a call to Kafka failed.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -42,6 +44,13 @@ pub enum JournalError {
     /// The client cannot go on; nothing that was committed is lost.
     #[error("the Kafka client failed")]
     Fatal(#[source] KafkaError),
+    /// What others were told long ago is not understood here.
+    #[error("{place} cannot be read; run the version of Tributary that wrote it, or a newer one")]
+    Unreadable {
+        place: String,
+        #[source]
+        source: Box<DecodeError>,
+    },
     /// A topic that should be there is not.
     #[error("topic {0} does not exist; run `tributary topology apply`")]
     NoTopic(String),

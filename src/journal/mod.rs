@@ -19,6 +19,7 @@ mod samples;
 pub mod scan;
 pub mod schema;
 pub mod settings;
+mod tenants;
 pub mod topic;
 pub mod topology;
 
@@ -38,4 +39,5 @@ pub use producer::{NextOffset, TransactionalProducer};
 pub use registry::{Registry, RegistryError};
 pub use scan::{ScanRecord, scan};
 pub use settings::Connection;
+pub use tenants::tenant_events;
 pub use topic::Topic;

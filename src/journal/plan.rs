@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::topology::Wanted;
+use super::topology::{RETENTION, Wanted};
 
 /// A topic as the cluster has it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -87,13 +87,26 @@ fn compare(wanted: &Wanted, existing: &Existing) -> Vec<Step> {
 }
 
 fn alter(wanted: &Wanted, existing: &Existing) -> Option<Step> {
-    let differs = |(key, _): &(&String, &String)| existing.config.get(*key) != wanted.config.get(*key);
+    let differs = |(key, value): &(&String, &String)| match existing.config.get(*key) {
+        Some(now) if key.as_str() == RETENTION => !keeps_enough(now, value),
+        now => now != Some(*value),
+    };
     let change = |(key, value): (&String, &String)| (key.clone(), existing.config.get(key).cloned(), value.clone());
     let changes: Vec<_> = wanted.config.iter().filter(differs).map(change).collect();
     // Kafka replaces all of a topic's settings at once: what others set on it is repeated.
     let mut all = existing.own.clone();
-    all.extend(wanted.config.clone());
+    for (key, value) in wanted.config.iter().filter(|pair| pair.0 != RETENTION || differs(pair)) {
+        all.insert(key.clone(), value.clone());
+    }
     (!changes.is_empty()).then(|| Step::Alter { topic: wanted.name.clone(), changes, all })
+}
+
+/// Records that are kept for longer than is needed are not thrown away: another process may know why.
+fn keeps_enough(now: &str, wanted: &str) -> bool {
+    match (now.parse::<i64>(), wanted.parse::<i64>()) {
+        (Ok(now), Ok(wanted)) => now < 0 || now >= wanted,
+        _ => now == wanted,
+    }
 }
 
 impl fmt::Display for Step {
@@ -159,7 +172,7 @@ mod tests {
     #[test]
     fn an_empty_cluster_gets_every_topic_and_then_nothing_is_left_to_do() {
         let first = plan(&wanted(), &BTreeMap::new(), PREFIX);
-        assert_eq!(first.len(), 10);
+        assert_eq!(first.len(), 11);
         assert!(first.iter().all(|step| matches!(step, Step::Create(_))));
         assert_eq!(steps(|_| {}), []);
     }

@@ -82,6 +82,17 @@ impl TransactionalProducer {
         Ok(Self { inner, connection, role, limit, begun: Instant::now(), since_poll: 0, names })
     }
 
+    /// The one producer of a tenant's memory: opening it puts out whoever gathers the tenant, in whatever process.
+    ///
+    /// Two processes that gathered a tenant at the same time would give the same revision number to different facts, so
+    /// the name goes with the tenant and not with the process: only the last one opened can commit.
+    ///
+    /// # Errors
+    /// [`JournalError`] if the brokers do not answer in time.
+    pub fn of_tenant(connection: &Connection, tenant: &str) -> Result<Self, JournalError> {
+        Self::patient(&connection.as_instance("tenant"), &format!("gather-{tenant}"))
+    }
+
     /// Opens a transaction.
     ///
     /// # Errors

@@ -47,8 +47,20 @@ pub enum ProvisionError {
 /// # Errors
 /// [`ProvisionError`] by what stands in the way.
 pub async fn ensure(connection: &Connection, layout: Layout) -> Result<Vec<Step>, ProvisionError> {
+    ensure_keeping(connection, layout, 0).await
+}
+
+/// As [`ensure`], and what is declared to go after some time stays at least as long as tables keep `retention_days`.
+///
+/// # Errors
+/// [`ProvisionError`] by what stands in the way.
+pub async fn ensure_keeping(
+    connection: &Connection,
+    layout: Layout,
+    retention_days: u32,
+) -> Result<Vec<Step>, ProvisionError> {
     let cluster = Cluster::new(connection)?;
-    let wanted = Topology::embedded().wanted(connection.prefix(), layout);
+    let wanted = Topology::embedded().keeping(connection.prefix(), layout, retention_days);
     let steps = plan(&wanted, &cluster.topics(&wanted).await?, connection.prefix());
     for step in &steps {
         cluster.take(step).await?;
@@ -57,13 +69,17 @@ pub async fn ensure(connection: &Connection, layout: Layout) -> Result<Vec<Step>
     Ok(steps)
 }
 
-/// The steps that [`ensure`] would take.
+/// The steps that [`ensure_keeping`] would take.
 ///
 /// # Errors
 /// [`ProvisionError`] if the cluster cannot be asked.
-pub async fn compare(connection: &Connection, layout: Layout) -> Result<Vec<Step>, ProvisionError> {
+pub async fn compare(
+    connection: &Connection,
+    layout: Layout,
+    retention_days: u32,
+) -> Result<Vec<Step>, ProvisionError> {
     let cluster = Cluster::new(connection)?;
-    let wanted = Topology::embedded().wanted(connection.prefix(), layout);
+    let wanted = Topology::embedded().keeping(connection.prefix(), layout, retention_days);
     Ok(plan(&wanted, &cluster.topics(&wanted).await?, connection.prefix()))
 }
 

@@ -281,3 +281,12 @@ pub fn emission() -> Emission {
         at: at("2026-03-02T04:05:06Z"),
     }
 }
+
+pub fn tenant_event() -> TenantEvent {
+    TenantEvent {
+        tenant: "acme".into(),
+        kind: TenantEventKind::Forgotten,
+        last_revision: 17,
+        at: at("2026-03-02T04:05:06Z"),
+    }
+}

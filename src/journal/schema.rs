@@ -70,6 +70,7 @@ pub const FILES: &[SchemaFile<'static>] = embedded![
     "day-allocated" v 2,
     "gather-state" v 1,
     "quarantined" v 1,
+    "tenant-event" v 1,
     "emission" v 1,
 ];
 

@@ -18,11 +18,12 @@ pub enum Topic {
     Allocations,
     GatherState,
     Quarantine,
+    Tenants,
     Emissions,
 }
 
 impl Topic {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Billing,
         Self::Resources,
         Self::Identities,
@@ -33,6 +34,7 @@ impl Topic {
         Self::Allocations,
         Self::GatherState,
         Self::Quarantine,
+        Self::Tenants,
         Self::Emissions,
     ];
 
@@ -54,6 +56,7 @@ impl Topic {
             Self::Allocations => "allocations",
             Self::GatherState => "gather-state",
             Self::Quarantine => "quarantine",
+            Self::Tenants => "tenants",
             Self::Emissions => "emissions",
         }
     }
@@ -71,6 +74,7 @@ impl Topic {
             Self::Allocations => "day-allocated",
             Self::GatherState => "gather-state",
             Self::Quarantine => "quarantined",
+            Self::Tenants => "tenant-event",
             Self::Emissions => "emission",
         }
     }

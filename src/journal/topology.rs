@@ -14,6 +14,10 @@ const DECLARED: &str = include_str!("../../topology/topics.toml");
 /// Who may read and write.
 const STAGES: [&str; 6] = ["gather", "allocate", "project", "emit", "api", "cli"];
 const DAY_MS: u64 = 86_400_000;
+/// The setting that says how long a topic keeps records, milliseconds; -1: for ever.
+pub(super) const RETENTION: &str = "retention.ms";
+/// For how much longer than the tables topics keep what they are made from.
+const SPARE_DAYS: u64 = 30;
 
 /// What `topology/topics.toml` declares.
 #[derive(Debug, Clone, Deserialize)]
@@ -134,6 +138,18 @@ impl Topology {
         self.topics.iter().map(wanted).collect()
     }
 
+    /// As [`Self::wanted`], and records stay at least `retention_days` and a month more, so that the tables of all that
+    /// time can be built anew from them.
+    pub fn keeping(&self, prefix: &str, layout: Layout, retention_days: u32) -> Vec<Wanted> {
+        let least = (u64::from(retention_days) + SPARE_DAYS) * DAY_MS;
+        let mut wanted = self.wanted(prefix, layout);
+        for retention in wanted.iter_mut().filter_map(|topic| topic.config.get_mut(RETENTION)) {
+            let declared = retention.parse().unwrap_or(0);
+            *retention = least.max(declared).to_string();
+        }
+        wanted
+    }
+
     fn config(&self, declared: &Declared, layout: Layout) -> BTreeMap<String, String> {
         let in_sync = if layout.replication_factor >= 3 { 2 } else { 1 };
         let mut config = BTreeMap::from([
@@ -145,7 +161,7 @@ impl Topology {
             Cleanup::Delete => config.insert("cleanup.policy".to_owned(), "delete".to_owned()),
         };
         if let Some(days) = declared.retention_days {
-            config.insert("retention.ms".to_owned(), (days * DAY_MS).to_string());
+            config.insert(RETENTION.to_owned(), (days * DAY_MS).to_string());
         }
         config
     }
@@ -278,5 +294,16 @@ mod tests {
         assert_eq!(of("billing").config["min.insync.replicas"], "2");
         assert_eq!(of("allocations").config["cleanup.policy"], "compact");
         assert!(!of("allocations").config.contains_key("retention.ms"));
+    }
+
+    #[test]
+    fn topics_keep_at_least_what_the_tables_keep() {
+        let layout = Layout { partitions: 12, replication_factor: 3 };
+        let retention = |days: u32| {
+            let wanted = Topology::embedded().keeping("", layout, days);
+            wanted.into_iter().find(|topic| topic.name == "billing").unwrap().config.remove(RETENTION).unwrap()
+        };
+        assert_eq!(retention(730), (760 * DAY_MS).to_string());
+        assert_eq!(retention(1), (400 * DAY_MS).to_string());
     }
 }

@@ -108,6 +108,7 @@ pub fn topics(projection: Projection) -> &'static [Topic] {
         Projection::TopicAttributions => &[Topic::TopicAttributions, Topic::Allocations],
         Projection::Days => &[Topic::Days, Topic::Allocations],
         Projection::Quarantine => &[Topic::Quarantine],
+        Projection::Tenants => &[Topic::Tenants],
         Projection::Emissions => &[Topic::Emissions],
     }
 }

@@ -11,7 +11,7 @@ use super::batch::{Item, allocation, emission, item, seal};
 use super::plan::Note;
 use super::{Parts, ProjectError};
 use crate::domain::{
-    BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, Emission, Identity, Quarantined, Resource,
+    BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, Emission, Identity, Quarantined, Resource, TenantEvent,
     TopicAttributionRow,
 };
 use crate::journal::codec::Record;
@@ -33,9 +33,11 @@ pub(super) enum Content {
     Rows(Rows),
     /// Seals and allocations with their tenants' keys.
     Days(Vec<(i32, DaySealed)>, Vec<(i32, DayAllocated)>),
-    Quarantine(Vec<Quarantined>),
-    /// What emitters did, with their tenants' keys.
-    Emissions(Vec<(i32, Emission)>),
+    /// Entries, and the ids of those that are gone.
+    Quarantine(Vec<Quarantined>, Vec<String>),
+    Tenants(Vec<TenantEvent>),
+    /// What emitters did, with their tenants' keys, and the keys of records that are gone.
+    Emissions(Vec<(i32, Emission)>, Vec<String>),
 }
 
 /// Rows of revisions.
@@ -54,14 +56,22 @@ pub(super) struct Preparer {
     projection: Projection,
     parts: Parts,
     generation: i32,
-    tenants: AHashMap<String, i32>,
+    tenants: AHashMap<String, Tenant>,
     /// The tenant of the record before; records of a day follow each other.
-    tenant: Option<(String, i32)>,
+    tenant: Option<(String, Tenant)>,
     months: AHashSet<(i32, u32)>,
     /// A day whose month is there.
     day: Option<Day>,
     dimensions: DimensionCache,
     fingerprints: Fingerprints,
+}
+
+/// A tenant as the tables know it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tenant {
+    key: i32,
+    /// Revisions up to this one were forgotten. Where that is out of date, the writer knows better.
+    last_forgotten: u32,
 }
 
 impl Rows {
@@ -88,6 +98,8 @@ impl Preparer {
 
     /// What was read from tables may not hold any more.
     pub(super) fn forget(&mut self) {
+        self.tenants.clear();
+        self.tenant = None;
         self.months.clear();
         self.day = None;
         self.dimensions.clear();
@@ -115,6 +127,7 @@ impl Preparer {
             Projection::TopicAttributions => self.rows::<TopicAttributionRow<'_>>(batch).await,
             Projection::Days => self.days(batch).await,
             Projection::Quarantine => Ok(self.quarantine(batch)),
+            Projection::Tenants => Ok(self.events(batch)),
             Projection::Emissions => self.emissions(batch).await,
         }
     }
@@ -130,12 +143,17 @@ impl Preparer {
                 Item::Nothing => {}
                 Item::Bad(reason) => bad.push((place, reason)),
                 Item::Closed(tenant, day, revision, count) => {
-                    let tenant = self.tenant(&tenant).await?;
-                    rows.note(place, Note::Closed { at: DayKey { tenant, day }, revision, count });
+                    let Tenant { key: tenant, last_forgotten } = self.tenant(&tenant).await?;
+                    if revision > last_forgotten {
+                        rows.note(place, Note::Closed { at: DayKey { tenant, day }, revision, count });
+                    }
                 }
                 Item::Row(row) => {
                     let (tenant, day, revision, ordinal, count) = row.place();
-                    let tenant = self.tenant(tenant).await?;
+                    let Tenant { key: tenant, last_forgotten } = self.tenant(tenant).await?;
+                    if revision <= last_forgotten {
+                        continue;
+                    }
                     self.ensure_month(day).await?;
                     rows.note(place, Note::Row { at: DayKey { tenant, day }, revision, ordinal, count });
                     let fingerprint = row.dimension().map(|of| self.fingerprints.of(tenant, &of));
@@ -156,26 +174,30 @@ impl Preparer {
         Ok((Content::Rows(rows), bad))
     }
 
-    /// The key of a tenant, made if it is missing.
-    async fn tenant(&mut self, name: &str) -> Result<i32, ProjectError> {
-        if let Some((last, key)) = &self.tenant
+    /// A tenant's key, made if it is missing.
+    async fn tenant(&mut self, name: &str) -> Result<Tenant, ProjectError> {
+        if let Some((last, known)) = &self.tenant
             && last == name
         {
-            return Ok(*key);
+            return Ok(*known);
         }
         if !self.tenants.contains_key(name) {
             self.learn_tenants([name].into_iter()).await?;
         }
-        let key = self.tenants.get(name).copied().unwrap_or_default();
-        self.tenant = Some((name.to_owned(), key));
-        Ok(key)
+        let known = self.tenants.get(name).copied().unwrap_or_default();
+        self.tenant = Some((name.to_owned(), known));
+        Ok(known)
     }
 
     async fn learn_tenants(&mut self, tenants: impl Iterator<Item = &str>) -> Result<(), ProjectError> {
         let new: AHashSet<&str> = tenants.filter(|tenant| !self.tenants.contains_key(*tenant)).collect();
         if !new.is_empty() {
             let new: Vec<&str> = new.into_iter().collect();
-            self.tenants.extend(self.parts.store.tenant_keys(&new).await?);
+            let found = self.parts.store.tenant_keys(&new).await?.into_iter();
+            self.tenants.extend(found.map(|of| {
+                let last_forgotten = u32::try_from(of.forgotten_revision).unwrap_or(0);
+                (of.tenant_id, Tenant { key: of.tenant_key, last_forgotten })
+            }));
         }
         Ok(())
     }
@@ -207,36 +229,60 @@ impl Preparer {
         }
         let tenants = seals.iter().map(|s| s.tenant.as_str()).chain(outcomes.iter().map(|o| o.tenant.as_str()));
         self.learn_tenants(tenants).await?;
-        let key = |tenant: &str| self.tenants.get(tenant).copied();
+        let key = |tenant: &str| self.tenants.get(tenant).map(|of| of.key);
         let seals = seals.into_iter().filter_map(|seal| Some((key(&seal.tenant)?, seal)));
         let outcomes = outcomes.into_iter().filter_map(|done| Some((key(&done.tenant)?, done)));
         Ok((Content::Days(seals.collect(), outcomes.collect()), bad))
     }
 
     async fn emissions(&mut self, batch: &Batch) -> Result<(Content, Vec<(usize, String)>), ProjectError> {
-        let (mut found, mut bad) = (Vec::new(), Vec::new());
+        let (mut found, mut gone, mut bad) = (Vec::<Emission>::new(), Vec::new(), Vec::new());
         for (i, record) in batch.records().enumerate() {
-            let Some(payload) = record.payload else { continue };
+            let Some(payload) = record.payload else {
+                // Forgotten with its tenant.
+                let key = String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned();
+                found.retain(|emission| emission.key() != key);
+                gone.push(key);
+                continue;
+            };
             match emission(&self.parts.codec, payload) {
                 Ok(emission) => found.push(emission),
                 Err(reason) => bad.push((i, reason)),
             }
         }
         self.learn_tenants(found.iter().map(|emission| emission.tenant.as_str())).await?;
-        let key = |tenant: &str| self.tenants.get(tenant).copied();
+        let key = |tenant: &str| self.tenants.get(tenant).map(|of| of.key);
         let found = found.into_iter().filter_map(|emission| Some((key(&emission.tenant)?, emission)));
-        Ok((Content::Emissions(found.collect()), bad))
+        Ok((Content::Emissions(found.collect(), gone), bad))
     }
 
     fn quarantine(&self, batch: &Batch) -> (Content, Vec<(usize, String)>) {
-        let (mut entries, mut bad) = (Vec::new(), Vec::new());
+        let (mut entries, mut gone, mut bad) = (Vec::<Quarantined>::new(), Vec::new(), Vec::new());
         for (i, record) in batch.records().enumerate() {
-            let Some(payload) = record.payload else { continue };
+            let Some(payload) = record.payload else {
+                // Forgotten with its tenant.
+                let id = String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned();
+                entries.retain(|entry| entry.id != id);
+                gone.push(id);
+                continue;
+            };
             match self.parts.codec.decode::<Quarantined>(payload) {
                 Ok(entry) => entries.push(entry),
                 Err(error) => bad.push((i, error.to_string())),
             }
         }
-        (Content::Quarantine(entries), bad)
+        (Content::Quarantine(entries, gone), bad)
+    }
+
+    fn events(&self, batch: &Batch) -> (Content, Vec<(usize, String)>) {
+        let (mut events, mut bad) = (Vec::new(), Vec::new());
+        for (i, record) in batch.records().enumerate() {
+            let Some(payload) = record.payload else { continue };
+            match self.parts.codec.decode::<TenantEvent>(payload) {
+                Ok(event) => events.push(event),
+                Err(error) => bad.push((i, error.to_string())),
+            }
+        }
+        (Content::Tenants(events), bad)
     }
 }

@@ -133,6 +133,13 @@ impl Writer {
             Position { topic, partition: *partition, next: *next }
         });
         let ends: Vec<Position> = ends.collect();
+        if let Content::Tenants(events) = &prepared.content {
+            // It waits for every projector's batch, so it cannot be part of one. Done again it does no more.
+            for event in events {
+                let rows = self.parts.store.forget(event).await?;
+                tracing::info!(tenant = event.tenant, rows, "forgot a tenant");
+            }
+        }
         let mut tx = self.parts.store.advance(self.projection, self.generation, &self.positions, &ends).await?;
         let progress = match &prepared.content {
             Content::Rows(rows) => self.write_rows(prepared, rows, &mut tx).await?,
@@ -143,14 +150,20 @@ impl Writer {
                 tx.save_allocations(&outcomes).await?;
                 Progress { rows: seals.len() + outcomes.len(), set_aside, ..Progress::default() }
             }
-            Content::Emissions(emissions) => {
+            Content::Emissions(emissions, gone) => {
                 let newest = newest_emissions(emissions);
                 let set_aside = self.set_aside(&prepared.batch, &prepared.bad, &mut tx).await?;
+                tx.delete_emissions(gone).await?;
                 tx.save_emissions(&newest).await?;
                 Progress { rows: newest.len(), set_aside, ..Progress::default() }
             }
-            Content::Quarantine(entries) => {
+            Content::Tenants(_) => {
                 let set_aside = self.set_aside(&prepared.batch, &prepared.bad, &mut tx).await?;
+                Progress { set_aside, ..Progress::default() }
+            }
+            Content::Quarantine(entries, gone) => {
+                let set_aside = self.set_aside(&prepared.batch, &prepared.bad, &mut tx).await?;
+                tx.delete_quarantine(gone).await?;
                 tx.save_quarantine(&entries.iter().collect::<Vec<_>>()).await?;
                 Progress { rows: entries.len(), set_aside, ..Progress::default() }
             }
@@ -207,8 +220,7 @@ impl Writer {
         let entries: Vec<Quarantined> =
             bad.iter().map(|(i, reason)| records[*i].set_aside(Stage::Project, reason.clone())).collect();
         // Read again after a rebuild: what is known stays as it is, sent again or not.
-        let ids: Vec<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
-        let known = tx.known_quarantined(&ids).await?;
+        let known = tx.known_quarantined(&entries).await?;
         let new: Vec<Quarantined> = entries.into_iter().filter(|entry| !known.contains(&entry.id)).collect();
         for entry in &new {
             tracing::warn!(source = entry.source, reason = entry.reason, id = entry.id, "set a record aside");

@@ -14,6 +14,8 @@ use crate::emit::gauges::Exposition;
 use crate::emit::{self, Emitter, Sink};
 use crate::store::Projection;
 
+/// Its name to supervisors.
+const EMIT: &str = "emit";
 /// How long the records of `--once` are waited for until they can be looked at.
 const VISIBLE: Duration = Duration::from_secs(10);
 
@@ -37,12 +39,13 @@ pub async fn emitting(emitters: Vec<Emitter>, parts: Parts) -> Result<()> {
     let halt = stop.clone();
     tasks.spawn(async move {
         let mut stumbles = Stumbles::default();
-        let Parts { moved, .. } = parts.clone();
+        let Parts { moved, health, .. } = parts.clone();
         loop {
+            health.ready(EMIT);
             match emit::run(emitting_parts(&parts), &emitters, &ports, &moved, &halt).await {
-                Err(error) if error.is_transient() => pause("emit", &error, &halt).await,
+                Err(error) if error.is_transient() => pause(EMIT, &error, &health, &halt).await,
                 Err(error) if error.broke_the_client() && stumbles.may_pass(Instant::now()) => {
-                    pause("emit", &error, &halt).await;
+                    pause(EMIT, &error, &health, &halt).await;
                 }
                 ended => return Ok(ended?),
             }

@@ -1,13 +1,14 @@
 //! Gathers tenants, a few at a time.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 
 use super::{Parts, Tenant};
 use crate::gather::{CycleReport, GatherError, Gatherer, Phase};
 use crate::journal::blocking;
+use crate::meter;
 use crate::wording::chain;
 
 /// Who is gathered, and how often.
@@ -37,6 +38,7 @@ pub async fn gather_all(gathering: &Gathering, parts: &Parts) -> Result<Vec<Repo
             };
             parts.say.count(&format!("{}: {what} {}/{}", tenant.name, progress.done, progress.total));
         };
+        let began = Instant::now();
         let cycle = gatherer.cycle(&tenant.source, &tenant.rules, &parts.clock, progress);
         let report = match tokio::select! {
             done = limited(tenant.limit, cycle) => done,
@@ -49,9 +51,23 @@ pub async fn gather_all(gathering: &Gathering, parts: &Parts) -> Result<Vec<Repo
         if let Err(error) | Ok(CycleReport { failure: Some(error), .. }) = &report {
             tracing::error!(tenant = tenant.name, error, "a cycle failed");
         }
+        count(&tenant.name, &report, began.elapsed(), parts.clock.now().timestamp());
         (tenant.name.clone(), report)
     });
     Ok(stream::iter(cycles).buffered(gathering.at_once.max(1)).collect().await)
+}
+
+/// `took` and `now` (Unix time, seconds) of a cycle that has ended.
+fn count(tenant: &str, report: &Result<CycleReport, String>, took: Duration, now: i64) {
+    let (outcome, of) = match report {
+        Err(_) => ("failed", meter::Cycle::default()),
+        Ok(report) => {
+            let outcome = if report.failure.is_some() { "incomplete" } else { "complete" };
+            let (sealed, held) = (report.sealed.len(), report.held.len());
+            (outcome, meter::Cycle { sealed, unchanged: report.unchanged, held })
+        }
+    };
+    meter::cycle(tenant, outcome, took, of, now);
 }
 
 async fn open(tenants: &[Tenant], parts: &Parts) -> Result<Vec<Gatherer>, GatherError> {

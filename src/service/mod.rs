@@ -10,6 +10,8 @@ mod progress;
 mod roles;
 mod settle;
 mod tenant;
+mod upkeep;
+mod watch;
 
 use std::sync::Arc;
 
@@ -22,8 +24,11 @@ pub use progress::Say;
 pub use roles::{Role, projecting_parts, start};
 pub use settle::{quarantined, settle};
 pub use tenant::Tenant;
+pub use upkeep::daily;
+pub use watch::watch;
 
 use crate::clock::Clock;
+use crate::health::Health;
 use crate::journal::{Codec, Connection};
 use crate::store::Store;
 
@@ -41,4 +46,6 @@ pub struct Parts {
     /// Told whenever an outcome or a slice became visible.
     pub moved: Arc<Notify>,
     pub say: Say,
+    /// What this process says of itself to supervisors.
+    pub health: Health,
 }

@@ -13,15 +13,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::Parts;
 use crate::domain::Quarantined;
+use crate::health::Health;
 use crate::journal::{Codec, Connection, JournalError, Topic, TransactionalProducer, blocking};
 use crate::store::{Projection, Store};
 use crate::wording::chain;
-use crate::{allocate, project};
+use crate::{allocate, meter, project};
 
 /// A role that stumbles again this soon will not get past what is in its way.
 const SETTLED: Duration = Duration::from_secs(60);
 /// Pause before a role is started again that an outage ended.
 const RESTART_PAUSE: Duration = Duration::from_secs(2);
+
+/// Its name to supervisors.
+const ALLOCATE: &str = "allocate";
 
 /// A stage of the road that works on topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,11 +53,12 @@ async fn allocating(parts: Parts) -> Result<()> {
     let mut stumbles = Stumbles::default();
     loop {
         let Parts { connection, codec, clock, stop, moved, .. } = parts.clone();
+        parts.health.ready(ALLOCATE);
         let work = move || allocate::worker::run(&connection, codec, clock, &stop, |_| moved.notify_waiters());
         match blocking(work).await {
-            Err(error) if error.is_transient() => pause("allocate", &error, &parts.stop).await,
+            Err(error) if error.is_transient() => pause(ALLOCATE, &error, &parts.health, &parts.stop).await,
             Err(error) if error.broke_the_client() && stumbles.may_pass(Instant::now()) => {
-                pause("allocate", &error, &parts.stop).await;
+                pause(ALLOCATE, &error, &parts.health, &parts.stop).await;
             }
             ended => return Ok(ended?),
         }
@@ -62,14 +67,20 @@ async fn allocating(parts: Parts) -> Result<()> {
 
 /// Keeps a projection running over outages of Kafka; those of Postgres it waits for itself.
 async fn projecting(parts: Parts, projection: Projection) -> Result<()> {
-    let Parts { connection, codec, store, stop, moved, .. } = parts;
+    let Parts { connection, codec, store, stop, moved, health, .. } = parts;
+    let part = format!("project {}", projection.name());
     let parts = projecting_parts(connection, codec, store);
     let mut stumbles = Stumbles::default();
     loop {
-        match project::run(projection, parts.clone(), stop.clone(), |_| moved.notify_waiters()).await {
-            Err(error) if error.is_transient() => pause(projection.name(), &error, &stop).await,
+        health.ready(&part);
+        let heard = |progress: project::Progress| {
+            meter::projected(projection.name(), progress.records, progress.rows, progress.set_aside);
+            moved.notify_waiters();
+        };
+        match project::run(projection, parts.clone(), stop.clone(), heard).await {
+            Err(error) if error.is_transient() => pause(&part, &error, &health, &stop).await,
             Err(error) if error.broke_the_client() && stumbles.may_pass(Instant::now()) => {
-                pause(projection.name(), &error, &stop).await;
+                pause(&part, &error, &health, &stop).await;
             }
             ended => return Ok(ended?),
         }
@@ -123,8 +134,11 @@ fn set_aside(connection: &Connection, codec: &Codec, entries: &[Quarantined]) ->
 pub(super) async fn pause(
     role: &str,
     error: &(dyn std::error::Error + Send + Sync + 'static),
+    health: &Health,
     stop: &CancellationToken,
 ) {
+    health.not_ready(role, format!("starting again: {}", chain(error)));
+    meter::restarted(role);
     tracing::warn!(role, error = chain(error), "starting again from what was committed last");
     tokio::select! {
         () = stop.cancelled() => {}

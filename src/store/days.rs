@@ -69,6 +69,7 @@ impl ProjectionTx {
                  $8::int[], $9::int[], $10::int[], $11::int[], $12::int[], $13::text[])
                  AS given (tenant_key, day, ecosystem, revision, digest, reason, gathered_at, billing_lines, resources,
                  identities, metrics, quarantined, failed)
+             JOIN tenants USING (tenant_key) WHERE revision > forgotten_revision
              ON CONFLICT (tenant_key, day) DO UPDATE SET
                  ecosystem = excluded.ecosystem, sealed_revision = excluded.sealed_revision,
                  seal_digest = excluded.seal_digest, seal_reason = excluded.seal_reason,
@@ -121,6 +122,7 @@ impl ProjectionTx {
              FROM unnest($1::int[], $2::date[], $3::text[], $4::int[], $5::int[], $6::text[], $7::text[], $8::text[],
                  $9::timestamptz[])
                  AS given (tenant_key, day, ecosystem, revision, rows, amount, facts, digest, allocated_at)
+             JOIN tenants USING (tenant_key) WHERE revision > forgotten_revision
              ON CONFLICT (tenant_key, day) DO UPDATE SET
                  allocated_revision = excluded.allocated_revision, rows = excluded.rows, amount = excluded.amount,
                  facts_digest = excluded.facts_digest, rows_digest = excluded.rows_digest,
@@ -147,7 +149,10 @@ impl ProjectionTx {
         }
         let written = sqlx::query(
             "INSERT INTO day_facts AS d (tenant_key, day, ecosystem, refused_revision, refused_reason)
-             SELECT * FROM unnest($1::int[], $2::date[], $3::text[], $4::int[], $5::text[])
+             SELECT tenant_key, day, ecosystem, revision, reason
+             FROM unnest($1::int[], $2::date[], $3::text[], $4::int[], $5::text[])
+                 AS given (tenant_key, day, ecosystem, revision, reason)
+             JOIN tenants USING (tenant_key) WHERE revision > forgotten_revision
              ON CONFLICT (tenant_key, day) DO UPDATE SET
                  refused_revision = excluded.refused_revision, refused_reason = excluded.refused_reason
              WHERE d.refused_revision IS NULL OR d.refused_revision < excluded.refused_revision",

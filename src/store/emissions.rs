@@ -23,6 +23,22 @@ pub fn check_emission(emission: &Emission) -> Result<(), FactCheck> {
 }
 
 impl ProjectionTx {
+    /// Deletes the records of these keys ([`Emission::key`]).
+    ///
+    /// # Errors
+    /// [`StoreError`]; the transaction is lost.
+    pub async fn delete_emissions(&mut self, keys: &[String]) -> Result<(), StoreError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let deleted = sqlx::query(
+            "DELETE FROM emission_facts e USING tenants t WHERE t.tenant_key = e.tenant_key AND
+                concat_ws('/', t.tenant_id, to_char(e.day, 'YYYY-MM-DD'), e.aggregation, e.dataset, e.emitter) = ANY($1)",
+        );
+        let deleted = deleted.bind(keys).execute(&mut *self.tx).await;
+        deleted.map(drop).map_err(|error| self.store.sort(error))
+    }
+
     /// Writes records with their tenants' keys, at most one of a key; the log's order is right, so the later one holds.
     ///
     /// # Errors
@@ -37,11 +53,12 @@ impl ProjectionTx {
         };
         let written = sqlx::query(
             "INSERT INTO emission_facts
-                (tenant_key, dataset, emitter, aggregation, day, revision, outcome, attempts, error, rows, target, at)
+                (tenant_key, dataset, emitter, aggregation, day, emitted_revision, outcome, attempts, error, rows,
+                 target, at)
              SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::date[], $6::int[], $7::text[],
                 $8::int[], $9::text[], $10::int[], $11::text[], $12::timestamptz[])
              ON CONFLICT (tenant_key, day, dataset, emitter, aggregation) DO UPDATE SET
-                revision = excluded.revision, outcome = excluded.outcome, attempts = excluded.attempts,
+                emitted_revision = excluded.emitted_revision, outcome = excluded.outcome, attempts = excluded.attempts,
                 error = excluded.error, rows = excluded.rows, target = excluded.target, at = excluded.at",
         )
         .bind(emissions.iter().map(|(tenant, _)| *tenant).collect::<Vec<i32>>())

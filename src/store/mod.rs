@@ -10,6 +10,7 @@ mod emissions;
 mod error;
 mod export;
 mod facts;
+mod holdings;
 mod ordinals;
 mod overview;
 mod positions;
@@ -34,13 +35,14 @@ pub use emissions::{EmitTurn, check_emission};
 pub use error::StoreError;
 pub use export::{ExportRange, Exported, ExportedRow};
 pub use facts::{Fact, FactCheck};
+pub use holdings::Holding;
 pub use ordinals::Ordinals;
 pub use overview::{DayProgress, DayState, Overview, Summary};
 pub use positions::{Position, Projection};
 pub use quarantine::{stage_name, status_name};
-pub use roles::{Granted, RoleError, TenantRole};
+pub use roles::{Granted, KnownTenant, RoleError, TenantRole};
 pub use slices::{DayKey, DaySlices, Slice};
-pub use transaction::{ProjectionTx, SliceChange};
+pub use transaction::{ProjectionTx, SliceChange, TenantKey};
 
 /// Oldest Postgres that has what the migrations use.
 const OLDEST: i32 = 15;
@@ -115,6 +117,14 @@ impl Store {
             pause.after(&StoreError::of(error, &self.address), &self.address).await;
         }
         tracing::info!(address = self.address, "Postgres answers");
+    }
+
+    /// Does it answer?
+    ///
+    /// # Errors
+    /// [`StoreError`] if it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.pool).await.map(drop).map_err(|error| self.sort(error))
     }
 
     /// Closes all connections.

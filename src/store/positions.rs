@@ -12,12 +12,13 @@ pub enum Projection {
     TopicAttributions,
     Days,
     Quarantine,
+    Tenants,
     Emissions,
 }
 
 impl Projection {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Billing,
         Self::Resources,
         Self::Identities,
@@ -25,6 +26,7 @@ impl Projection {
         Self::TopicAttributions,
         Self::Days,
         Self::Quarantine,
+        Self::Tenants,
         Self::Emissions,
     ];
 
@@ -38,6 +40,7 @@ impl Projection {
             Self::TopicAttributions => "topic-attributions",
             Self::Days => "days",
             Self::Quarantine => "quarantine",
+            Self::Tenants => "tenants",
             Self::Emissions => "emissions",
         }
     }
@@ -55,7 +58,7 @@ impl Projection {
             Self::Identities => Some("identity_facts"),
             Self::Chargebacks => Some("chargeback_facts"),
             Self::TopicAttributions => Some("topic_attribution_facts"),
-            Self::Days | Self::Quarantine | Self::Emissions => None,
+            Self::Days | Self::Quarantine | Self::Tenants | Self::Emissions => None,
         }
     }
 
@@ -69,6 +72,8 @@ impl Projection {
             Self::TopicAttributions => &["topic_attribution_facts"],
             Self::Days => &["day_facts"],
             Self::Quarantine => &["quarantine"],
+            // What was forgotten stays so, whatever is read again and in whichever order.
+            Self::Tenants => &[],
             Self::Emissions => &["emission_facts"],
         }
     }

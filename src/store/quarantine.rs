@@ -30,14 +30,33 @@ pub fn status_name(status: Status) -> &'static str {
 }
 
 impl ProjectionTx {
-    /// Which of these ids are in quarantine. Asked in the open transaction: a second connection for each projection
-    /// could be one more than the pool has.
+    /// The ids of those entries that are in quarantine already, or were forgotten with their tenant. Asked in the open
+    /// transaction: a second connection for each projection could be one more than the pool has.
     ///
     /// # Errors
     /// [`StoreError`]; the transaction is lost.
-    pub async fn known_quarantined(&mut self, ids: &[&str]) -> Result<Vec<String>, StoreError> {
-        let found = sqlx::query_scalar("SELECT id FROM quarantine WHERE id = ANY($1)").bind(ids);
+    pub async fn known_quarantined(&mut self, entries: &[Quarantined]) -> Result<Vec<String>, StoreError> {
+        let found = sqlx::query_scalar(
+            "SELECT id FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS given (id, tenant_id, written_at)
+             WHERE EXISTS (SELECT FROM quarantine q WHERE q.id = given.id)
+                OR EXISTS (SELECT FROM tenants t WHERE t.tenant_id = given.tenant_id AND given.written_at <= t.forgotten_at)",
+        )
+        .bind(entries.iter().map(|entry| entry.id.as_str()).collect::<Vec<_>>())
+        .bind(entries.iter().map(|entry| entry.tenant.as_deref().map(storable)).collect::<Vec<_>>())
+        .bind(entries.iter().map(|entry| entry.at).collect::<Vec<_>>());
         found.fetch_all(&mut *self.tx).await.map_err(|error| StoreError::of(error, self.store.address()))
+    }
+
+    /// Deletes the entries of these ids: their topic has a tombstone for them.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the transaction is lost.
+    pub async fn delete_quarantine(&mut self, ids: &[String]) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let deleted = sqlx::query("DELETE FROM quarantine WHERE id = ANY($1)").bind(ids).execute(&mut *self.tx).await;
+        deleted.map(drop).map_err(|error| StoreError::of(error, self.store.address()))
     }
 
     /// Writes entries, each id once. What was sent again stays so, whatever arrives later.

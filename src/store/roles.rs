@@ -3,11 +3,12 @@
 //! In: a tenant, a role's name. Out: a role of Postgres that may log in and read, and its password, once. What it may
 //! see is decided by the policies of migration 0020. Absent: rights to write; none are ever given.
 
+use chrono::{DateTime, Utc};
 use rand::Rng;
 use rand::distr::Alphanumeric;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use super::{Store, StoreError, scram};
+use super::{Store, StoreError, TenantKey, scram};
 use crate::secret::Secret;
 
 /// What Postgres keeps of a name, bytes.
@@ -20,6 +21,14 @@ pub struct TenantRole {
     pub role: String,
     /// Made by us, not by an administrator.
     pub made_by_us: bool,
+}
+
+/// A tenant that the tables have seen.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct KnownTenant {
+    pub id: String,
+    /// When it was forgotten; it may have come back since.
+    pub forgotten_at: Option<DateTime<Utc>>,
 }
 
 /// What a grant did.
@@ -70,12 +79,13 @@ fn quoted(name: &str) -> String {
 }
 
 impl Store {
-    /// The ids of all tenants that the tables have seen.
+    /// All tenants that the tables have seen, by id.
     ///
     /// # Errors
     /// [`StoreError`] if Postgres does not answer.
-    pub async fn tenants(&self) -> Result<Vec<String>, StoreError> {
-        let found = sqlx::query_scalar("SELECT tenant_id FROM tenants ORDER BY tenant_id COLLATE \"C\"");
+    pub async fn tenants(&self) -> Result<Vec<KnownTenant>, StoreError> {
+        let found =
+            sqlx::query_as("SELECT tenant_id AS id, forgotten_at FROM tenants ORDER BY tenant_id COLLATE \"C\"");
         found.fetch_all(self.pool()).await.map_err(|error| self.sort(error))
     }
 
@@ -103,7 +113,9 @@ impl Store {
             return Err(RoleError::BadName(name));
         }
         let keys = self.tenant_keys(&[tenant]).await?;
-        let Some((_, key)) = keys.into_iter().next() else { return Err(RoleError::BadName(name)) };
+        let Some(TenantKey { tenant_key: key, .. }) = keys.into_iter().next() else {
+            return Err(RoleError::BadName(name));
+        };
         let mut tx = self.pool().begin().await.map_err(|error| self.sort(error))?;
         let known = self.known(&mut tx, &name).await?;
         if let Some(other) = known.owner.filter(|owner| owner != tenant) {

@@ -61,7 +61,7 @@ impl Table {
     async fn of(store: &Store) -> Self {
         let partitions = [(TOPIC.to_owned(), 0)];
         let (generation, positions) = store.take_over(Projection::Chargebacks, &partitions).await.unwrap();
-        let tenant = store.tenant_keys(&["t"]).await.unwrap()[0].1;
+        let tenant = store.tenant_keys(&["t"]).await.unwrap()[0].tenant_key;
         store.ensure_month(Projection::Chargebacks, day(28)).await.unwrap();
         let (store, next) = (store.clone(), positions[0].next);
         Self { store, generation, next, dimensions: DimensionCache::default(), tenant }

@@ -24,6 +24,15 @@ pub struct ProjectionTx {
 /// Tenant key, day, revision, expected, received, complete.
 type StoredSlice = (i32, NaiveDate, i32, i32, String, bool);
 
+/// A tenant by the narrow key that stands for it in the tables.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct TenantKey {
+    pub tenant_id: String,
+    pub tenant_key: i32,
+    /// Revisions up to this one were forgotten; 0: none.
+    pub forgotten_revision: i32,
+}
+
 /// What becomes of a revision of a day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SliceChange {
@@ -152,7 +161,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] if Postgres does not answer.
-    pub async fn tenant_keys(&self, tenants: &[&str]) -> Result<Vec<(String, i32)>, StoreError> {
+    pub async fn tenant_keys(&self, tenants: &[&str]) -> Result<Vec<TenantKey>, StoreError> {
         let found = async {
             sqlx::query(
                 "INSERT INTO tenants (tenant_id) SELECT DISTINCT id FROM unnest($1::text[]) AS id ORDER BY 1
@@ -161,7 +170,7 @@ impl Store {
             .bind(tenants)
             .execute(&self.pool)
             .await?;
-            sqlx::query_as("SELECT tenant_id, tenant_key FROM tenants WHERE tenant_id = ANY($1)")
+            sqlx::query_as("SELECT tenant_id, tenant_key, forgotten_revision FROM tenants WHERE tenant_id = ANY($1)")
                 .bind(tenants)
                 .fetch_all(&self.pool)
                 .await
@@ -191,7 +200,12 @@ impl ProjectionTx {
         let rows: Result<Vec<StoredSlice>, _> = sqlx::query_as(
             "SELECT s.tenant_key, s.day, s.revision, s.expected, s.received::text, s.complete
              FROM unnest($2::int[], $3::date[]) AS given (tenant_key, day)
-             JOIN slices s ON s.projection = $1 AND s.tenant_key = given.tenant_key AND s.day = given.day",
+             JOIN slices s ON s.projection = $1 AND s.tenant_key = given.tenant_key AND s.day = given.day
+             UNION ALL
+             -- As if the last revision that was forgotten were whole: what is up to it does not come back.
+             SELECT given.tenant_key, given.day, t.forgotten_revision, 0, '{}', true
+             FROM unnest($2::int[], $3::date[]) AS given (tenant_key, day)
+             JOIN tenants t USING (tenant_key) WHERE t.forgotten_revision > 0",
         )
         .bind(self.projection.name())
         .bind(&tenants)

@@ -7,10 +7,10 @@ use std::fs;
 use std::path::Path;
 
 /// Helpers without a part of their own, which every part but the domain may use.
-const HELPERS: [&str; 4] = ["clock", "kafka_properties", "secret", "wording"];
+const HELPERS: [&str; 5] = ["clock", "kafka_properties", "meter", "secret", "wording"];
 
 /// Each part of the program with the parts it may name.
-const MAY_NAME: [(&str, &[&str]); 13] = [
+const MAY_NAME: [(&str, &[&str]); 15] = [
     ("domain", &[]),
     ("ecosystem", &["domain"]),
     ("journal", &["domain"]),
@@ -23,18 +23,25 @@ const MAY_NAME: [(&str, &[&str]); 13] = [
     ("project", &["domain", "journal", "store"]),
     ("api", &["domain", "store"]),
     ("emit", &["domain", "journal", "store"]),
-    ("service", &["domain", "ecosystem", "journal", "store", "gather", "allocate", "project", "emit"]),
+    ("upkeep", &["domain", "journal", "store"]),
+    ("health", &[]),
+    (
+        "service",
+        &["domain", "ecosystem", "journal", "store", "gather", "allocate", "project", "upkeep", "health", "emit"],
+    ),
 ];
 
 /// The outside world's crates with the files that may use them, by the beginning of their path.
-const HOMES: [(&str, &[&str]); 7] = [
+const HOMES: [(&str, &[&str]); 9] = [
     ("rdkafka", &["journal/", "embedded/kafka.rs", "ecosystem/self_managed_kafka/admin.rs"]),
     ("apache_avro", &["journal/"]),
     ("serde_avro_fast", &["journal/"]),
     ("sqlx", &["store/", "embedded/", "demo/report/query.rs"]),
     ("reqwest", &["ecosystem/", "journal/registry.rs"]),
-    ("axum", &["api/", "demo/", "emit/"]),
+    ("axum", &["api/", "demo/", "emit/", "health/"]),
     ("clap", &["cli/", "main.rs"]),
+    ("metrics_exporter_prometheus", &["meter.rs"]),
+    ("sd_notify", &["notify.rs"]),
 ];
 
 /// Who may ask the process' environment; all others are told.
@@ -60,7 +67,7 @@ fn parts_name_only_what_the_map_allows() {
 fn every_part_is_on_the_map() {
     let known: BTreeSet<&str> = MAY_NAME.iter().map(|(part, _)| *part).chain(HELPERS).collect();
     // What holds the parts together may use all of them.
-    let above = BTreeSet::from(["cli", "lib", "main", "shutdown", "telemetry"]);
+    let above = BTreeSet::from(["cli", "lib", "main", "notify", "shutdown", "telemetry"]);
     let map = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     for part in sources().keys().map(|path| part_of(path)).collect::<BTreeSet<_>>() {
         assert!(known.contains(part) || above.contains(part), "src/{part} has no rule");

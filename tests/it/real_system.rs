@@ -17,17 +17,21 @@ const MIB: usize = 1 << 20;
 /// Who writes how many MiB to which topic, and who reads it how often.
 const WRITES: [(&str, &str, usize); 3] = [("alice", "orders", 48), ("bob", "clicks", 24), ("carol", "audit", 8)];
 const READS: [(&str, &str, usize); 3] = [("bob", "orders", 1), ("carol", "clicks", 2), ("alice", "audit", 1)];
+/// Bytes that are written before, so that all counters are there. Rates by user count them, increases of counters do not.
+const FIRST: usize = 16 << 10;
+/// In how many rounds it is all done.
+const ROUNDS: usize = 8;
 /// 4 KiB a record, so that what Kafka adds to each is far below the tolerance.
 const RECORD: usize = 4096;
 const TOLERANCE: f64 = 0.02;
 
-/// Writes so many MiB and waits until they are acknowledged.
-fn write(cluster: &BilledCluster, user: &str, topic: &str, mib: usize) {
+/// Writes so many bytes and waits until they are acknowledged.
+fn write(cluster: &BilledCluster, user: &str, topic: &str, bytes: usize) {
     let mut config = cluster.client(user);
     config.set("compression.type", "none").set("batch.size", "500000").set("linger.ms", "50").set("acks", "all");
     let producer: BaseProducer = config.create().expect("a producer");
     let value = vec![b'x'; RECORD];
-    for _ in 0..mib * MIB / RECORD {
+    for _ in 0..bytes / RECORD {
         let mut record = BaseRecord::<(), [u8]>::to(topic).payload(&value);
         while let Err((_, back)) = producer.send(record) {
             producer.poll(Duration::from_millis(20));
@@ -56,6 +60,11 @@ fn read(cluster: &BilledCluster, user: &str, topic: &str, from: i64) -> i64 {
     end
 }
 
+/// Prometheus' own time, seconds.
+fn now(cluster: &BilledCluster) -> f64 {
+    cluster.ask("vector(time())")[0].1
+}
+
 fn moment() -> DateTime<Utc> {
     Clock::system().now()
 }
@@ -79,10 +88,10 @@ fn what_three_users_really_sent_is_what_they_pay_for() {
 
     // Counters are born with the first byte; only what comes after the first look at them can be seen to be added.
     for (user, topic, _) in WRITES {
-        write(&cluster, user, topic, 1);
+        write(&cluster, user, topic, FIRST);
     }
     let ends: Vec<i64> = READS.iter().map(|(user, topic, _)| read(&cluster, user, topic, 0)).collect();
-    let by_topic = |metric: &str| cluster.ask(&format!("{metric}{{topic=~\"orders|clicks|audit\"}} > 1000000")).len();
+    let by_topic = |metric: &str| cluster.ask(&format!("{metric}{{topic=~\"orders|clicks|audit\"}} > {FIRST}")).len();
     until("all topics are counted both ways", || {
         let all = ["bytesin", "bytesout"].map(|way| by_topic(&format!("kafka_server_brokertopicmetrics_{way}_total")));
         all == [TOPICS.len(); 2]
@@ -90,21 +99,26 @@ fn what_three_users_really_sent_is_what_they_pay_for() {
     let settled = |metric: &str| cluster.ask(&format!("sum({metric}) < 1000")).len() == 1;
     let quiet = || settled("kafka_server_produce_byte_rate") && settled("kafka_server_fetch_byte_rate");
     until("the first traffic has left the rates", quiet);
-    let first = cluster.ask("time() - 0")[0].1;
+    let first = now(&cluster);
     let (before, traffic_from) = (cluster.bytes_on_disk() as f64, moment());
 
-    for (user, topic, mib) in WRITES {
-        write(&cluster, user, topic, mib);
-    }
-    for ((user, topic, times), end) in READS.iter().zip(&ends) {
-        for _ in 0..*times {
-            read(&cluster, user, topic, *end);
+    // Everybody in turn, as on a busy cluster: Kafka knows bytes by user only as rates over some seconds.
+    let mut ends = ends;
+    for _ in 0..ROUNDS {
+        for (user, topic, mib) in WRITES {
+            write(&cluster, user, topic, mib * MIB / ROUNDS);
+        }
+        for ((user, topic, times), end) in READS.iter().zip(&mut ends) {
+            let from = *end;
+            for _ in 0..*times {
+                *end = read(&cluster, user, topic, from);
+            }
         }
     }
     let (after, traffic_until) = (cluster.bytes_on_disk() as f64, moment());
     until("the traffic has left the rates", quiet);
     // Prometheus adds half an interval at both ends of what it saw: small beside this much time.
-    until("a minute of samples is there", || cluster.ask("time() - 0")[0].1 - first > 60.0);
+    until("a minute of samples is there", || now(&cluster) - first > 60.0);
 
     let installation = Installation::new("real");
     let config = installation.write_config(&format!(
@@ -112,7 +126,7 @@ fn what_three_users_really_sent_is_what_they_pay_for() {
          plugin_settings:\n      cluster_id: billed\n      broker_count: 1\n      cost_model: {{compute_hourly_rate: '0.5', \
          storage_per_gib_hourly: '1', network_ingress_per_gib: '100', network_egress_per_gib: '100'}}\n      metrics: {{url: \
          '{}'}}\n      metric_names: {{principal_bytes_in: kafka_server_produce_byte_rate, principal_bytes_out: \
-         kafka_server_fetch_byte_rate}}\n      discovery_window_hours: 96\n      completeness: {{wait_days: 0}}\n      \
+         kafka_server_fetch_byte_rate}}\n      discovery_window_hours: 96\n      topic_attribution: {{enabled: true}}\n      completeness: {{wait_days: 0}}\n      \
          resource_source: {{source: admin_api, bootstrap_servers: '{}', security_protocol: SASL_PLAINTEXT, sasl_mechanism: \
          PLAIN, sasl_username: alice, sasl_password: alice-password}}\n",
         cluster.prometheus, cluster.bootstrap
@@ -177,6 +191,15 @@ fn what_three_users_really_sent_is_what_they_pay_for() {
     }
     let brokers = listed("SELECT DISTINCT resource_id FROM resources WHERE resource_type = 'broker'");
     assert_eq!(brokers, ["billed:broker:1"]);
+
+    // The same bill down to topics: the bytes of each, everything in all.
+    for (_, topic, mib) in WRITES {
+        let sql = "SELECT sum(amount) FROM topic_attributions WHERE product_type = 'SELF_KAFKA_NETWORK_INGRESS'";
+        let sum: f64 = installation.sql(&format!("{sql} AND topic_name = '{topic}'")).parse().expect("a number");
+        near(&format!("written to {topic}"), sum / 100.0 * gib, (mib * MIB) as f64);
+    }
+    let by_topic = "SELECT (SELECT sum(amount) FROM billing) = (SELECT sum(amount) FROM topic_attributions)";
+    assert_eq!(installation.sql(by_topic), "t");
     let conserved = "SELECT (SELECT sum(amount) FROM billing) = (SELECT sum(amount) FROM chargebacks)";
     assert_eq!(installation.sql(conserved), "t");
 }

@@ -79,6 +79,41 @@ fn an_allocator_takes_over_from_one_that_was_killed() {
     same(&expected, &tables(&installation.export(&config, &world.name, "out")));
 }
 
+#[test]
+fn a_rolling_restart_loses_nothing_and_doubles_nothing() {
+    let Some(world) = World::named(WORLD) else { return };
+    let upstream = Upstream::start(&world, &["--latency", "0.05"]);
+    let expected = alone(&world, &upstream);
+    let installation = Installation::new("rolling");
+    let config = world.config(&installation, &upstream.url);
+    succeed(installation.tributary().args(["topology", "apply", "--config"]).arg(&config));
+    let dir = installation.dir.path();
+    let start = |name: &str| {
+        let mut service = Running::start(&mut installation.service(&config, "allocate,project", name), dir, name);
+        service.until("it has work", |it| !partitions(it).is_empty());
+        service
+    };
+    let mut crew = ["one", "two"].map(|name| (name, Some(start(name))));
+    let mut gathering = installation.service(&config, "gather", "gatherer");
+    let mut gathering = Running::start(gathering.args(["--once", "--now", &world.runs[0]]), dir, "gatherer");
+    gathering.until("days arrive", |_| installation.records("days") > 0);
+    // Each at least once, and on until everything is done: at every moment one of them is at work or starting.
+    let mut restarts = 0;
+    while restarts < 2 || gathering.has_ended().is_none() {
+        let (name, service) = &mut crew[restarts % 2];
+        service.take().expect("it runs").stop();
+        *service = Some(start(name));
+        restarts += 1;
+    }
+    assert!(gathering.ended().success(), "{}", gathering.said());
+    crew.into_iter().filter_map(|(_, service)| service).for_each(Running::stop);
+    eprintln!("{restarts} restarts");
+    same(&expected, &tables(&installation.export(&config, &world.name, "out")));
+    let rows =
+        expected.iter().find(|(name, _)| name == "chargebacks.csv").map_or(0, |(_, text)| text.lines().count() - 1);
+    assert_eq!(installation.records("chargebacks"), rows, "each row is in the topic once");
+}
+
 /// The partitions that an allocator was given, in the order of its log.
 fn partitions(allocator: &Running) -> Vec<i32> {
     let said = allocator.said();

@@ -23,7 +23,7 @@ use super::number::Int;
 use super::scalar::{Choice, Flag};
 use super::section::Section;
 use super::text::{Text, Word};
-use super::{Api, Config, Features, Level, Logging};
+use super::{Api, Config, Features, Health, Level, LogFormat, Logging};
 
 /// The top level.
 pub(super) fn config(s: &mut Section<'_>) -> Config {
@@ -39,6 +39,7 @@ pub(super) fn config(s: &mut Section<'_>) -> Config {
     Config {
         logging: s.section("logging", logging, "what is logged"),
         features: s.section("features", features, "how the process works through its tenants"),
+        health: s.section("health", health, "the port of /healthz, /readyz and /metrics of `tributary run`"),
         api: api_section(s),
         kafka: s.section(
             "kafka",
@@ -69,11 +70,11 @@ pub(super) fn config(s: &mut Section<'_>) -> Config {
 
 fn instance(s: &mut Section<'_>) -> String {
     let doc = "name of this process, for transactional ids and static group membership; \
-               different for each process of one cluster; default: the host's name";
+               different for each process of one cluster; TRIBUTARY_INSTANCE overrides it; default: the host's name";
     let host = s.variable("HOSTNAME").unwrap_or_default();
     let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).take(200).collect();
     let default = if host.is_empty() { "tributary".to_owned() } else { host };
-    s.optional("instance", Word { min: 1, max: 200 }, doc).unwrap_or(default)
+    s.optional_or_env("instance", "TRIBUTARY_INSTANCE", Word { min: 1, max: 200 }, doc).unwrap_or(default)
 }
 
 const LEVELS: Choice<Level> = Choice(&[
@@ -86,7 +87,16 @@ const LEVELS: Choice<Level> = Choice(&[
 ]);
 
 fn logging(s: &mut Section<'_>) -> Logging {
-    s.ignored("format", Text, "log lines are text on a terminal and JSON otherwise");
+    let format = s.optional("format", Text, "auto (text on a terminal, JSON otherwise), text, or json");
+    let format = match format.as_deref().map(str::trim) {
+        None | Some("" | "auto") => LogFormat::Auto,
+        Some("text") => LogFormat::Text,
+        Some("json") => LogFormat::Json,
+        Some(_) => {
+            s.warn("format", "is a format of Python's and has no effect; ours are auto, text and json");
+            LogFormat::Auto
+        }
+    };
     let level =
         s.default("level", LEVELS, Level::Info, "least severe line that is logged; CRITICAL is the same as ERROR");
     let modules = s.default("per_module_levels", Names(LEVELS), vec![], "level by module, such as `tributary::gather`");
@@ -95,7 +105,7 @@ fn logging(s: &mut Section<'_>) -> Logging {
         let message = format!("`{module}` is a Python module and left out; ours are `tributary::gather` and the like");
         s.warn("per_module_levels", message);
     }
-    Logging { level, per_module_levels: modules.into_iter().filter(|(module, _)| ours(module)).collect() }
+    Logging { level, per_module_levels: modules.into_iter().filter(|(module, _)| ours(module)).collect(), format }
 }
 
 fn features(s: &mut Section<'_>) -> Features {
@@ -103,6 +113,23 @@ fn features(s: &mut Section<'_>) -> Features {
         enable_periodic_refresh: s.default("enable_periodic_refresh", Flag, true, "false: one cycle, then stop"),
         refresh_interval: s.default("refresh_interval", Int(1..=u64::MAX), 1800, "pause after a cycle, seconds"),
         max_parallel_tenants: s.default("max_parallel_tenants", Int(1..=64), 4, "tenants gathered at the same time"),
+        shutdown_timeout_seconds: s.default(
+            "shutdown_timeout_seconds",
+            Int(1..=3600),
+            30,
+            "how long roles may take to end after a signal",
+        ),
+    }
+}
+
+fn health(s: &mut Section<'_>) -> Health {
+    let doc = "port to listen on, 0 for any; different for each process of a host; TRIBUTARY_HEALTH_PORT overrides it";
+    let port = s.optional_or_env("port", "TRIBUTARY_HEALTH_PORT", Int(0..=65535), doc);
+    Health {
+        enabled: s.default("enabled", Flag, true, "false: listen nowhere"),
+        host: s.default("host", Text, "127.0.0.1".into(), "address to listen on; whoever reaches it needs no password"),
+        port: port.unwrap_or(9464),
+        asked: port.is_some(),
     }
 }
 

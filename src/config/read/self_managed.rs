@@ -11,22 +11,24 @@ use super::super::section::{Inner, Section};
 use super::super::text::{MaybeSecret, Name, Text};
 use super::metered;
 use super::rules::SELF_MANAGED_WORDS;
+use super::topic_attribution::topic_attribution;
 
 pub(super) fn settings(s: &mut Section<'_>) -> SelfManagedKafka {
     let cluster_id = s.required("cluster_id", Name, "id of the cluster in bills and rows; need not be Kafka's own");
     let broker_count = s.required("broker_count", Int(1..=100_000), "number of brokers that are paid for");
     let region = s.optional("region", Text, "chooses among the `region_overrides` of the rates");
     let cost_model = s.required("cost_model", object(cost_model), "the rates");
-    if let Some(unknown) = region.as_ref().filter(|region| !cost_model.region_overrides.contains_key(*region)) {
-        if !cost_model.region_overrides.is_empty() && s.sound(&["region", "cost_model"]) {
-            s.warn("region", format!("{} has no `region_overrides`: the base rates hold", quoted(unknown)));
-        }
+    let overrides = &cost_model.region_overrides;
+    let unknown = region.as_ref().filter(|region| !overrides.is_empty() && !overrides.contains_key(*region));
+    if let Some(unknown) = unknown.filter(|_| s.sound(&["region", "cost_model"])) {
+        s.warn("region", format!("{} has no `region_overrides`: the base rates hold", quoted(unknown)));
     }
     let identities: IdentitySource = s.section("identity_source", metered::identities, "who there is");
     let resources = s.section("resource_source", resources, "where brokers and topics are found");
     let names = s.section("metric_names", names, "what the cluster's metrics and labels are called");
     let doc = "how far back a look at brokers, topics and principals reaches";
     let discovery_window_hours = s.default("discovery_window_hours", Int(1..=744), 1, doc);
+    let topic_attribution = s.section("topic_attribution", topic_attribution, "the cluster's costs down to topics");
     let metered = metered::metered(s, SELF_MANAGED_WORDS);
     SelfManagedKafka {
         cluster_id,
@@ -37,6 +39,7 @@ pub(super) fn settings(s: &mut Section<'_>) -> SelfManagedKafka {
         resources,
         names,
         discovery_window_hours,
+        topic_attribution,
         metered,
     }
 }

@@ -7,7 +7,7 @@ use super::super::metered::{
     ResourceSource,
 };
 use super::super::{GenericMetrics, SelfManagedKafka};
-use super::{emitter, metrics, with_rules};
+use super::{emitter, metrics, topic_attribution, with_rules};
 use crate::domain::Amount;
 
 pub(super) fn self_managed(settings: &SelfManagedKafka) -> Json {
@@ -30,6 +30,7 @@ pub(super) fn self_managed(settings: &SelfManagedKafka) -> Json {
     shown["resource_source"] = resource_source(resources);
     shown["metric_names"] = metric_names(names);
     shown["discovery_window_hours"] = json!(settings.discovery_window_hours);
+    shown["topic_attribution"] = topic_attribution(&settings.topic_attribution);
     shown
 }
 

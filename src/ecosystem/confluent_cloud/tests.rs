@@ -100,7 +100,7 @@ fn day(text: &str) -> Day {
 #[tokio::test]
 async fn an_empty_organisation_is_empty_and_complete() {
     let (cloud, _) = Organisation::default().open().await;
-    let source = Source::ConfluentCloud(cloud);
+    let source = Source::ConfluentCloud(Box::new(cloud));
     let inventory = is_send(source.inventory()).await.unwrap();
     assert!(inventory.resources.is_empty() && inventory.identities.is_empty());
     let names: Vec<_> = inventory.listings.iter().map(|listing| listing.name.as_str()).collect();

@@ -20,7 +20,7 @@ use super::prometheus::{self, Prometheus, Sample};
 use super::{Bill, Inventory, Listing, SourceError, UsageNeed, UsageOf};
 use crate::clock::Clock;
 use crate::domain::promql::{Fold, Sampling, sampling_of};
-use crate::domain::{Day, Resource};
+use crate::domain::{Day, Resource, Subject};
 
 /// Name of this kind of source in facts and rows.
 pub const ECOSYSTEM: &str = "generic_metrics_only";
@@ -179,6 +179,7 @@ fn questions(settings: &Settings) -> Vec<Question> {
         expressions: vec![query.to_owned()],
         // Only the proportion matters: any range may be asked for.
         sampling: sampling_of(query, Fold::Mean).unwrap_or(Sampling::FINE),
+        subject: Subject::Principal,
         label: label.to_owned(),
         label_setting: setting,
     };

@@ -23,6 +23,7 @@ use self::host::{Host, Hosts};
 use self::retry::{Patience, Retry};
 pub use self::tls::Tls;
 use super::{Secret, SourceError};
+use crate::meter;
 
 /// What holds for every request of the process.
 #[derive(Debug, Clone)]
@@ -230,6 +231,7 @@ impl Door {
         request: impl Fn() -> RequestBuilder,
     ) -> Result<Option<T>, SourceError> {
         let (patience, counts) = (&self.http.patience, &self.http.counts);
+        let host = url.host_str().unwrap_or_default();
         let mut began = None;
         for attempt in 1.. {
             let elapsed = began.map_or(Duration::ZERO, |b: Instant| b.elapsed());
@@ -241,10 +243,13 @@ impl Door {
             let (failure, error) = match answer {
                 Answer::Found(value) => {
                     counts.answered.fetch_add(1, Ordering::Relaxed);
+                    meter::request(host, "answered");
+                    meter::answered(host, began.elapsed());
                     return Ok(Some(value));
                 }
                 Answer::NotThere => {
                     counts.not_there.fetch_add(1, Ordering::Relaxed);
+                    meter::request(host, "not_there");
                     return Ok(None);
                 }
                 Answer::Failed(failure, error) => (failure, error),
@@ -252,10 +257,12 @@ impl Door {
             match patience.next_step(attempt, failure, began.elapsed(), rand::random()) {
                 Retry::GiveUp => {
                     counts.failed.fetch_add(1, Ordering::Relaxed);
+                    meter::request(host, "failed");
                     return Err(gave_up(error, attempt));
                 }
                 Retry::After(wait) => {
                     counts.repeated.fetch_add(1, Ordering::Relaxed);
+                    meter::request(host, "repeated");
                     tracing::debug!(%error, attempt, wait_ms = wait.as_millis() as u64, "asking again after a wait");
                     tokio::time::sleep(wait).await;
                 }
@@ -266,6 +273,7 @@ impl Door {
 
     fn silenced(&self, url: &Url, rest: Duration) -> SourceError {
         self.http.counts.failed.fetch_add(1, Ordering::Relaxed);
+        meter::request(url.host_str().unwrap_or_default(), "failed");
         let name = &self.words.name;
         SourceError::Unavailable(format!("{name} at {url} asks for {} s without requests", rest.as_secs()))
     }

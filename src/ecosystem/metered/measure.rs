@@ -54,6 +54,8 @@ impl Points {
             let day = Day::of(if sampling.at_ends { at - TimeDelta::seconds(1) } else { at });
             *days.entry(day).or_default().entry(at).or_default() += value;
         }
+        // A level stays visible for some minutes: at midnight it may be that of the day before. Alone it says nothing.
+        days.retain(|day, values| sampling.at_ends || values.keys().any(|at| *at > day.start()));
         Self(days)
     }
 
@@ -101,6 +103,21 @@ mod tests {
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_level_at_midnight_alone_is_none_of_the_day() {
+        let series = |moments: &[&str]| Series {
+            labels: BTreeMap::new(),
+            points: moments.iter().map(|moment| (at(moment), 1.0)).collect(),
+        };
+        let known = |moments: &[&str], sampling| {
+            let matrix = Matrix { series: vec![series(moments)], dropped: 0 };
+            Points::read(matrix, sampling).values("2026-02-02".parse().unwrap()).map(Values::len)
+        };
+        assert_eq!(known(&["2026-02-01T23:55:00Z", "2026-02-02T00:00:00Z"], Sampling::FINE), None);
+        assert_eq!(known(&["2026-02-02T00:00:00Z", "2026-02-02T00:05:00Z"], Sampling::FINE), Some(2));
+        assert_eq!(known(&["2026-02-03T00:00:00Z"], Sampling::DAY), Some(1));
     }
 
     #[test]

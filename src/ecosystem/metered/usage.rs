@@ -17,7 +17,9 @@ pub struct Question {
     /// The first that has any value on the day counts; never empty.
     pub expressions: Vec<String>,
     pub sampling: Sampling,
-    /// Names the principal.
+    /// What is counted.
+    pub subject: Subject,
+    /// Names who or what it is.
     pub label: String,
     /// The setting that holds the label's name.
     pub label_setting: String,
@@ -37,7 +39,7 @@ pub async fn of_day(
         let asked = asked.map(|question| ask(prometheus, question, day));
         let values = futures_util::future::try_join_all(asked).await;
         let values = values.map(|values| values.into_iter().flatten().collect::<Vec<_>>());
-        let stamp = |(metric, subject, value): (String, String, f64)| MetricValue {
+        let stamp = |(question, subject, value): (&Question, String, f64)| MetricValue {
             tenant: String::new(),
             day,
             revision: 0,
@@ -45,8 +47,8 @@ pub async fn of_day(
             count: 0,
             ecosystem: ecosystem.to_owned(),
             resource_id: need.resource_id.clone(),
-            metric,
-            subject_type: Subject::Principal,
+            metric: question.name.clone(),
+            subject_type: question.subject,
             subject,
             value,
         };
@@ -56,28 +58,28 @@ pub async fn of_day(
     answers
 }
 
-async fn ask(
+async fn ask<'q>(
     prometheus: &Prometheus,
-    question: &Question,
+    question: &'q Question,
     day: Day,
-) -> Result<Vec<(String, String, f64)>, SourceError> {
+) -> Result<Vec<(&'q Question, String, f64)>, SourceError> {
     let Some(times) = Times::within(day, day.plus(1), question.sampling) else { return Ok(Vec::new()) };
     for expression in &question.expressions {
         let matrix = prometheus.range(expression, times).await?;
         if !matrix.series.is_empty() {
-            let named = question.by_principal(matrix, expression)?;
-            return Ok(named.into_iter().map(|(id, value)| (question.name.clone(), id, value)).collect());
+            let named = question.by_subject(matrix, expression)?;
+            return Ok(named.into_iter().map(|(id, value)| (question, id, value)).collect());
         }
     }
     Ok(Vec::new())
 }
 
 impl Question {
-    /// The sum of the values above zero by principal; a principal without any has 0.
+    /// The sum of the values above zero by subject; one without any has 0.
     ///
     /// # Errors
-    /// [`SourceError::Unusable`] if something was used and no series names a principal.
-    pub fn by_principal(&self, matrix: Matrix, expression: &str) -> Result<BTreeMap<String, f64>, SourceError> {
+    /// [`SourceError::Unusable`] if something was used and no series says by whom.
+    pub fn by_subject(&self, matrix: Matrix, expression: &str) -> Result<BTreeMap<String, f64>, SourceError> {
         let (mut named, mut nameless) = (BTreeMap::new(), 0.0);
         for mut series in matrix.series {
             let used: f64 = series.points.iter().map(|(_, value)| value.max(0.0)).sum();
@@ -113,10 +115,11 @@ mod tests {
             name: "bytes_in".into(),
             expressions: vec!["x".into()],
             sampling: Sampling::COARSE,
+            subject: Subject::Principal,
             label: "user".into(),
             label_setting: "labels.principal".into(),
         };
-        Ok(question.by_principal(Matrix { series, dropped: 0 }, "x")?.into_iter().collect())
+        Ok(question.by_subject(Matrix { series, dropped: 0 }, "x")?.into_iter().collect())
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The client against a small server of its own.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use axum::extract::{Form, State};

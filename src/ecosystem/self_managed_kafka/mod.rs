@@ -10,6 +10,7 @@ mod questions;
 pub mod rules;
 #[cfg(test)]
 mod tests;
+pub mod topics;
 
 use chrono::{DateTime, Utc};
 
@@ -55,6 +56,8 @@ pub struct Settings {
     pub resources: Resources,
     pub metrics: prometheus::Settings,
     pub names: Names,
+    /// The names for usage by topic; `None`: costs are not broken down to topics.
+    pub topic_names: Option<Names>,
     /// How far back a look at what exists reaches.
     pub discovery_window_hours: u32,
     /// As in [`Tariff`].
@@ -99,7 +102,7 @@ impl SelfManagedKafka {
         metered::bill(&self.prometheus, &self.tariff, (from, until), self.now()).await
     }
 
-    /// The cluster, its brokers, topics and principals.
+    /// The cluster, its brokers, topics and principals. Where costs are broken down to topics, usage says which there are.
     ///
     /// # Errors
     /// None; what could not be listed is in [`Inventory::listings`].
@@ -107,9 +110,12 @@ impl SelfManagedKafka {
         Ok(inventory::gather(self).await)
     }
 
-    /// Bytes by principal.
+    /// Bytes by principal, and by topic if costs are broken down to them.
     pub async fn usage(&self, day: Day, needs: &[UsageNeed]) -> Vec<UsageOf> {
-        let questions = [questions::bytes(&self.settings.names, true), questions::bytes(&self.settings.names, false)];
+        let Settings { names, topic_names, .. } = &self.settings;
+        let of_topics = topic_names.iter().flat_map(questions::by_topic);
+        let questions = [questions::bytes(names, true), questions::bytes(names, false)].into_iter().chain(of_topics);
+        let questions: Vec<_> = questions.collect();
         usage::of_day(&self.prometheus, ECOSYSTEM, &questions, day, needs).await
     }
 

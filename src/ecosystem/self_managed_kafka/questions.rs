@@ -7,10 +7,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::Subject;
 use crate::ecosystem::metered::measure::{Fold, GIB, Measure, Sampling};
 use crate::ecosystem::metered::tariff::{Once, Presence};
 use crate::ecosystem::metered::usage::Question;
 use crate::ecosystem::prometheus::escape;
+use crate::ecosystem::topics;
 
 /// What the cluster's metrics are called.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +109,33 @@ pub fn bytes(names: &Names, written: bool) -> Question {
     };
     let name = if written { super::rules::BYTES_IN } else { super::rules::BYTES_OUT };
     let label_setting = "metric_names.principal_label".to_owned();
-    Question { name: name.to_owned(), expressions, sampling: Sampling::DAY, label: principal.clone(), label_setting }
+    Question {
+        name: name.to_owned(),
+        expressions,
+        sampling: Sampling::DAY,
+        subject: Subject::Principal,
+        label: principal.clone(),
+        label_setting,
+    }
+}
+
+/// Bytes by topic over exactly the day: written, read, and kept.
+pub fn by_topic(names: &Names) -> [Question; 3] {
+    let Names { topic, log_size, .. } = names;
+    let question = |name: &str, over: &str, metric: &str| Question {
+        name: name.to_owned(),
+        expressions: vec![format!("sum by ({topic}) ({over}({}[1d]))", names.select(metric, &[(topic, "!=\"\"")]))],
+        sampling: Sampling::DAY,
+        subject: Subject::Topic,
+        label: topic.clone(),
+        label_setting: "metric_names.topic_label".to_owned(),
+    };
+    [
+        question(topics::BYTES_IN, "increase", &names.bytes_in),
+        question(topics::BYTES_OUT, "increase", &names.bytes_out),
+        // The sum of equally frequent samples is in proportion to bytes and time, as the bill for them is.
+        question(topics::RETAINED, "sum_over_time", log_size),
+    ]
 }
 
 /// Which labels the series of the last hours have.

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use super::inventory::read;
 use super::*;
+use crate::domain::attribution::WithoutUsage;
 use crate::domain::rule::{Rule, Split};
 use crate::ecosystem::metered::people::{Fixed, Origin};
 use crate::ecosystem::prometheus::Sample;
+use crate::ecosystem::topics::Choices;
 
 fn names() -> Names {
     Names {
@@ -40,7 +42,8 @@ fn a_selector_is_in_every_question_and_cannot_break_out() {
     all.extend([questions::presence(&names, 3).expression, questions::once(&names).expression]);
     all.extend(questions::bytes(&names, true).expressions);
     all.extend(questions::discovery(&names, 2));
-    assert_eq!(all.len(), 11);
+    all.extend(questions::by_topic(&names).into_iter().flat_map(|question| question.expressions));
+    assert_eq!(all.len(), 14);
     for expression in &all {
         assert!(expression.contains("cluster=\"a\\\"} or vector(1) #\""), "{expression}");
     }
@@ -48,6 +51,13 @@ fn a_selector_is_in_every_question_and_cannot_break_out() {
         all[5],
         format!("sum by (principal) (sum_over_time(q_in{{{}}}[1d]))", "cluster=\"a\\\"} or vector(1) #\"")
     );
+}
+
+#[test]
+fn bytes_by_topic_leave_out_the_sum_of_all_topics() {
+    let [written, _, kept] = questions::by_topic(&names());
+    assert_eq!(written.expressions, ["sum by (topic) (increase(in_total{topic!=\"\"}[1d]))"]);
+    assert_eq!(kept.expressions, ["sum by (topic) (sum_over_time(log_size{topic!=\"\"}[1d]))"]);
 }
 
 #[test]
@@ -77,6 +87,10 @@ fn the_rules_are_sound_for_every_kind_of_identities() {
             let people = People { origin, teams: BTreeMap::new(), default_team: String::new(), fixed };
             let book = rules::rule_book(&people);
             assert_eq!(book.validate(), Ok(()), "{origin:?}");
+            let choices = Choices { methods: BTreeMap::new(), excluded: vec![], without_usage: WithoutUsage::Skip };
+            let with_topics = book.clone().with_topics(Some(topics::topic_rules("kafka-1", &choices)));
+            assert_eq!(with_topics.validate(), Ok(()));
+            assert_eq!(with_topics.topics.map(|topics| topics.products.len()), Some(book.products.len()));
             assert_eq!(book.product(rules::EGRESS).metrics.is_empty(), origin == Origin::Static);
             let Rule::FirstThatFits(tiers) = &book.product(rules::INGRESS).rule else { panic!("no tiers") };
             let by_usage = matches!(tiers[0].split, Split::ByUsage(_));

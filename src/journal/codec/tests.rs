@@ -42,6 +42,7 @@ fn every_record_reads_back_and_apache_avro_agrees() {
     samples::gather_state_parts().iter().for_each(there_and_back);
     there_and_back(&samples::quarantined());
     there_and_back(&samples::quarantined_row());
+    there_and_back(&samples::tenant_event());
 }
 
 #[test]

@@ -54,7 +54,7 @@ async fn topics_are_created_widened_and_set_and_others_wishes_are_kept() {
     assert!(matches!(&altered[..], [Step::Alter { .. }]), "{altered:?}");
     let settings = own_settings(&connection, "billing").await;
     assert_eq!((&settings["retention.ms"][..], &settings["segment.ms"][..]), ("34560000000", "60000"));
-    assert_eq!(compare(&connection, three).await.unwrap(), []);
+    assert_eq!(compare(&connection, three, 0).await.unwrap(), []);
     remove(&connection).await;
 }
 

@@ -1,6 +1,9 @@
 INSERT INTO slices VALUES
     ('billing', $key, '2026-02-28', 1, 1, '{[0,1)}', true), ('resources', $key, '2026-02-28', 1, 1, '{[0,1)}', true),
-    ('identities', $key, '2026-02-28', 1, 1, '{[0,1)}', true), ('chargebacks', $key, '2026-02-28', 1, 1, '{[0,1)}', true);
+    ('identities', $key, '2026-02-28', 1, 1, '{[0,1)}', true), ('chargebacks', $key, '2026-02-28', 1, 1, '{[0,1)}', true),
+    ('topic-attributions', $key, '2026-02-28', 1, 1, '{[0,1)}', true);
+INSERT INTO topic_attribution_facts VALUES ($key, '2026-02-28', 1, 'e', '$text', '$text', '$text', '$text', '$text', '$text', 1,
+    'USD', 1, NULL);
 INSERT INTO billing_facts VALUES ($key, '2026-02-28', 1, 'e', '$text', '$text', '$text', '$text', '$text', 1, 1, 1, NULL,
     'USD', 'daily', '2026-02-28', '2026-03-01', ARRAY['$text']);
 INSERT INTO resource_facts VALUES ($key, '2026-02-28', 1, 'e', '$text', '$text', '$text', '$text', '$text', NULL, NULL, '{}');

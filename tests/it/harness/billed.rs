@@ -101,6 +101,7 @@ fn password(user: &str) -> String {
     format!("{user}-password")
 }
 
+/// Rates by user are over 31 windows of a second: over the usual 11 each may be off by a tenth, as the oldest comes and goes.
 fn broker(dir: &Path, port: u16, controller: u16, exporter: u16) -> Child {
     let users: String = USERS.iter().map(|user| format!(" user_{user}=\"{}\"", password(user))).collect();
     let admin = password("admin");
@@ -123,6 +124,7 @@ fn broker(dir: &Path, port: u16, controller: u16, exporter: u16) -> Child {
          transaction.state.log.replication.factor=1\n\
          transaction.state.log.min.isr=1\n\
          group.initial.rebalance.delay.ms=0\n\
+         quota.window.num=31\n\
          log.cleaner.dedupe.buffer.size=16777216\n\
          log.index.size.max.bytes=2097152\n",
         dir.join("data").display()

@@ -59,7 +59,11 @@ pub fn due(
     let task = |Period { from, to, revision }: Period| {
         let before = known.get(&from);
         let same = before.filter(|before| before.revision == revision);
-        let due = same.is_none_or(|before| retry_at(before).is_some_and(|at| at <= now));
+        let due = match before {
+            // Less than was there: retention or a rebuild has taken days of a month away.
+            Some(before) if before.revision > revision => false,
+            _ => same.is_none_or(|before| retry_at(before).is_some_and(|at| at <= now)),
+        };
         due.then(|| Task {
             from,
             to,
@@ -228,6 +232,14 @@ mod tests {
         assert_eq!(due(&of, &days, &known, now), []);
         days[3].revision = 2;
         assert_eq!(due(&of, &days, &known, now)[0].revision, 13);
+    }
+
+    #[test]
+    fn a_month_that_loses_days_to_retention_stays_as_it_was_emitted() {
+        let (of, now) = (emitter(Aggregation::Monthly, None), at("2026-03-20T00:00:00Z"));
+        let whole = due(&of, &visible("2026-02-01", "2026-03-01", 2), &BTreeMap::new(), now).remove(0);
+        let known = BTreeMap::from([(whole.from, done(&whole, EmissionOutcome::Emitted, now))]);
+        assert_eq!(due(&of, &visible("2026-02-11", "2026-03-01", 2), &known, now), []);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What one port shows: the series of its emitters, read from the tables whenever they have changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
@@ -20,6 +20,8 @@ use crate::store::{Projection, Store};
 
 /// How often it is looked when nobody says that something became visible.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// The least pause between two readings; it is longer after one that took long.
+const LEAST_PAUSE: Duration = Duration::from_millis(500);
 /// How long Postgres may take for one family of one emitter.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -51,6 +53,8 @@ struct Shown {
     version: String,
     families: BTreeMap<String, (GaugeFamily, Vec<Labelled>)>,
     periods: BTreeMap<(String, EmittedRows, String), Periods>,
+    /// Tenants whose hourly cost is there: its name has no prefix, so it is shown once.
+    hourly: BTreeSet<String>,
 }
 
 /// A series whose labels are written out.
@@ -83,7 +87,7 @@ impl Exposition {
         stop: &CancellationToken,
     ) -> Result<(), EmitError> {
         while !stop.is_cancelled() {
-            let told = moved.notified();
+            let (told, since) = (moved.notified(), Instant::now());
             match self.refresh(store, clock.now()).await {
                 Err(EmitError::Store(error)) if error.is_transient() => {
                     stop.run_until_cancelled(store.wait_until_back(&error)).await;
@@ -95,12 +99,14 @@ impl Exposition {
                 }
                 other => other?,
             }
+            let took = since.elapsed();
             tokio::select! {
                 () = stop.cancelled() => {}
-                // Days come in batches: once for some of them is enough.
-                () = async { told.await; tokio::time::sleep(Duration::from_millis(500)).await } => {}
+                () = told => {}
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
+            // Days come in batches, and others want to read, too.
+            stop.run_until_cancelled(tokio::time::sleep(LEAST_PAUSE.max(took * 4))).await;
         }
         Ok(())
     }
@@ -162,6 +168,9 @@ impl Shown {
         let visible = reader.visible(emitter.dataset, &emitter.tenant, Day::FIRST, Day::LAST).await?;
         let periods = plan::periods(emitter, &visible, now);
         for family in families(emitter.dataset) {
+            if *family == GaugeFamily::HourlyUsd && !self.hourly.insert(emitter.tenant.clone()) {
+                continue;
+            }
             let series = match ask(*family, emitter, &periods) {
                 Some(ask) => read(reader, *family, &ask, settings.max_series).await?,
                 None => Vec::new(),

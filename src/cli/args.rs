@@ -64,7 +64,17 @@ pub struct ConfigFile {
     pub env_file: Option<PathBuf>,
 }
 
+/// What a process takes from its environment; the configuration's own `${NAME}` come from there, too.
+const ENVIRONMENT: &str = "\
+Environment, instead of what the configuration says, for several processes from one file:
+  TRIBUTARY_INSTANCE       name of this process; each needs its own
+  TRIBUTARY_HEALTH_PORT    port of /healthz, /readyz and /metrics; 0: any
+  KAFKA_BOOTSTRAP_SERVERS  where Kafka is
+  DATABASE_URL             where Postgres is
+  RUST_LOG                 levels of the log";
+
 #[derive(Debug, Args)]
+#[command(after_long_help = ENVIRONMENT)]
 pub struct Run {
     #[command(flatten)]
     pub file: ConfigFile,

@@ -20,7 +20,8 @@ pub fn keep(config: &Config, now: DateTime<Utc>) -> Keep {
 pub fn periods(config: &Config) -> Vec<Period> {
     let topic_days = |tenant: &Tenant| match &tenant.ecosystem {
         Ecosystem::ConfluentCloud(cloud) => cloud.topic_attribution.retention_days,
-        _ => tenant.retention_days,
+        Ecosystem::SelfManagedKafka(cluster) => cluster.topic_attribution.retention_days,
+        Ecosystem::GenericMetrics(_) | Ecosystem::External(_) => tenant.retention_days,
     };
     let period = |tenant: &Tenant| Period {
         tenant: tenant.tenant_id.clone(),
@@ -73,4 +74,30 @@ pub async fn clean(
     let upkeep::Done { partitions, rows, outcomes } = done;
     writeln!(out, "dropped {partitions} partitions, deleted {rows} rows, forgot {outcomes} outcomes")?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_tenant_says_how_long_and_topics_keep_the_longest_of_all() {
+        let text = "tenants:
+  days:
+    ecosystem: external
+    tenant_id: e
+    retention_days: 300
+  topics:
+    ecosystem: confluent_cloud
+    tenant_id: c
+    retention_days: 201
+    plugin_settings:
+      ccloud_api: {key: K, secret: hush}
+      topic_attribution: {retention_days: 340}
+";
+        let loaded = crate::config::parse(text, &|_| None).unwrap();
+        let period = |tenant: &str, days, topic_days| Period { tenant: tenant.to_owned(), days, topic_days };
+        assert_eq!(periods(&loaded.config), [period("e", 300, 300), period("c", 201, 340)]);
+        assert_eq!(longest(&loaded.config), 340);
+    }
 }

@@ -138,14 +138,17 @@ impl Topology {
         self.topics.iter().map(wanted).collect()
     }
 
-    /// As [`Self::wanted`], and records stay at least `retention_days` and a month more, so that the tables of all that
-    /// time can be built anew from them.
+    /// As [`Self::wanted`], and what tables are made from stays at least `retention_days` and a month more, so that the
+    /// tables of all that time can be built anew.
     pub fn keeping(&self, prefix: &str, layout: Layout, retention_days: u32) -> Vec<Wanted> {
         let least = (u64::from(retention_days) + SPARE_DAYS) * DAY_MS;
         let mut wanted = self.wanted(prefix, layout);
-        for retention in wanted.iter_mut().filter_map(|topic| topic.config.get_mut(RETENTION)) {
-            let declared = retention.parse().unwrap_or(0);
-            *retention = least.max(declared).to_string();
+        let becomes_tables = |of: &Declared| of.readers.iter().any(|stage| stage == "allocate" || stage == "project");
+        for (topic, _) in wanted.iter_mut().zip(&self.topics).filter(|(_, declared)| becomes_tables(declared)) {
+            if let Some(retention) = topic.config.get_mut(RETENTION) {
+                let declared = retention.parse().unwrap_or(0);
+                *retention = least.max(declared).to_string();
+            }
         }
         wanted
     }
@@ -299,6 +302,10 @@ mod tests {
     #[test]
     fn topics_keep_at_least_what_the_tables_keep() {
         let layout = Layout { partitions: 12, replication_factor: 3 };
+        let mut orders = Topology::embedded();
+        orders.topics[0].readers = vec!["gather".to_owned()];
+        let declared = orders.keeping("", layout, 730)[0].config[RETENTION].clone();
+        assert_eq!(declared, (400 * DAY_MS).to_string(), "no table is made from it");
         let retention = |days: u32| {
             let wanted = Topology::embedded().keeping("", layout, days);
             wanted.into_iter().find(|topic| topic.name == "billing").unwrap().config.remove(RETENTION).unwrap()

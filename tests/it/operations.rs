@@ -5,13 +5,13 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tokio::runtime::Runtime;
 
-use crate::harness::{Installation, Proxy, Running, Upstream, Wire, World, fail, installed, succeed};
+use crate::harness::{Installation, Proxy, Running, Upstream, Wire, World, fail, installed, succeed, until};
 
 /// The status line's code and the body of an answer.
 fn get(address: &str, path: &str) -> (u16, String) {
@@ -27,8 +27,12 @@ fn get(address: &str, path: &str) -> (u16, String) {
 fn serve(installation: &Installation, config: &Path, instance: &str, more: &[(&str, &str)]) -> (Running, String) {
     let mut command = installation.tributary();
     command.arg("run").arg("--config").arg(config).env("TRIBUTARY_INSTANCE", instance).envs(more.iter().copied());
-    command.env("TRIBUTARY_HEALTH_PORT", "0");
-    let mut service = Running::start(&mut command, installation.dir.path(), instance);
+    listening(command.env("TRIBUTARY_HEALTH_PORT", "0"), installation, instance)
+}
+
+/// A service with where it answers.
+fn listening(command: &mut Command, installation: &Installation, instance: &str) -> (Running, String) {
+    let mut service = Running::start(command, installation.dir.path(), instance);
     let address = |it: &Running| {
         let said = it.said();
         let lines = said.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
@@ -98,6 +102,42 @@ fn a_process_says_that_it_lives_whether_it_is_ready_and_what_it_counted() {
     assert!(TcpStream::connect(&address).is_err(), "nobody answers for a service that has ended");
 }
 
+#[test]
+fn what_a_cycle_did_is_counted() {
+    let Some(world) = World::named("small-ccloud") else { return };
+    let upstream = Upstream::start(&world, &[]);
+    let installation = Installation::new("counted");
+    let config = world.config(&installation, &upstream.url);
+    let mut command = installation.service(&config, "gather,allocate,project", "one");
+    command.args(["--now", &world.runs[0]]).env("TRIBUTARY_HEALTH_PORT", "0");
+    let (mut service, address) = listening(&mut command, &installation, "one");
+    let samples = || parsed(&get(&address, "/metrics").1);
+    let of = |name: &str| samples().get(name).map_or(0, |value| *value as usize);
+    service.until("the cycle is over", |_| {
+        of("tributary_gather_cycles_total{tenant=\"small-ccloud\",outcome=\"complete\"}") == 1
+    });
+    let (days, rows) = (installation.records("days"), || installation.records("chargebacks"));
+    assert_eq!(of("tributary_gather_days_total{tenant=\"small-ccloud\",became=\"sealed\"}"), days);
+    assert!(of("tributary_gather_last_success_timestamp_seconds{tenant=\"small-ccloud\"}") > 0);
+    service.until("all days are allocated", |_| of("tributary_allocate_days_total{outcome=\"allocated\"}") == days);
+    assert_eq!(of("tributary_allocate_rows_total"), rows());
+    service
+        .until("rows are in the table", |_| of("tributary_project_rows_total{projection=\"chargebacks\"}") == rows());
+    let host = upstream.url.trim_start_matches("http://").split(':').next().expect("a host").to_owned();
+    let answered = |(name, value): (&String, &f64)| {
+        *value > 0.0
+            && name.starts_with("tributary_upstream_requests_total")
+            && name.contains(&host)
+            && name.contains("answered")
+    };
+    let all = samples();
+    assert!(all.iter().any(answered), "{all:?}");
+    let set_aside: usize = installation.sql("SELECT count(*) FROM quarantine").parse().expect("a number");
+    service.until("open entries are counted", |_| of("tributary_quarantine_open") == set_aside);
+    assert!(set_aside > 0);
+    service.stop();
+}
+
 /// Prometheus' own tool has nothing to say about it.
 #[track_caller]
 fn judged_by_prometheus(text: &str) {
@@ -156,52 +196,88 @@ fn lines_are_sentences_or_json_at_levels_by_module() {
     assert!(lines.iter().all(|line| line["timestamp"].is_string() && line["level"].is_string()), "{json}");
 }
 
+/// Holds up everybody who writes rows until it is dropped.
+struct Lock(Child);
+
+impl Lock {
+    fn on(installation: &Installation) -> Self {
+        let mut psql = Command::new("psql");
+        psql.args(["-X", "-q", &installation.database_url]).stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut psql = psql.spawn().expect("psql runs");
+        psql.stdin.as_mut().expect("its input").write_all(b"BEGIN; LOCK TABLE slices;\n").expect("written");
+        let held = "SELECT count(*) FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock' AND relation = 'slices'::regclass";
+        until("the table is locked", || installation.sql(held) == "1");
+        Self(psql)
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Its session ends with its input.
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn a_role_that_hangs_does_not_hold_up_the_end_and_loses_nothing() {
     let Some(world) = World::named("small-ccloud") else { return };
     let upstream = Upstream::start(&world, &[]);
-    let mut installation = Installation::new("hanging");
-    let (runtime, direct) = (Runtime::new().expect("a runtime"), installation.database_url.clone());
-    let port = direct.rsplit_once(':').and_then(|(_, rest)| rest.split('/').next()?.parse().ok()).expect("a port");
-    let proxy = Proxy::start(&runtime, Wire::Postgres, port);
-    installation.database_url = direct.replace(&format!(":{port}/"), &format!(":{}/", proxy.port()));
+    let installation = Installation::new("hanging");
     let config = world.config(&installation, &upstream.url);
     let text = std::fs::read_to_string(&config).expect("the configuration");
-    let limited = |seconds: u32| {
+    // A service with rows to write, and a transaction that does not get on.
+    let hanging = |name: &str, seconds: u32| {
         let text = text.replace("features:\n", &format!("features:\n  shutdown_timeout_seconds: {seconds}\n"));
         assert!(text.contains("shutdown_timeout_seconds"));
         std::fs::write(&config, text).expect("written");
+        let mut service = installation.service(&config, "allocate,project", name);
+        let mut service = Running::start(&mut service, installation.dir.path(), name);
+        let waiting = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'slices'::regclass";
+        service.until("it waits for a lock", |_| installation.sql(waiting) == "t");
+        service
     };
 
-    limited(1);
-    let (mut service, address) = serve(&installation, &config, "one", &[]);
-    service.until("it is ready", |_| get(&address, "/readyz").0 == 200);
-    proxy.stall(true);
+    succeed(installation.tributary().args(["topology", "apply", "--config"]).arg(&config));
     let mut gathering = installation.service(&config, "gather", "gatherer");
-    gathering.env("DATABASE_URL", &direct).args(["--once", "--now", &world.runs[0]]);
+    gathering.args(["--once", "--now", &world.runs[0]]);
     let mut gathering = Running::start(&mut gathering, installation.dir.path(), "gatherer");
-    gathering.until("there is something to write", |_| installation.records("allocations") > 0);
-    service.until("it says why it is not ready", |_| {
-        let (code, why) = get(&address, "/readyz");
-        code == 503 && why.contains("postgres: no answer for")
-    });
+    gathering.until("there are facts to write", |_| installation.records("days") > 0);
+    let lock = Lock::on(&installation);
+    let mut service = hanging("one", 1);
     service.signal(Signal::SIGTERM);
     assert!(service.ended().success(), "{}", service.said());
-    drop(gathering);
     assert!(service.said().contains("did not end within features.shutdown_timeout_seconds"), "{}", service.said());
 
     // Whoever is in a hurry says so twice.
-    limited(3_600);
-    proxy.stall(false);
-    let (mut service, address) = serve(&installation, &config, "two", &[]);
-    service.until("it is ready", |_| get(&address, "/readyz").0 == 200);
-    proxy.stall(true);
+    let mut service = hanging("two", 3_600);
     service.signal(Signal::SIGTERM);
     service.until("it knows", |it| it.said().contains("once more to stop at once"));
     service.signal(Signal::SIGTERM);
     assert_eq!(service.ended().code(), Some(130));
 
-    proxy.stall(false);
+    drop((gathering, lock));
     succeed(&mut installation.once(&config, &world.runs[0]));
     world.check(&installation.export(&config, &world.name, "out"));
+}
+
+#[test]
+fn a_process_is_not_ready_while_postgres_is_away_and_says_so() {
+    let mut installation = Installation::new("unready");
+    let (runtime, direct) = (Runtime::new().expect("a runtime"), installation.database_url.clone());
+    let port = direct.rsplit_once(':').and_then(|(_, rest)| rest.split('/').next()?.parse().ok()).expect("a port");
+    let proxy = Proxy::start(&runtime, Wire::Postgres, port);
+    installation.database_url = direct.replace(&format!(":{port}/"), &format!(":{}/", proxy.port()));
+    let config = installation.write_config("tenants: {}\n");
+    let (mut service, address) = serve(&installation, &config, "one", &[]);
+    service.until("it is ready", |_| get(&address, "/readyz").0 == 200);
+    proxy.stall(true);
+    service.until("it says why it is not ready", |_| {
+        let (code, why) = get(&address, "/readyz");
+        code == 503 && why.contains("postgres: ")
+    });
+    assert_eq!(get(&address, "/healthz").0, 200, "it lives");
+    proxy.stall(false);
+    service.until("it is ready again", |_| get(&address, "/readyz").0 == 200);
+    service.stop();
 }

@@ -62,11 +62,11 @@ fn gathering(world: &World, own: &mut Own, name: &str) -> (Installation, Upstrea
     (installation, upstream, config, running)
 }
 
-/// Days that are allocated and whole in each of the four tables.
+/// Days that are allocated and whole in each of the five tables.
 const DONE: &str = "SELECT count(*) FROM (
     SELECT FROM day_facts JOIN slices USING (tenant_key, day)
     WHERE allocated_revision = sealed_revision AND complete AND revision = sealed_revision
-    GROUP BY tenant_key, day HAVING count(*) = 4) AS day";
+    GROUP BY tenant_key, day HAVING count(*) = 5) AS day";
 
 #[test]
 fn postgres_goes_away_and_comes_back() {

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use tributary::journal::{Connection, Topic, scan};
 
-use crate::harness::{Installation, Upstream, World, fail, succeed};
+use crate::harness::{Installation, Running, Upstream, World, fail, sql, succeed};
 use crate::worlds::{differences, tables};
 
 const WORLD: &str = "small-ccloud";
 
-/// Keys of a compacted topic that have a value.
+/// Keys of a tenant in a compacted topic that have a value; of all tenants in one that has other keys.
 fn living(installation: &Installation, topic: Topic) -> usize {
     let (kafka, prefix) = (installation.kafka.clone(), installation.prefix.clone());
     let connection = Connection::new(kafka, BTreeMap::new(), prefix, "reader".to_owned()).expect("plain settings");
@@ -19,19 +19,37 @@ fn living(installation: &Installation, topic: Topic) -> usize {
         last.insert((record.partition, record.key.unwrap_or_default().to_vec()), record.payload.is_some());
     };
     scan(&connection, topic, None, note).expect("the topic can be read");
-    last.into_values().filter(|lives| *lives).count()
+    let of_tenant = |key: &[u8]| topic == Topic::Quarantine || key.starts_with(format!("{WORLD}/").as_bytes());
+    last.into_iter().filter(|((_, key), lives)| *lives && of_tenant(key)).count()
 }
 
-/// Rows of tenants in all tables.
+/// Rows of the tenant in all tables.
 fn rows(installation: &Installation) -> String {
-    let tables = installation.sql(
-        "SELECT string_agg(format('SELECT %L || count(*) FROM %s HAVING count(*) > 0', c.relname || ' ', c.relname), ' UNION ALL ')
+    let key = format!("(SELECT tenant_key FROM tenants WHERE tenant_id = '{WORLD}')");
+    let tables = installation.sql(&format!(
+        "SELECT string_agg(format('SELECT %L || count(*) FROM %s WHERE tenant_key = {} HAVING count(*) > 0',
+                                  c.relname || ' ', c.relname), ' UNION ALL ')
          FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_key'
          WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relname <> 'tenants'
            AND c.relnamespace = 'public'::regnamespace",
-    );
-    installation
-        .sql(&format!("{tables} UNION ALL SELECT 'quarantine ' || count(*) FROM quarantine HAVING count(*) > 0"))
+        key.replace('\'', "''")
+    ));
+    let set_aside = format!("SELECT 'quarantine ' || count(*) FROM quarantine WHERE tenant_id = '{WORLD}'");
+    installation.sql(&format!("{tables} UNION ALL {set_aside} HAVING count(*) > 0"))
+}
+
+/// Two organisations in one configuration, and the second one alone.
+fn both(installation: &Installation, one: &World, other: &World, urls: [&str; 2]) -> (PathBuf, PathBuf) {
+    let text =
+        |world: &World, url: &str| std::fs::read_to_string(world.config(installation, url)).expect("the configuration");
+    let [one, other] = [text(one, urls[0]), text(other, urls[1])];
+    let (_, tenants) = other.split_once("tenants:\n").expect("tenants");
+    let (tenants, _) = tenants.split_once("topics:\n").expect("an end");
+    let both = one.replacen("\ntopics:\n", &format!("\n{tenants}topics:\n"), 1);
+    let [of_both, of_other] = ["both.yaml", "without.yaml"].map(|name| installation.dir.path().join(name));
+    std::fs::write(&of_both, both).expect("written");
+    std::fs::write(&of_other, other).expect("written");
+    (of_both, of_other)
 }
 
 fn rebuild(installation: &Installation, config: &PathBuf) {
@@ -88,50 +106,94 @@ fn old_days_go_by_day_or_with_their_month_and_stay_away() {
 }
 
 #[test]
-fn a_forgotten_tenant_is_gone_stays_gone_and_may_come_back() {
+fn a_service_at_work_gets_over_months_that_are_dropped_under_it() {
     let Some(world) = World::named(WORLD) else { return };
     let upstream = Upstream::start(&world, &[]);
-    let installation = Installation::new("forget");
+    let installation = Installation::new("dropped");
     let config = world.config(&installation, &upstream.url);
+    succeed(installation.tributary().args(["topology", "apply", "--config"]).arg(&config));
+    let mut service = installation.service(&config, "allocate,project", "service");
+    let service = Running::start(&mut service, installation.dir.path(), "service");
+    let gather = |config: &PathBuf| {
+        let mut command = installation.service(config, "gather", "gatherer");
+        succeed(command.args(["--once", "--now", &world.runs[0]]));
+    };
+    gather(&config);
+    let paid = "SELECT count(*), sum(amount) FROM chargebacks";
+    let before = installation.sql(paid);
+    let mut retention = installation.tributary();
+    succeed(retention.args(["retention", "--now", "2026-06-20T06:00:00Z", "--config"]).arg(&config));
+    assert_eq!(installation.sql(paid), "0|");
+
+    // Other rules, other revisions: of months and with dimensions that the projectors believe to be there.
+    let text = std::fs::read_to_string(&config).expect("the configuration");
+    let other = "missing_metrics_behavior: skip\n        cost_mapping_overrides: {KAFKA_PARTITION: disabled}";
+    assert!(text.contains("missing_metrics_behavior: even_split"));
+    std::fs::write(&config, text.replace("missing_metrics_behavior: even_split", other)).expect("written");
+    gather(&config);
+    assert_eq!(installation.sql(paid), before);
+    assert_eq!(installation.sql("SELECT min(revision), max(revision) FROM chargebacks"), "2|2");
+    let unnamed = "SELECT count(*) FROM chargeback_facts f WHERE NOT EXISTS
+                   (SELECT FROM chargeback_dimensions d WHERE d.dimension_key = f.dimension_key)";
+    assert_eq!(installation.sql(unnamed), "0");
+    service.stop();
+}
+
+#[test]
+fn a_forgotten_tenant_is_gone_stays_gone_and_may_come_back() {
+    let (Some(world), Some(neighbour)) = (World::named(WORLD), World::named("tiny-ccloud")) else { return };
+    let upstreams = [&world, &neighbour].map(|world| Upstream::start(world, &[]));
+    let installation = Installation::new("forget");
+    let (config, without) = both(&installation, &world, &neighbour, upstreams.each_ref().map(|it| it.url.as_str()));
     succeed(&mut installation.once(&config, &world.runs[0]));
-    let first = tables(&installation.export(&config, WORLD, "first"));
+    let exported = |tenant: &str, into: &str| tables(&installation.export(&config, tenant, into));
+    let first = exported(WORLD, "first");
+    let of_neighbour = exported(&neighbour.name, "neighbour");
+    let others_stay = |into: &str| assert_eq!(differences(&of_neighbour, &exported(&neighbour.name, into)), "");
     let tenant = |words: &[&str], config: &PathBuf| {
         let mut command = installation.tributary();
         command.arg("tenant").args(words).arg("--config").arg(config);
         command
     };
     let role = format!("reader_of_{}", installation.prefix.trim_end_matches('.'));
-    succeed(&mut tenant(&["grant", WORLD, "--role", &role], &config));
+    let output = succeed(&mut tenant(&["grant", WORLD, "--role", &role], &config));
+    let granted = String::from_utf8_lossy(&output.stdout).into_owned();
+    let login = granted.lines().find(|line| line.starts_with("postgres://")).expect("an address to log in with");
+    assert_eq!(sql(login, "SELECT DISTINCT tenant_id FROM chargebacks"), WORLD);
+    assert_eq!(sql(login, "SELECT count(*) FROM topic_attributions"), (first[5].1.lines().count() - 1).to_string());
     let refused = fail(&mut tenant(&["forget", WORLD, "--yes"], &config));
     assert!(refused.contains("take it out of the configuration"), "{refused}");
-
-    let full = std::fs::read_to_string(&config).expect("the configuration");
-    let without = installation.write_config("tenants: {}\n");
     let refused = fail(&mut tenant(&["forget", WORLD], &without));
     assert!(refused.contains("--yes"), "{refused}");
     let refused = fail(&mut tenant(&["forget", "nobody", "--yes"], &without));
     assert!(refused.contains("there is no tenant \"nobody\"") && refused.contains(WORLD), "{refused}");
+
+    // Under a service at work, which reads everything again.
+    let mut service = installation.service(&without, "allocate,project", "service");
+    let service = Running::start(&mut service, installation.dir.path(), "service");
     succeed(&mut tenant(&["forget", WORLD, "--yes"], &without));
     assert_eq!(rows(&installation), "");
     assert_eq!(installation.sql(&format!("SELECT count(*) FROM pg_roles WHERE rolname = '{role}'")), "0");
     for topic in [Topic::GatherState, Topic::Allocations, Topic::Quarantine] {
         assert_eq!(living(&installation, topic), 0, "{topic}");
     }
+    others_stay("others");
+    service.stop();
     // The facts are still in the log, and nobody takes them up again.
     rebuild(&installation, &without);
     assert_eq!(rows(&installation), "");
+    others_stay("others_rebuilt");
     succeed(&mut tenant(&["forget", WORLD, "--yes"], &without));
 
     // With the same upstream it is what it was, under numbers that nobody has seen.
-    std::fs::write(&config, full).expect("written");
     succeed(&mut installation.once(&config, &world.runs[0]));
-    let back = |into: &str| {
-        let tables = tables(&installation.export(&config, WORLD, into));
-        tables.into_iter().filter(|(name, _)| name != "days.csv").collect::<Vec<_>>()
-    };
-    let first: Vec<_> = first.into_iter().filter(|(name, _)| name != "days.csv").collect();
-    assert_eq!(differences(&first, &back("back")), "");
-    assert_eq!(installation.sql("SELECT min(revision), max(revision) FROM chargebacks"), "2|2");
+    let comparable =
+        |tables: Vec<(String, String)>| tables.into_iter().filter(|(name, _)| name != "days.csv").collect::<Vec<_>>();
+    let first = comparable(first);
+    assert_eq!(differences(&first, &comparable(exported(WORLD, "back"))), "");
+    let numbers = format!("SELECT min(revision), max(revision) FROM chargebacks WHERE tenant_id = '{WORLD}'");
+    assert_eq!(installation.sql(&numbers), "2|2");
     rebuild(&installation, &config);
-    assert_eq!(differences(&first, &back("rebuilt")), "");
+    assert_eq!(differences(&first, &comparable(exported(WORLD, "rebuilt"))), "");
+    others_stay("others_back");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{EmitError, Emitter};
-use crate::domain::{Aggregation, Day, Emission, EmittedRows};
+use crate::domain::{Aggregation, Day, Emission, EmissionOutcome, EmittedRows};
 use crate::journal::{Codec, Connection, JournalError, Topic, TransactionalProducer, scan};
 
 /// Tenant, dataset, emitter, aggregation.
@@ -18,6 +18,11 @@ impl Memory {
     /// What is known of an emitter, by the first day of each period.
     pub fn of(&self, emitter: &Emitter) -> Option<&BTreeMap<Day, Emission>> {
         self.0.get(&(emitter.tenant.clone(), emitter.dataset, emitter.name.clone(), emitter.aggregation))
+    }
+
+    /// Has the last attempt at any of its periods failed?
+    pub fn has_failures(&self, emitter: &Emitter) -> bool {
+        self.of(emitter).is_some_and(|known| known.values().any(|last| last.outcome == EmissionOutcome::Failed))
     }
 
     /// Remembers the latest of a period.

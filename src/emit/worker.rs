@@ -20,8 +20,8 @@ use super::plan::{self, Task};
 use super::{EmitError, Emitter, Parts, Sink};
 use crate::domain::{Day, Emission, EmissionOutcome};
 use crate::journal::blocking;
-use crate::store::EmitTurn;
 use crate::store::read::VisibleDay;
+use crate::store::{EmitTurn, Projection};
 use crate::wording::chain;
 
 /// How often it is looked when nobody says that something became visible: roles in other processes do not tell us.
@@ -119,13 +119,23 @@ struct Worker {
     /// Done, and not recorded yet.
     done: Vec<Emission>,
     since: Instant,
+    /// The version that nothing is left to do of.
+    settled: Option<String>,
 }
 
 impl Worker {
     async fn begin(parts: Parts, turn: EmitTurn) -> Result<Self, EmitError> {
         let (connection, codec) = (parts.connection.clone(), Arc::clone(&parts.codec));
         let (recorder, memory) = blocking(move || Recorder::open(&connection, &codec)).await?;
-        Ok(Self { parts, turn, memory, recorder: Some(recorder), done: Vec::new(), since: Instant::now() })
+        Ok(Self {
+            parts,
+            turn,
+            memory,
+            recorder: Some(recorder),
+            done: Vec::new(),
+            since: Instant::now(),
+            settled: None,
+        })
     }
 
     /// Emits what is due now, for one emitter after the other.
@@ -136,15 +146,24 @@ impl Worker {
         stop: &CancellationToken,
     ) -> Result<Report, EmitError> {
         let mut report = Report::default();
+        let version = self.version().await?;
+        if self.settled.as_ref() == Some(&version) {
+            return Ok(report);
+        }
+        let mut settled = true;
         for emitter in emitters {
             let visible = self.visible(emitter).await?;
             let none = Default::default();
             let known = self.memory.of(emitter).unwrap_or(&none);
             for task in plan::due(emitter, &visible, known, self.parts.clock.now()) {
                 if stop.is_cancelled() {
+                    settled = false;
                     break;
                 }
-                let Some(emission) = self.emit(emitter, shown, &task).await? else { continue };
+                let Some(emission) = self.emit(emitter, shown, &task).await? else {
+                    settled = false;
+                    continue;
+                };
                 match emission.outcome {
                     EmissionOutcome::Emitted => report.emitted += 1,
                     EmissionOutcome::Skipped => report.skipped += 1,
@@ -154,7 +173,17 @@ impl Worker {
             }
         }
         self.record().await?;
+        // What failed is tried again without anything having changed.
+        settled &= !emitters.iter().any(|emitter| self.memory.has_failures(emitter));
+        self.settled = settled.then_some(version);
         Ok(report)
+    }
+
+    /// What changes whenever something may have become due: the tables, and the day.
+    async fn version(&self) -> Result<String, EmitError> {
+        let mut reader = self.parts.store.reader(LIMIT).await?;
+        let tables = reader.version(&[Projection::Chargebacks, Projection::TopicAttributions]).await?;
+        Ok(format!("{} {tables}", Day::of(self.parts.clock.now())))
     }
 
     async fn visible(&self, emitter: &Emitter) -> Result<Vec<VisibleDay>, EmitError> {

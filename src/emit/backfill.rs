@@ -1,6 +1,6 @@
 //! A past period of a tenant as an OpenMetrics file, for blocks of a Prometheus that was not there at the time.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ async fn points(
         text.clear();
         let labels = labels(names.iter().copied().zip(point.values.iter().map(String::as_str)));
         samples += push(family, name, &labels, &point, &mut text);
-        out.write_all(text.as_bytes()).map_err(io::Error::from)?;
+        out.write_all(text.as_bytes())?;
     }
     Ok(samples)
 }

@@ -80,7 +80,7 @@ fn emitters_are_told_apart_and_not_finer_than_what_they_get() {
     );
     let named = "{type: csv, name: other, params: {output_dir: /y}}";
     assert_eq!(ccloud(&emitters(&format!("{csv}, {named}"))).emitters[1].name, "other");
-    refused_with(&emitters("{type: prometheus, aggregation: hourly}"), &["aggregation `hourly` is finer"]);
+    refused_with(&emitters("{type: prometheus, aggregation: hourly}"), &["`hourly` is finer than the rows"]);
     let hourly = settings(&["chargeback_granularity: hourly", "emitters: [{type: prometheus, aggregation: hourly}]"]);
     refused_with(&hourly, &["emitters[0].aggregation", "the rows, which are by day"]);
     refused_with(&emitters("{type: csv}"), &["emitters[0].params.output_dir (line 7): is missing"]);

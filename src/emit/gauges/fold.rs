@@ -16,6 +16,9 @@ pub struct Series {
     pub points: Vec<(Day, Amount)>,
 }
 
+/// What a series weighs, the values of its labels, its points.
+type Weighed = (Amount, Reverse<Vec<String>>, Vec<(Day, Amount)>);
+
 /// Takes points and gives series. Its memory is bounded by `most` series.
 #[derive(Debug)]
 pub struct Fold<'a> {
@@ -23,7 +26,7 @@ pub struct Fold<'a> {
     most: usize,
     open: Option<Series>,
     /// The cheapest on top; among equals the first by name stays.
-    kept: BinaryHeap<Reverse<(Amount, Reverse<Vec<String>>, Vec<(Day, Amount)>)>>,
+    kept: BinaryHeap<Reverse<Weighed>>,
     others: BTreeMap<Vec<String>, BTreeMap<Day, Amount>>,
     folded: usize,
 }

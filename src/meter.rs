@@ -26,8 +26,14 @@ impl std::fmt::Debug for Meter {
 impl Meter {
     /// In Prometheus' text format.
     pub fn text(&self) -> String {
-        self.0.run_upkeep();
+        self.tidy();
         self.0.render()
+    }
+
+    /// Puts what was timed into its buckets. To be called now and then, also where nobody asks for the text: until
+    /// then every single time is kept.
+    pub fn tidy(&self) {
+        self.0.run_upkeep();
     }
 }
 

@@ -103,6 +103,14 @@ impl Partitions {
         self.ready.bad.push((partition, bad));
     }
 
+    /// Moves on over a record that is of no use and harms no day.
+    pub fn set_aside(&mut self, partition: i32, kind: Kind, offset: i64, bad: Quarantined) {
+        if self.has(partition) {
+            self.passed(partition, kind, offset);
+            self.ready.bad.push((partition, bad));
+        }
+    }
+
     /// Moves on over a record that says nothing.
     pub fn passed(&mut self, partition: i32, kind: Kind, offset: i64) {
         if let Some(lane) = self.lanes.get_mut(&partition) {

@@ -5,10 +5,12 @@
 
 mod api;
 pub mod args;
+pub mod ask;
 mod backfill;
 pub mod config;
 pub mod demo;
 mod emitters;
+mod explain;
 pub mod export;
 mod measured;
 pub mod quarantine;
@@ -16,6 +18,7 @@ pub mod rebuild;
 pub mod retention;
 pub mod rules;
 pub mod run;
+pub mod runs;
 pub mod schema;
 pub mod sources;
 pub mod stack;
@@ -33,14 +36,14 @@ use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
 
 use self::args::{
-    Cli, Command, ConfigCommand, ConfigFile, Export, Quarantine, Rebuild, Retention, Rules, Schema, Topology,
+    Cli, Command, ConfigCommand, ConfigFile, Export, Gather, Quarantine, Rebuild, Retention, Rules, Schema, Topology,
 };
 use self::stack::{Need, Stack};
 use crate::clock::Clock;
 use crate::config::{Config, Level, LogFormat, SchemaRegistry, Tenant};
 use crate::journal::registry::Registry;
 use crate::journal::topology::Layout;
-use crate::journal::{Codec, Connection};
+use crate::journal::{Codec, Connection, blocking};
 use crate::service::{self, Say};
 use crate::store::{ExportRange, Store};
 use crate::{shutdown, telemetry};
@@ -86,7 +89,16 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Demo(args) => demo::demo(&args).await,
         Command::Export(args) => export(&args).await,
         Command::BackfillTsdb(args) => backfill(&args).await,
-        Command::Status(args) => attached(&args.file, Need::BOTH, Task::Status).await,
+        Command::Explain(args) => attached(&args.file.clone(), Need::POSTGRES, Task::Explain(args)).await,
+        Command::Gather(args) => {
+            let (file, wait) = (args.file.clone(), args.wait);
+            attached(&file, Need::BOTH, Task::Ask(Wish::Gather(args), wait)).await
+        }
+        Command::Resume(args) => {
+            attached(&args.file, Need::BOTH, Task::Ask(Wish::Resume(args.tenant), args.wait)).await
+        }
+        Command::Runs(args) => attached(&args.file, Need::POSTGRES, Task::Runs(args.tenant, args.limit)).await,
+        Command::Status(args) => attached(&args.file, Need::BOTH, Task::Status(args.watch, args.json)).await,
         Command::Quarantine(Quarantine::List { file, all }) => {
             attached(&file, Need::POSTGRES, Task::ListQuarantine(all)).await
         }
@@ -117,7 +129,11 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
 
 /// A command on data that is there, whether a service runs or not.
 enum Task {
-    Status,
+    Explain(args::Explain),
+    Status(bool, bool),
+    Runs(Option<String>, u32),
+    /// And whether to wait for the answer.
+    Ask(Wish, bool),
     ListQuarantine(bool),
     ShowQuarantined(String),
     Resend(Vec<String>),
@@ -129,16 +145,24 @@ enum Task {
     Retention(DateTime<Utc>, bool),
 }
 
+/// What the service is asked for.
+enum Wish {
+    Gather(Gather),
+    Resume(String),
+}
+
 async fn attached(file: &ConfigFile, need: Need, task: Task) -> Result<ExitCode> {
     let Some(config) = load(file)? else { return Ok(ExitCode::FAILURE) };
     log(&config, true);
     let say = Say::new();
     let stack = Stack::attach(&config, need, &say).await?;
+    let mut code = ExitCode::SUCCESS;
     let worked = async {
         let store = store(&config, &stack).await?;
         say.done();
         let mut out = io::stdout().lock();
         match task {
+            Task::Explain(args) => explain::explain(&store, &config, &args, &mut out).await,
             Task::ListQuarantine(all) => quarantine::list(&store, all, &mut out).await,
             Task::ShowQuarantined(id) => quarantine::show(&store, &id, &mut out).await,
             Task::Grant(tenant, role) => tenant::grant(&store, &config, &tenant, role.as_deref(), &mut out).await,
@@ -158,10 +182,28 @@ async fn attached(file: &ConfigFile, need: Need, task: Task) -> Result<ExitCode>
                 let codec = codec(&config, &connection).await?;
                 retention::clean(&store, &connection, &codec, &keep, &mut out).await
             }
-            Task::Status => {
+            Task::Status(watch, json) => {
+                let connection = stack.connection(&config)?;
+                status::status(&store, &connection, &config, (watch, json), &mut out).await
+            }
+            Task::Runs(tenant, limit) => {
+                let tenant = tenant.map(|name| ask::tenant(&config, &name)).transpose()?;
+                runs::runs(&store, &config, tenant.map(|tenant| tenant.tenant_id.as_str()), limit, &mut out).await
+            }
+            Task::Ask(wish, wait) => {
+                let now = Clock::system().now();
+                let commands = match &wish {
+                    Wish::Gather(args) => ask::gather(&config, args, now)?,
+                    Wish::Resume(name) => ask::resume(&config, name, now)?,
+                };
                 let connection = stack.connection(&config)?;
                 let codec = codec(&config, &connection).await?;
-                status::status(&store, &connection, codec, &mut out).await
+                let sent = commands.clone();
+                blocking(move || ask::send(&connection, &codec, &sent)).await?;
+                if wait && !ask::wait(&store, &config, &commands, &mut out).await? {
+                    code = ExitCode::FAILURE;
+                }
+                Ok(())
             }
             Task::Resend(ids) => {
                 let connection = stack.connection(&config)?;
@@ -179,7 +221,7 @@ async fn attached(file: &ConfigFile, need: Need, task: Task) -> Result<ExitCode>
     .await;
     say.done();
     stack.stop().await;
-    done(worked)
+    done(worked).map(|done| if done == ExitCode::SUCCESS { code } else { done })
 }
 
 async fn on_topics(file: &ConfigFile, apply: bool) -> Result<ExitCode> {

@@ -1,6 +1,7 @@
 //! The port.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -12,6 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Health;
 use crate::meter::Meter;
+
+/// Between two calls of [`Meter::tidy`].
+const TIDY_EVERY: Duration = Duration::from_secs(30);
 
 /// Why nobody can ask how we are.
 #[derive(Debug, thiserror::Error)]
@@ -64,10 +68,19 @@ impl Listener {
             .route("/healthz", get(|| async { "alive\n" }))
             .route("/readyz", get(ready))
             .with_state(health)
-            .route("/metrics", get(measured).with_state(meter));
+            .route("/metrics", get(measured).with_state(meter.clone()));
         let served = axum::serve(self.socket, router).with_graceful_shutdown(stop.cancelled_owned());
-        if let Err(error) = served.await {
-            tracing::error!(%error, "/healthz, /readyz and /metrics are gone");
+        let tidying = async {
+            loop {
+                tokio::time::sleep(TIDY_EVERY).await;
+                meter.tidy();
+            }
+        };
+        tokio::select! {
+            ended = served => if let Err(error) = ended {
+                tracing::error!(%error, "/healthz, /readyz and /metrics are gone");
+            },
+            () = tidying => {}
         }
     }
 }

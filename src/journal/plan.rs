@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn an_empty_cluster_gets_every_topic_and_then_nothing_is_left_to_do() {
         let first = plan(&wanted(), &BTreeMap::new(), PREFIX);
-        assert_eq!(first.len(), 11);
+        assert_eq!(first.len(), Topology::embedded().topics.len());
         assert!(first.iter().all(|step| matches!(step, Step::Create(_))));
         assert_eq!(steps(|_| {}), []);
     }
@@ -197,6 +197,25 @@ mod tests {
         assert_eq!(changes, &[("retention.ms".to_owned(), Some("1000".to_owned()), "34560000000".to_owned())]);
         assert_eq!(all["segment.bytes"], "1048576");
         assert_eq!(all["retention.ms"], "34560000000");
+    }
+
+    #[test]
+    fn records_that_are_kept_for_longer_stay() {
+        let set = |value: &str| {
+            steps(|actual| {
+                drop(actual.get_mut("t.billing").unwrap().config.insert("retention.ms".into(), value.into()))
+            })
+        };
+        assert_eq!(set("34560000001"), []);
+        assert_eq!(set("-1"), [], "for ever");
+        assert_eq!(set("34559999999").len(), 1);
+        let beside = steps(|actual| {
+            let billing = actual.get_mut("t.billing").unwrap();
+            billing.config.extend([("retention.ms".into(), "-1".into()), ("cleanup.policy".into(), "compact".into())]);
+            billing.own.insert("retention.ms".into(), "-1".into());
+        });
+        let [Step::Alter { all, .. }] = &beside[..] else { panic!("{beside:?}") };
+        assert_eq!((&all["cleanup.policy"][..], &all["retention.ms"][..]), ("delete", "-1"));
     }
 
     #[test]

@@ -18,12 +18,14 @@ pub enum Topic {
     Allocations,
     GatherState,
     Quarantine,
+    Commands,
+    Runs,
     Tenants,
     Emissions,
 }
 
 impl Topic {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Billing,
         Self::Resources,
         Self::Identities,
@@ -34,6 +36,8 @@ impl Topic {
         Self::Allocations,
         Self::GatherState,
         Self::Quarantine,
+        Self::Commands,
+        Self::Runs,
         Self::Tenants,
         Self::Emissions,
     ];
@@ -56,6 +60,8 @@ impl Topic {
             Self::Allocations => "allocations",
             Self::GatherState => "gather-state",
             Self::Quarantine => "quarantine",
+            Self::Commands => "commands",
+            Self::Runs => "runs",
             Self::Tenants => "tenants",
             Self::Emissions => "emissions",
         }
@@ -74,6 +80,8 @@ impl Topic {
             Self::Allocations => "day-allocated",
             Self::GatherState => "gather-state",
             Self::Quarantine => "quarantined",
+            Self::Commands => "command",
+            Self::Runs => "run",
             Self::Tenants => "tenant-event",
             Self::Emissions => "emission",
         }

@@ -3,11 +3,16 @@
 //! In: connected parts, tenants with their sources and rules. Out: running roles; for `--once` a report of each tenant.
 //! Absent: the command line, the configuration file, the embedded services; what is printed.
 
+mod cycle;
 mod emitting;
 mod gathering;
 pub mod lag;
+mod offsets;
+mod once;
+pub mod outcome;
 mod progress;
 mod roles;
+pub mod schedule;
 mod settle;
 mod tenant;
 mod upkeep;
@@ -19,10 +24,11 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use emitting::{emit_once, emitting};
-pub use gathering::{Gathering, Report, gather_all, periodically};
+pub use gathering::{GROUP, Gathering, gathering};
+pub use once::{Report, gather_all};
 pub use progress::Say;
 pub use roles::{Role, projecting_parts, start};
-pub use settle::{quarantined, settle};
+pub use settle::{settle, visible};
 pub use tenant::Tenant;
 pub use upkeep::daily;
 pub use watch::watch;

@@ -114,7 +114,7 @@ pub fn projecting_parts(connection: Connection, codec: Arc<Codec>, store: Store)
 }
 
 /// Writes entries to the quarantine topic; rare, so the producer lives as long as the call.
-fn set_aside(connection: &Connection, codec: &Codec, entries: &[Quarantined]) -> Result<(), JournalError> {
+pub(super) fn set_aside(connection: &Connection, codec: &Codec, entries: &[Quarantined]) -> Result<(), JournalError> {
     // Several projections may set aside at the same time: each call is a producer of its own.
     let role = format!("set-aside-{:08x}", rand::random::<u32>());
     let mut producer = TransactionalProducer::new(connection, &role)?;

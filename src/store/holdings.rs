@@ -130,6 +130,9 @@ impl Store {
         let deleted = async {
             let mut tx = self.pool().begin().await?;
             let mut rows = 0;
+            if projection == Projection::Days {
+                hold(&mut tx, projection).await?;
+            }
             for table in tables {
                 let facts = format!("DELETE FROM {table} WHERE tenant_key = $1 AND day >= $2 AND day < $3");
                 let done = sqlx::query(AssertSqlSafe(facts)).bind(key).bind(from.date()).bind(before.date());
@@ -142,6 +145,9 @@ impl Store {
                 .bind(projection.name())
                 .execute(&mut *tx)
                 .await?;
+            if projection == Projection::Days {
+                delete_idle_rule_books(&mut tx, key).await?;
+            }
             tx.commit().await?;
             Ok(rows)
         };
@@ -189,7 +195,12 @@ impl Store {
             }
             let entries = sqlx::query("DELETE FROM quarantine WHERE tenant_id = $1 AND at <= $2");
             rows += entries.bind(&event.tenant).bind(event.at).execute(self.pool()).await?.rows_affected();
-            Ok(rows + forget_days(self, key, last).await?)
+            rows += forget_days(self, key, last).await?;
+            let mut tx = self.pool().begin().await?;
+            hold(&mut tx, Projection::Days).await?;
+            rows += delete_idle_rule_books(&mut tx, key).await?;
+            tx.commit().await?;
+            Ok(rows)
         };
         let rows: u64 = forgotten.await.map_err(|error| self.sort(error))?;
         Ok(rows + self.delete_idle_dimensions().await?)
@@ -218,7 +229,8 @@ impl Store {
                     EXISTS (SELECT FROM pg_attribute r WHERE r.attrelid = c.oid AND r.attname = 'revision')
              FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_key'
              WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-               AND c.relname NOT IN ('tenants', 'tenant_roles', 'day_facts', 'chargeback_dimensions') ORDER BY 1",
+               AND c.relname NOT IN ('tenants', 'tenant_roles', 'day_facts', 'rule_books', 'chargeback_dimensions')
+             ORDER BY 1",
         );
         found.fetch_all(self.pool()).await
     }
@@ -241,6 +253,21 @@ async fn forget_days(store: &Store, key: i32, last: i32) -> Result<u64, sqlx::Er
         sqlx::query(statement).bind(key).bind(last).execute(store.pool()).await?;
     }
     Ok(gone)
+}
+
+/// Deletes a tenant's texts of rules that no day has any more. The projection `days` is held, so none is about to be used.
+async fn delete_idle_rule_books(tx: &mut PgConnection, key: i32) -> Result<u64, sqlx::Error> {
+    let deleted = sqlx::query(
+        "DELETE FROM rule_books b WHERE tenant_key = $1 AND NOT EXISTS (
+             SELECT FROM day_facts d WHERE d.tenant_key = b.tenant_key AND d.rules_digest = b.digest)",
+    );
+    deleted.bind(key).execute(tx).await.map(|done| done.rows_affected())
+}
+
+/// Waits for whoever writes the projection, and keeps others from it until the transaction ends.
+async fn hold(tx: &mut PgConnection, projection: Projection) -> Result<(), sqlx::Error> {
+    let held = sqlx::query("SELECT FROM projections WHERE projection = $1 FOR UPDATE");
+    held.bind(projection.name()).execute(tx).await.map(drop)
 }
 
 async fn next_generation(tx: &mut PgConnection, projection: Projection) -> Result<(), sqlx::Error> {

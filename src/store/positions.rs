@@ -12,13 +12,14 @@ pub enum Projection {
     TopicAttributions,
     Days,
     Quarantine,
+    Gathering,
     Tenants,
     Emissions,
 }
 
 impl Projection {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Billing,
         Self::Resources,
         Self::Identities,
@@ -26,6 +27,7 @@ impl Projection {
         Self::TopicAttributions,
         Self::Days,
         Self::Quarantine,
+        Self::Gathering,
         Self::Tenants,
         Self::Emissions,
     ];
@@ -40,6 +42,7 @@ impl Projection {
             Self::TopicAttributions => "topic-attributions",
             Self::Days => "days",
             Self::Quarantine => "quarantine",
+            Self::Gathering => "gathering",
             Self::Tenants => "tenants",
             Self::Emissions => "emissions",
         }
@@ -58,7 +61,7 @@ impl Projection {
             Self::Identities => Some("identity_facts"),
             Self::Chargebacks => Some("chargeback_facts"),
             Self::TopicAttributions => Some("topic_attribution_facts"),
-            Self::Days | Self::Quarantine | Self::Tenants | Self::Emissions => None,
+            Self::Days | Self::Quarantine | Self::Gathering | Self::Tenants | Self::Emissions => None,
         }
     }
 
@@ -70,8 +73,9 @@ impl Projection {
             Self::Identities => &["identity_facts"],
             Self::Chargebacks => &["chargeback_facts", "chargeback_dimensions"],
             Self::TopicAttributions => &["topic_attribution_facts"],
-            Self::Days => &["day_facts"],
+            Self::Days => &["day_facts", "rule_books"],
             Self::Quarantine => &["quarantine"],
+            Self::Gathering => &["run_facts", "held_days"],
             // What was forgotten stays so, whatever is read again and in whichever order.
             Self::Tenants => &[],
             Self::Emissions => &["emission_facts"],

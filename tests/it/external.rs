@@ -141,3 +141,37 @@ fn bad_days_are_refused_whole_with_a_reason() {
     service.until("the next revision heals the day", |_| sums(first) == "6");
     service.stop();
 }
+
+/// Numbers that a forgotten tenant's days had before are not taken again, and that is told.
+#[test]
+fn who_comes_back_after_being_forgotten_counts_on() {
+    let (installation, config, mut service) = started("counts_on");
+    let writer = Writer::to(&installation);
+    let (tenant, day): (_, Day) = ("lab", "2026-02-01".parse().expect("a day"));
+    let rules = rules(&installation, &config);
+    let write = |revision: u32| {
+        let key = TenantDay::new(tenant, day).to_string();
+        writer.write("billing", key.as_bytes(), &bytes(&BillingLine { revision, ..line(tenant, day, 0, 1) }));
+        let seal = DaySealed { billing_lines: 1, rules: rules.clone(), revision, ..seal(tenant, day) };
+        writer.write("days", key.as_bytes(), &bytes(&seal));
+    };
+    let seen = || installation.sql("SELECT revision, trim_scale(sum(amount)) FROM chargebacks GROUP BY 1");
+    write(1);
+    service.until("the day is there", |_| seen() == "1|1");
+    service.stop();
+    let without = installation.dir.path().join("without.yaml");
+    let text = std::fs::read_to_string(&config).expect("the configuration");
+    let (_, rest) = text.split_once("\ntopics:").expect("topics");
+    std::fs::write(&without, format!("tenants: {{}}\ntopics:{rest}")).expect("written");
+    succeed(installation.tributary().args(["tenant", "forget", "lab", "--yes", "--config"]).arg(&without));
+
+    let mut service = installation.service(&config, "allocate,project", "service");
+    let mut service = Running::start(&mut service, installation.dir.path(), "service");
+    write(1);
+    let told = "SELECT reason FROM quarantine WHERE tenant_id = 'lab' AND topic = 'days'";
+    service.until("it is told what is wrong", |_| installation.sql(told).contains("number revisions from 2 on"));
+    assert_eq!(seen(), "");
+    write(2);
+    service.until("the day is back", |_| seen() == "2|1");
+    service.stop();
+}

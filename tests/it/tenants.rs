@@ -106,6 +106,28 @@ fn old_days_go_by_day_or_with_their_month_and_stay_away() {
 }
 
 #[test]
+fn topics_keep_what_the_longest_tenant_keeps_and_never_less() {
+    let installation = Installation::new("kept");
+    let topology = |command: &str, days: u32| {
+        let tenant = format!("tenants:\n  a: {{ecosystem: external, tenant_id: a, retention_days: {days}}}\n");
+        let config = installation.write_config(&tenant);
+        let output = succeed(installation.tributary().args(["topology", command, "--config"]).arg(config));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    topology("apply", 250);
+    assert_eq!(topology("plan", 370), "nothing to do\n", "topics keep 400 days in any case");
+    let longer = topology("plan", 730);
+    let days = |days: u64| (days * 86_400_000).to_string();
+    let told = |topic: &str| {
+        longer.lines().any(|line| line.contains(topic) && line.contains(&days(400)) && line.contains(&days(760)))
+    };
+    assert!(told("billing") && told("chargebacks") && !longer.contains("gather-state"), "{longer}");
+    topology("apply", 730);
+    assert_eq!(topology("plan", 730), "nothing to do\n");
+    assert_eq!(topology("plan", 250), "nothing to do\n", "another process may know who needs it");
+}
+
+#[test]
 fn a_service_at_work_gets_over_months_that_are_dropped_under_it() {
     let Some(world) = World::named(WORLD) else { return };
     let upstream = Upstream::start(&world, &[]);
@@ -183,6 +205,13 @@ fn a_forgotten_tenant_is_gone_stays_gone_and_may_come_back() {
     rebuild(&installation, &without);
     assert_eq!(rows(&installation), "");
     others_stay("others_rebuilt");
+    // Nor into an empty database, where the event arrives beside the rows.
+    let elsewhere = Installation::new("forget_elsewhere");
+    let mut rebuilding = installation.tributary();
+    succeed(rebuilding.env("DATABASE_URL", &elsewhere.database_url).arg("rebuild").arg("--config").arg(&without));
+    assert_eq!(rows(&elsewhere), "");
+    let count = "SELECT count(*), sum(amount) FROM chargebacks";
+    assert_eq!(elsewhere.sql(count), installation.sql(count));
     succeed(&mut tenant(&["forget", WORLD, "--yes"], &without));
 
     // With the same upstream it is what it was, under numbers that nobody has seen.

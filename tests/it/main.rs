@@ -10,6 +10,7 @@ mod crash;
 mod cut;
 mod embedded;
 mod emit;
+mod examples;
 mod external;
 mod metered;
 mod operations;

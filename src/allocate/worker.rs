@@ -433,7 +433,7 @@ impl Worker<'_> {
         let next = next.map(|(partition, kind, offset)| NextOffset { topic: TOPICS[kind as usize], partition, offset });
         let next: Vec<NextOffset> = next.collect();
         if let Some(group) = consumer.group() {
-            producer.send_offsets(&next, &group)?;
+            producer.send_offsets(&next, group)?;
         }
         producer.commit()?;
         Ok(())

@@ -41,6 +41,9 @@ pub enum JournalError {
          transaction.timeout.ms in kafka.properties"
     )]
     Overdue(#[source] KafkaError),
+    /// A call did not come back although its time was long up: leave the client behind, begin anew with another one.
+    #[error("the Kafka client at {bootstrap} does not come back from a call; beginning anew with another one")]
+    Hung { bootstrap: String },
     /// The client cannot go on; nothing that was committed is lost.
     #[error("the Kafka client failed")]
     Fatal(#[source] KafkaError),
@@ -84,8 +87,8 @@ impl JournalError {
 
     /// May the same call succeed later?
     pub fn is_transient(&self) -> bool {
-        use JournalError::{Abort, Overdue, Rebalanced, UnknownTopic, Unreachable};
-        matches!(self, Unreachable { .. } | Abort(_) | Overdue(_) | Rebalanced(_) | UnknownTopic(_))
+        use JournalError::{Abort, Hung, Overdue, Rebalanced, UnknownTopic, Unreachable};
+        matches!(self, Unreachable { .. } | Hung { .. } | Abort(_) | Overdue(_) | Rebalanced(_) | UnknownTopic(_))
     }
 
     /// Is this client of no more use, although another one may be?

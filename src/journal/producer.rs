@@ -2,6 +2,7 @@
 //!
 //! Every call blocks: run it on a thread of its own or in `spawn_blocking`.
 
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
@@ -17,6 +18,9 @@ use super::topic::Topic;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How often it is asked. Whoever waits longer could not be stopped either, and loses nothing by beginning anew.
 const ATTEMPTS: u32 = 4;
+/// When a call is believed to hang. The client forgets the limit of some calls while a coordinator goes away (its issues
+/// 5456 and 5511), and would not come back from them for as long as nothing else moves.
+const HUNG: Duration = Duration::from_secs(45);
 /// Records between two looks at the client's queue of failures.
 const POLL_EVERY: u32 = 1024;
 
@@ -32,7 +36,8 @@ const USUAL: usize = 50_000;
 
 /// A producer that fences every earlier one of the same instance and role.
 pub struct TransactionalProducer {
-    inner: BaseProducer,
+    /// Shared with calls that are under way, also with one that never comes back.
+    inner: Arc<BaseProducer>,
     connection: Connection,
     role: String,
     /// How long the broker lets a transaction stand open.
@@ -161,14 +166,14 @@ impl TransactionalProducer {
     ///
     /// # Errors
     /// [`JournalError::Rebalanced`] if the group moved on without us, others as for `commit`.
-    pub fn send_offsets(&mut self, next: &[NextOffset], group: &ConsumerGroupMetadata) -> Result<(), JournalError> {
+    pub fn send_offsets(&mut self, next: &[NextOffset], group: ConsumerGroupMetadata) -> Result<(), JournalError> {
         let mut list = TopicPartitionList::with_capacity(next.len());
         for NextOffset { topic, partition, offset } in next {
             let name = self.connection.topic(*topic);
             list.add_partition_offset(&name, *partition, rdkafka::Offset::Offset(*offset))
                 .map_err(|cause| self.sort(cause))?;
         }
-        self.patiently(|inner| inner.send_offsets_to_transaction(&list, group, PATIENCE))
+        self.patiently(move |inner| inner.send_offsets_to_transaction(&list, &group, PATIENCE))
     }
 
     /// Makes the transaction's records visible, all at once.
@@ -189,10 +194,18 @@ impl TransactionalProducer {
     }
 
     /// Asks again while the coordinator is away, for a minute in all.
-    fn patiently(&self, call: impl Fn(&BaseProducer) -> Result<(), KafkaError>) -> Result<(), JournalError> {
+    fn patiently<C>(&self, call: C) -> Result<(), JournalError>
+    where
+        C: Fn(&BaseProducer) -> Result<(), KafkaError> + Send + Sync + 'static,
+    {
+        let call = Arc::new(call);
         let mut attempt = 1;
         loop {
-            match call(&self.inner).map_err(|cause| self.sort(cause)) {
+            let (inner, call) = (Arc::clone(&self.inner), Arc::clone(&call));
+            let answer = within(HUNG, move || call(&inner));
+            let answer =
+                answer.ok_or_else(|| JournalError::Hung { bootstrap: self.connection.bootstrap().to_owned() })?;
+            match answer.map_err(|cause| self.sort(cause)) {
                 Err(JournalError::Unreachable { cause, .. }) if attempt < ATTEMPTS => {
                     tracing::warn!(%cause, "Kafka does not answer, asking again");
                     self.inner.poll(Duration::from_millis(200));
@@ -212,10 +225,33 @@ impl TransactionalProducer {
     }
 }
 
+/// What a call says, if it comes back in time. If not, its thread is left behind with all it holds.
+fn within<T: Send + 'static>(limit: Duration, call: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (answer, answered) = mpsc::sync_channel(1);
+    let called = std::thread::Builder::new().name("transaction".to_owned()).spawn(move || {
+        // Nobody may wait for it any more.
+        let _ = answer.send(call());
+    });
+    called.ok()?;
+    answered.recv_timeout(limit).ok()
+}
+
 /// Connects as this role of this instance; whoever was it before is put out, and what it left open is aborted.
-fn connect(connection: &Connection, role: &str, limit: Duration) -> Result<BaseProducer, JournalError> {
+fn connect(connection: &Connection, role: &str, limit: Duration) -> Result<Arc<BaseProducer>, JournalError> {
     let sort = |cause| JournalError::of(cause, connection.bootstrap(), connection.instance());
     let inner: BaseProducer = connection.producer_config(role, limit).create().map_err(sort)?;
     inner.init_transactions(PATIENCE).map_err(sort)?;
-    Ok(inner)
+    Ok(Arc::new(inner))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_never_comes_back_is_left_behind() {
+        let (_kept, never) = mpsc::channel::<()>();
+        assert_eq!(within(Duration::from_millis(20), move || never.recv().is_ok()), None);
+        assert_eq!(within(Duration::from_secs(60), || 7), Some(7));
+    }
 }

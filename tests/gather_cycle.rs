@@ -12,7 +12,7 @@ use tributary::demo::{self, Organisation};
 use tributary::domain::{BillingLine, DaySealed, Reason};
 use tributary::ecosystem::http::{Http, Limits};
 use tributary::embedded;
-use tributary::gather::{CycleReport, GatherError, Gatherer, TenantSettings};
+use tributary::gather::{Ask, CycleReport, GatherError, Gatherer, TenantSettings};
 use tributary::journal::provision::ensure;
 use tributary::journal::topology::Layout;
 use tributary::journal::{Codec, Connection, Topic, scan};
@@ -36,7 +36,7 @@ impl Bench {
     }
 
     async fn cycle(&self, gatherer: Gatherer) -> Result<(Gatherer, CycleReport), GatherError> {
-        gatherer.cycle(&self.source, &self.rules, &self.clock, |_| ()).await
+        gatherer.cycle(&self.source, &self.rules, &self.clock, &Ask::default(), |_| ()).await
     }
 
     fn seals(&self) -> Vec<DaySealed> {

@@ -161,6 +161,7 @@ fn seal(tenant: String, billing_lines: u32, metrics: u32) -> DaySealed {
         metrics_failed: vec![],
         quarantined: 0,
         reason: Reason::New,
+        requested: None,
         gathered_at: day().end(),
     }
 }

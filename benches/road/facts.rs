@@ -87,6 +87,7 @@ impl Shape {
             metrics_failed: vec![],
             quarantined: 0,
             reason: Reason::New,
+            requested: None,
             gathered_at: day.end(),
         };
         Revision { billing, resources, identities, metrics, seal }

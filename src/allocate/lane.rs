@@ -309,6 +309,7 @@ mod tests {
             metrics_failed: Vec::new(),
             quarantined: 0,
             reason: Reason::New,
+            requested: None,
             gathered_at: day.parse::<Day>().unwrap().end(),
         }
     }

@@ -25,6 +25,12 @@ pub enum Command {
     Demo(Demo),
     /// Write a table as CSV or NDJSON
     Export(Export),
+    /// Ask the service for a cycle of one tenant or of all
+    Gather(Gather),
+    /// Lift a tenant's suspension and gather it
+    Resume(Resume),
+    /// Show what the cycles of tenants did
+    Runs(Runs),
     /// Show tenants, days, lag and quarantine
     Status(Status),
     /// Look at what was set aside, and send it again
@@ -85,6 +91,9 @@ pub struct Run {
     /// Take this moment as now (RFC 3339), for tests and for catching up
     #[arg(long, value_name = "RFC3339", value_parser = moment)]
     pub now: Option<DateTime<Utc>>,
+    /// Take the moment in this file as now, and follow it (for tests)
+    #[arg(long, value_name = "FILE", hide = true, conflicts_with = "now")]
+    pub clock_file: Option<PathBuf>,
 }
 
 /// A stage of the road.
@@ -151,9 +160,59 @@ pub enum Format {
 }
 
 #[derive(Debug, Args)]
+pub struct Gather {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Tenant, by its name in the configuration; default: all
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
+    /// First day to look at, included; default: where the tenant's window begins
+    #[arg(long, value_name = "DATE")]
+    pub from: Option<Day>,
+    /// Last day to look at, excluded; default: where the tenant's window ends
+    #[arg(long, value_name = "DATE")]
+    pub to: Option<Day>,
+    /// Although it was gathered a moment ago, or is suspended
+    #[arg(long)]
+    pub force: bool,
+    /// Wait for the answer; exit code 1 unless the run completed
+    #[arg(long)]
+    pub wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// Tenant, by its name in the configuration
+    pub tenant: String,
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Wait for the run; exit code 1 unless it completed
+    #[arg(long)]
+    pub wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Runs {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Tenant, by its name in the configuration; default: all
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
+    /// How many, the newest first
+    #[arg(long, default_value_t = 20)]
+    pub limit: u32,
+}
+
+#[derive(Debug, Args)]
 pub struct Status {
     #[command(flatten)]
     pub file: ConfigFile,
+    /// Show it again every two seconds until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
+    /// As one line of JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -185,7 +244,7 @@ pub enum Quarantine {
 
 #[derive(Debug, Args)]
 pub struct Rebuild {
-    /// billing, resources, identities, chargebacks, days, quarantine; default: all of them
+    /// billing, resources, identities, chargebacks, days, quarantine, gathering; default: all of them
     pub projections: Vec<String>,
     #[command(flatten)]
     pub file: ConfigFile,

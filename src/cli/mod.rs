@@ -5,6 +5,7 @@
 
 mod api;
 pub mod args;
+pub mod ask;
 pub mod config;
 pub mod demo;
 pub mod export;
@@ -14,6 +15,7 @@ pub mod rebuild;
 pub mod retention;
 pub mod rules;
 pub mod run;
+pub mod runs;
 pub mod schema;
 pub mod sources;
 pub mod stack;
@@ -31,14 +33,14 @@ use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
 
 use self::args::{
-    Cli, Command, ConfigCommand, ConfigFile, Export, Quarantine, Rebuild, Retention, Rules, Schema, Topology,
+    Cli, Command, ConfigCommand, ConfigFile, Export, Gather, Quarantine, Rebuild, Retention, Rules, Schema, Topology,
 };
 use self::stack::{Need, Stack};
 use crate::clock::Clock;
 use crate::config::{Config, Level, LogFormat, SchemaRegistry, Tenant};
 use crate::journal::registry::Registry;
 use crate::journal::topology::Layout;
-use crate::journal::{Codec, Connection};
+use crate::journal::{Codec, Connection, blocking};
 use crate::service::{self, Say};
 use crate::store::{ExportRange, Store};
 use crate::{shutdown, telemetry};
@@ -83,7 +85,15 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
         },
         Command::Demo(args) => demo::demo(&args).await,
         Command::Export(args) => export(&args).await,
-        Command::Status(args) => attached(&args.file, Need::BOTH, Task::Status).await,
+        Command::Gather(args) => {
+            let (file, wait) = (args.file.clone(), args.wait);
+            attached(&file, Need::BOTH, Task::Ask(Wish::Gather(args), wait)).await
+        }
+        Command::Resume(args) => {
+            attached(&args.file, Need::BOTH, Task::Ask(Wish::Resume(args.tenant), args.wait)).await
+        }
+        Command::Runs(args) => attached(&args.file, Need::POSTGRES, Task::Runs(args.tenant, args.limit)).await,
+        Command::Status(args) => attached(&args.file, Need::BOTH, Task::Status(args.watch, args.json)).await,
         Command::Quarantine(Quarantine::List { file, all }) => {
             attached(&file, Need::POSTGRES, Task::ListQuarantine(all)).await
         }
@@ -114,7 +124,10 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
 
 /// A command on data that is there, whether a service runs or not.
 enum Task {
-    Status,
+    Status(bool, bool),
+    Runs(Option<String>, u32),
+    /// And whether to wait for the answer.
+    Ask(Wish, bool),
     ListQuarantine(bool),
     ShowQuarantined(String),
     Resend(Vec<String>),
@@ -126,11 +139,18 @@ enum Task {
     Retention(DateTime<Utc>, bool),
 }
 
+/// What the service is asked for.
+enum Wish {
+    Gather(Gather),
+    Resume(String),
+}
+
 async fn attached(file: &ConfigFile, need: Need, task: Task) -> Result<ExitCode> {
     let Some(config) = load(file)? else { return Ok(ExitCode::FAILURE) };
     log(&config, true);
     let say = Say::new();
     let stack = Stack::attach(&config, need, &say).await?;
+    let mut code = ExitCode::SUCCESS;
     let worked = async {
         let store = store(&config, &stack).await?;
         say.done();
@@ -155,10 +175,28 @@ async fn attached(file: &ConfigFile, need: Need, task: Task) -> Result<ExitCode>
                 let codec = codec(&config, &connection).await?;
                 retention::clean(&store, &connection, &codec, &keep, &mut out).await
             }
-            Task::Status => {
+            Task::Status(watch, json) => {
+                let connection = stack.connection(&config)?;
+                status::status(&store, &connection, &config, (watch, json), &mut out).await
+            }
+            Task::Runs(tenant, limit) => {
+                let tenant = tenant.map(|name| ask::tenant(&config, &name)).transpose()?;
+                runs::runs(&store, &config, tenant.map(|tenant| tenant.tenant_id.as_str()), limit, &mut out).await
+            }
+            Task::Ask(wish, wait) => {
+                let now = Clock::system().now();
+                let commands = match &wish {
+                    Wish::Gather(args) => ask::gather(&config, args, now)?,
+                    Wish::Resume(name) => ask::resume(&config, name, now)?,
+                };
                 let connection = stack.connection(&config)?;
                 let codec = codec(&config, &connection).await?;
-                status::status(&store, &connection, codec, &mut out).await
+                let sent = commands.clone();
+                blocking(move || ask::send(&connection, &codec, &sent)).await?;
+                if wait && !ask::wait(&store, &config, &commands, &mut out).await? {
+                    code = ExitCode::FAILURE;
+                }
+                Ok(())
             }
             Task::Resend(ids) => {
                 let connection = stack.connection(&config)?;
@@ -176,7 +214,7 @@ async fn attached(file: &ConfigFile, need: Need, task: Task) -> Result<ExitCode>
     .await;
     say.done();
     stack.stop().await;
-    done(worked)
+    done(worked).map(|done| if done == ExitCode::SUCCESS { code } else { done })
 }
 
 async fn on_topics(file: &ConfigFile, apply: bool) -> Result<ExitCode> {

@@ -30,11 +30,12 @@ const STARTING: &str = "service";
 /// What keeps the service from running, with what to do about it.
 pub async fn run(config: &Config, args: &Run) -> Result<ExitCode> {
     let stop = shutdown::on_signal()?;
-    let clock = match args.now {
-        None => Clock::system(),
+    let clock = match (args.now, &args.clock_file) {
+        (_, Some(file)) => Clock::moved_by(file).with_context(|| format!("no moment in {}", file.display()))?,
+        (None, None) => Clock::system(),
         // One cycle has one moment; a service goes on from there.
-        Some(now) if args.once => Clock::standing_at(now),
-        Some(now) => Clock::starting_at(now),
+        (Some(now), None) if args.once => Clock::standing_at(now),
+        (Some(now), None) => Clock::starting_at(now),
     };
     let say = Say::new();
     let health = Health::default();
@@ -92,6 +93,10 @@ async fn serve(config: &Config, args: &Run, parts: &Parts, stack: &Stack) -> Res
         roles.spawn(service::daily(retention::periods(config), parts.clone()));
     }
     let gathers = args.roles.contains(&Role::Gather);
+    if gathers && !args.once {
+        let gathering = Arc::new(sources::gathering(config, parts.clock)?);
+        roles.spawn(service::gathering(gathering, parts.clone()));
+    }
     if args.roles.contains(&Role::Api) && !args.once {
         roles.spawn(super::api::serve(super::api::listen(config).await?, config, &parts));
     }
@@ -104,9 +109,6 @@ async fn serve(config: &Config, args: &Run, parts: &Parts, stack: &Stack) -> Res
         if args.once {
             let summary = once(config, &parts, gathers).await?;
             return Ok(Some(summary));
-        }
-        if gathers {
-            service::periodically(&sources::gathering(config, parts.clock)?, &parts).await;
         }
         parts.stop.cancelled().await;
         Ok(None)
@@ -174,6 +176,6 @@ pub async fn once(config: &Config, parts: &Parts, gather: bool) -> Result<Summar
         .flat_map(|report| report.all_days.iter().map(|(day, revision)| (report.tenant.clone(), *day, *revision)))
         .collect();
     service::settle(parts, &sealed).await?;
-    service::quarantined(parts).await?;
+    service::visible(parts).await?;
     summary::of(config, &parts.store, &reports).await
 }

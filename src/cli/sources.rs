@@ -1,8 +1,10 @@
 //! From a tenant's configuration to the values its stages work with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use chrono::TimeDelta;
 
 use super::{measured, rules};
 use crate::clock::Clock;
@@ -14,6 +16,7 @@ use crate::ecosystem::http::{Auth, Http, Limits, Tls};
 use crate::ecosystem::self_managed_kafka::SelfManagedKafka;
 use crate::ecosystem::{Source, prometheus};
 use crate::gather::TenantSettings;
+use crate::service::schedule::Rhythm;
 use crate::service::{self, Gathering};
 
 /// All tenants whose days we gather, with their sources, rules and limits.
@@ -25,8 +28,16 @@ pub fn gathering(config: &Config, clock: Clock) -> Result<Gathering> {
     let wired = |tenant: &Tenant| {
         let (source, rules) = of(tenant, &http, clock)?;
         let seconds = tenant.tenant_execution_timeout_seconds;
-        let limit = (seconds > 0).then(|| Duration::from_secs(seconds));
-        Ok(service::Tenant { name: tenant.name.clone(), settings: settings(tenant), source, rules, limit })
+        Ok(Arc::new(service::Tenant {
+            name: tenant.name.clone(),
+            settings: settings(tenant),
+            source,
+            rules,
+            limit: (seconds > 0).then(|| Duration::from_secs(seconds)),
+            rhythm: rhythm(config, tenant),
+            failure_threshold: tenant.gather_failure_threshold,
+            digest: tenant.digest(),
+        }))
     };
     let features = &config.features;
     Ok(Gathering {
@@ -36,9 +47,23 @@ pub fn gathering(config: &Config, clock: Clock) -> Result<Gathering> {
             .filter(|tenant| tenant.ecosystem.is_gathered())
             .map(wired)
             .collect::<Result<_>>()?,
-        refresh: features.enable_periodic_refresh.then(|| Duration::from_secs(features.refresh_interval)),
         at_once: features.max_parallel_tenants as usize,
     })
+}
+
+/// The distances between a tenant's cycles.
+fn rhythm(config: &Config, tenant: &Tenant) -> Rhythm {
+    let features = &config.features;
+    Rhythm {
+        refresh: features.enable_periodic_refresh.then(|| seconds(features.refresh_interval)),
+        gap: seconds(tenant.ecosystem.min_refresh_gap_seconds()),
+    }
+}
+
+/// A number of seconds; more than the calendar holds is as good as a century.
+fn seconds(seconds: u64) -> TimeDelta {
+    let century = TimeDelta::days(36_525);
+    i64::try_from(seconds).ok().and_then(TimeDelta::try_seconds).map_or(century, |delta| delta.min(century))
 }
 
 /// The source of a tenant's costs and the rules to split them by.

@@ -1,78 +1,212 @@
-//! `tributary status`: how many days are where, how far each projection is behind, what is in quarantine.
+//! `tributary status`: how the tenants' cycles go, how many days are where, how far each projection is behind, what is in
+//! quarantine.
+//!
+//! In: tables, and the ends of topics. Out: one [`Status`], as tables or as JSON. Absent: decisions.
 
-use std::collections::BTreeMap;
 use std::io::Write;
+use std::time::Duration;
 
+use anyhow::Result;
+use chrono::{DateTime, Utc};
 use comfy_table::{Table, presets};
+use serde::Serialize;
 
-use crate::domain::GatherState;
-use crate::journal::codec::Codec;
-use crate::journal::{Connection, JournalError, Topic, blocking, scan};
+use super::runs::{moment, name};
+use crate::config::Config;
+use crate::domain::Run;
+use crate::journal::Connection;
 use crate::service::lag::lag;
-use crate::store::Store;
+use crate::store::{Held, Overview, Store};
 
-/// Prints the tables of the status.
+/// How often `--watch` looks again.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Everything that is shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    pub tenants: Vec<TenantStatus>,
+    pub projections: Vec<Behind>,
+    /// Open entries of the quarantine.
+    pub quarantined: u64,
+}
+
+/// How it goes with a tenant.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct TenantStatus {
+    pub name: String,
+    pub tenant_id: String,
+    /// Whether we gather it; if not, another program writes its days.
+    pub gathered: bool,
+    /// `None`: it was never gathered.
+    pub last_run: Option<LastRun>,
+    pub next_due_at: Option<DateTime<Utc>>,
+    pub suspended: Option<String>,
+    pub sealed: u64,
+    pub allocated: u64,
+    pub projected: u64,
+    pub refused: u64,
+    /// `YYYY-MM-DD`.
+    pub last_day: Option<String>,
+    pub held: Vec<HeldDay>,
+}
+
+/// A tenant's last run that was not skipped.
+#[derive(Debug, Clone, Serialize)]
+pub struct LastRun {
+    pub id: String,
+    /// The process that gathers the tenant, as far as its last run tells.
+    pub instance: String,
+    pub status: &'static str,
+    pub started_at: DateTime<Utc>,
+    pub ended_at: Option<DateTime<Utc>>,
+    pub failures_in_a_row: u32,
+    pub errors: Vec<String>,
+}
+
+/// A day that is held back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HeldDay {
+    /// `YYYY-MM-DD`.
+    pub day: String,
+    pub why: String,
+}
+
+/// How far a projection is behind its topics.
+#[derive(Debug, Clone, Serialize)]
+pub struct Behind {
+    pub projection: &'static str,
+    pub records: u64,
+}
+
+/// Prints the status, again and again with `watch`.
 ///
 /// # Errors
 /// When Kafka or Postgres does not answer.
 pub async fn status(
     store: &Store,
     connection: &Connection,
-    codec: std::sync::Arc<Codec>,
+    config: &Config,
+    (watch, json): (bool, bool),
     mut out: impl Write,
-) -> anyhow::Result<()> {
-    let mut held = blocking({
-        let connection = connection.clone();
-        move || held(&connection, &codec)
+) -> Result<()> {
+    loop {
+        let status = read(store, connection, config).await?;
+        if json {
+            writeln!(out, "{}", serde_json::to_string(&status)?)?;
+        } else {
+            if watch {
+                // Home, and nothing below.
+                write!(out, "\x1b[H\x1b[J")?;
+            }
+            write!(out, "{}", told(&status))?;
+        }
+        out.flush()?;
+        if !watch {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Asks for everything that is shown.
+///
+/// # Errors
+/// When Kafka or Postgres does not answer.
+pub async fn read(store: &Store, connection: &Connection, config: &Config) -> Result<Status> {
+    let (days, runs, held) = (store.overview().await?, store.last_runs().await?, store.held().await?);
+    let projections = lag(store, connection).await?;
+    Ok(Status {
+        tenants: tenants(config, &days, &runs, held),
+        projections: projections.into_iter().map(|(p, records)| Behind { projection: p.name(), records }).collect(),
+        quarantined: store.open_quarantine().await?,
     })
-    .await?;
+}
+
+/// The tenants of the configuration in its order, then those that are only in the tables.
+fn tenants(config: &Config, days: &[Overview], runs: &[Run], held: Vec<Held>) -> Vec<TenantStatus> {
+    let configured = config.tenants.iter().map(|tenant| tenant.tenant_id.as_str());
+    let stored =
+        days.iter().map(|d| &d.tenant).chain(runs.iter().map(|r| &r.tenant)).chain(held.iter().map(|h| &h.tenant));
+    let mut ids: Vec<&str> = Vec::new();
+    for id in configured.chain(stored.map(String::as_str)) {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    let of = |id: &str| {
+        let (day, run) = (days.iter().find(|day| day.tenant == id), runs.iter().find(|run| run.tenant == id));
+        let held = held.iter().filter(|held| held.tenant == id);
+        let day = day.cloned().unwrap_or_default();
+        TenantStatus {
+            name: name(config, id).to_owned(),
+            tenant_id: id.to_owned(),
+            gathered: config.tenants.iter().any(|it| it.tenant_id == id && it.ecosystem.is_gathered()),
+            last_run: run.map(|run| LastRun {
+                id: run.id.clone(),
+                instance: run.instance.clone(),
+                status: run.status.as_str(),
+                started_at: run.started_at,
+                ended_at: run.ended_at,
+                failures_in_a_row: run.failures_in_a_row,
+                errors: run.errors.clone(),
+            }),
+            next_due_at: run.and_then(|run| run.next_due_at),
+            suspended: run.and_then(|run| run.suspended.clone()),
+            sealed: day.sealed,
+            allocated: day.allocated,
+            projected: day.projected,
+            refused: day.refused,
+            last_day: day.last_day.map(|day| day.to_string()),
+            held: held.map(|held| HeldDay { day: held.day.to_string(), why: held.why.clone() }).collect(),
+        }
+    };
+    ids.into_iter().map(of).collect()
+}
+
+/// The status for people.
+fn told(status: &Status) -> String {
     let mut days = table(&["tenant", "sealed", "allocated", "projected", "held", "refused", "last day"]);
-    for tenant in store.overview().await? {
-        let held = held.remove(&tenant.tenant).unwrap_or_default();
+    let mut runs = table(&["tenant", "last run", "status", "instance", "next"]);
+    let mut remarks = Vec::new();
+    for tenant in &status.tenants {
         days.add_row([
-            tenant.tenant,
+            tenant.name.clone(),
             tenant.sealed.to_string(),
             tenant.allocated.to_string(),
             tenant.projected.to_string(),
-            held.to_string(),
+            tenant.held.len().to_string(),
             tenant.refused.to_string(),
-            tenant.last_day.map(|day| day.to_string()).unwrap_or_default(),
+            tenant.last_day.clone().unwrap_or_default(),
         ]);
+        let run = tenant.last_run.as_ref();
+        runs.add_row([
+            tenant.name.clone(),
+            run.map(|run| moment(run.started_at)).unwrap_or_default(),
+            run.map_or(if tenant.gathered { "never gathered" } else { "not gathered here" }, |run| run.status)
+                .to_owned(),
+            run.map(|run| run.instance.clone()).unwrap_or_default(),
+            match &tenant.suspended {
+                Some(_) => "suspended".to_owned(),
+                None => tenant.next_due_at.map(moment).unwrap_or_default(),
+            },
+        ]);
+        let name = &tenant.name;
+        remarks.extend(run.into_iter().flat_map(|run| &run.errors).map(|error| format!("{name}: {error}")));
+        let resume = format!("`tributary resume {name}` lifts that, and so does a changed configuration");
+        remarks.extend(tenant.suspended.iter().map(|why| format!("{name}: suspended: {why}; {resume}")));
+        let held: Vec<(&str, String)> = tenant.held.iter().map(|held| (held.day.as_str(), held.why.clone())).collect();
+        remarks.extend(super::summary::said_of_held(&held).into_iter().map(|said| format!("{name}: {said}")));
     }
-    // Tenants whose days are all held back have no sealed day.
-    for (tenant, held) in held.into_iter().filter(|(_, held)| *held > 0) {
-        days.add_row([tenant, "0".into(), "0".into(), "0".into(), held.to_string(), "0".into(), String::new()]);
-    }
-    writeln!(out, "{days}\n")?;
     let mut lags = table(&["projection", "behind"]);
-    for (projection, lag) in lag(store, connection).await? {
-        lags.add_row([projection.name().to_owned(), lag.to_string()]);
+    for behind in &status.projections {
+        lags.add_row([behind.projection.to_owned(), behind.records.to_string()]);
     }
-    writeln!(out, "{lags}\n")?;
-    let open = store.open_quarantine().await?;
-    let hint = if open > 0 { "; see `tributary quarantine list`" } else { "" };
-    writeln!(out, "open entries in quarantine: {open}{hint}")?;
-    Ok(())
+    let remarks: String = remarks.into_iter().map(|remark| format!("{remark}\n")).collect();
+    let hint = if status.quarantined > 0 { "; see `tributary quarantine list`" } else { "" };
+    format!("{runs}\n\n{days}\n\n{lags}\n\n{remarks}open entries in quarantine: {}{hint}\n", status.quarantined)
 }
 
-/// Days per tenant that the gather stage holds back.
-fn held(connection: &Connection, codec: &Codec) -> Result<BTreeMap<String, u64>, JournalError> {
-    let mut days: BTreeMap<Vec<u8>, (String, bool)> = BTreeMap::new();
-    scan(connection, Topic::GatherState, None, |record| {
-        let Some(key) = record.key else { return };
-        let state = record.payload.and_then(|payload| codec.decode::<GatherState>(payload).ok());
-        match state.and_then(|state| Some((state.tenant, state.day?.held.is_some()))) {
-            Some(day) => drop(days.insert(key.to_vec(), day)),
-            None => drop(days.remove(key)),
-        }
-    })?;
-    let mut held = BTreeMap::new();
-    for (tenant, is_held) in days.into_values() {
-        *held.entry(tenant).or_default() += u64::from(is_held);
-    }
-    Ok(held)
-}
-
+/// An empty table in the style of all others.
 pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(header.iter().copied());

@@ -4,7 +4,6 @@ use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::config::Config;
-use crate::domain::Day;
 use crate::service::Report;
 use crate::store::{DayState, Store};
 
@@ -80,15 +79,15 @@ pub async fn of(config: &Config, store: &Store, reports: &[Report]) -> Result<Su
 }
 
 /// Held days by reason: a hundred days held for one reason are one sentence.
-fn said_of_held(held: &[(Day, String)]) -> Vec<String> {
-    let mut reasons: Vec<(&str, Vec<Day>)> = Vec::new();
+pub(super) fn said_of_held<D: Copy + std::fmt::Display>(held: &[(D, String)]) -> Vec<String> {
+    let mut reasons: Vec<(&str, Vec<D>)> = Vec::new();
     for (day, why) in held {
         match reasons.iter_mut().find(|(reason, _)| reason == why) {
             Some((_, days)) => days.push(*day),
             None => reasons.push((why, vec![*day])),
         }
     }
-    let said = |(why, days): (&str, Vec<Day>)| {
+    let said = |(why, days): (&str, Vec<D>)| {
         let (first, last, n) = (days.first(), days.last(), days.len());
         match (first, last) {
             (Some(first), Some(last)) if n > 1 => format!("{n} days held ({first} to {last}): {why}"),
@@ -102,6 +101,7 @@ fn said_of_held(held: &[(Day, String)]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Day;
 
     #[test]
     fn days_held_for_one_reason_are_one_sentence() {

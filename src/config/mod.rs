@@ -9,6 +9,7 @@
 //! JSON Schema.
 
 mod address;
+mod digest;
 pub mod dotenv;
 mod fault;
 mod kind;

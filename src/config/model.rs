@@ -181,6 +181,16 @@ impl Ecosystem {
     pub fn is_gathered(&self) -> bool {
         !matches!(self, Self::External(_))
     }
+
+    /// Least time between the starts of two gathers, seconds; 0: none.
+    pub fn min_refresh_gap_seconds(&self) -> u64 {
+        match self {
+            Self::ConfluentCloud(settings) => settings.min_refresh_gap_seconds,
+            Self::SelfManagedKafka(settings) => settings.metered.min_refresh_gap_seconds,
+            Self::GenericMetrics(settings) => settings.metered.min_refresh_gap_seconds,
+            Self::External(_) => 0,
+        }
+    }
 }
 
 /// A Confluent Cloud organisation: `plugin_settings` of ecosystem `confluent_cloud`.

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::run::Trigger;
 use super::{Day, Lifetime};
 
 /// One memory of the gather stage. Topic `gather-state`, compacted; key `<tenant>/day/<date>`,
-/// `<tenant>/resource/<id>`, `<tenant>/identity/<id>`, `<tenant>/listing/<kind>` or `<tenant>/bad/<id>`.
+/// `<tenant>/resource/<id>`, `<tenant>/identity/<id>`, `<tenant>/listing/<kind>`, `<tenant>/bad/<id>`
+/// or `<tenant>/cycles/last`.
 ///
 /// Exactly one of the optional parts is present.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -19,6 +21,7 @@ pub struct GatherState {
     pub listing: Option<GatheredListing>,
     /// Id of a provider row already in quarantine.
     pub bad_row: Option<String>,
+    pub cycles: Option<GatheredTenant>,
 }
 
 /// The last sealed revision of a day.
@@ -40,6 +43,24 @@ pub struct GatheredDay {
     pub billing_lines: u32,
     /// Resources whose usage is missing from the sealed revision, sorted: later usage may add to it, never take away.
     pub metrics_failed: Vec<String>,
+}
+
+impl GatheredDay {
+    /// The memory of a day without any revision.
+    pub fn never_sealed(day: Day) -> Self {
+        Self {
+            day,
+            revision: 0,
+            bill_digest: String::new(),
+            inventory_digest: String::new(),
+            usage_digest: String::new(),
+            usage_settled: false,
+            usage_attempts: 0,
+            held: None,
+            billing_lines: 0,
+            metrics_failed: Vec::new(),
+        }
+    }
 }
 
 /// A resource or identity ever seen, with its lifetimes, oldest first.
@@ -72,4 +93,27 @@ pub struct GatheredListing {
     pub empty_in_a_row: u32,
     #[serde(with = "chrono::serde::ts_microseconds")]
     pub last_complete_at: DateTime<Utc>,
+}
+
+/// A tenant's last cycle, and how its cycles went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GatheredTenant {
+    /// Id of the last [`Run`](super::Run) that was not skipped.
+    pub run_id: String,
+    /// The process that gathered.
+    pub instance: String,
+    pub trigger: Trigger,
+    #[serde(with = "chrono::serde::ts_microseconds")]
+    pub started_at: DateTime<Utc>,
+    /// `None`: it has not ended, or its process was gone before.
+    #[serde(with = "chrono::serde::ts_microseconds_option")]
+    pub ended_at: Option<DateTime<Utc>>,
+    /// It came to its own end, good or bad, and was not interrupted.
+    pub finished: bool,
+    /// Runs in a row in which nothing could be gathered.
+    pub failures_in_a_row: u32,
+    /// Why no further run starts by itself, if none does.
+    pub suspended: Option<String>,
+    /// Hex digest of the tenant's configuration; another one lifts a suspension.
+    pub settings_digest: String,
 }

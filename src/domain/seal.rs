@@ -28,6 +28,8 @@ pub struct DaySealed {
     /// Records of the day that were set aside and are not in it.
     pub quarantined: u32,
     pub reason: Reason,
+    /// Id of the command that asked for this revision although nothing had changed; `reason` is then `Usage`.
+    pub requested: Option<String>,
     #[serde(with = "chrono::serde::ts_microseconds")]
     pub gathered_at: DateTime<Utc>,
 }

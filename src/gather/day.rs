@@ -16,7 +16,7 @@ use super::digest;
 use super::facts::{self, Fact, Stamp};
 use super::inventory::Entities;
 use super::memory::Change;
-use super::plan::{Content, Usage};
+use super::plan::{Content, Usage, Why};
 use super::seal::{self, Closing, Revision};
 use super::topics;
 
@@ -31,6 +31,8 @@ pub struct Cycle<'a> {
     pub rules_json: String,
     /// Why the inventory cannot be trusted, if it cannot.
     pub incomplete: Option<String>,
+    /// Id of a command that wants the cycle's days sealed again, changed or not.
+    pub request: Option<String>,
 }
 
 /// A day that waits for its usage.
@@ -102,7 +104,8 @@ pub fn answer(answers: Vec<UsageOf>, rules: &RuleBook) -> Answer {
         }
     }
     let digest = digest::of_usage(&values, failed.keys());
-    Answer { values, usage: Usage { digest, failed }, denied }
+    let none = values.is_empty() && failed.is_empty();
+    Answer { values, usage: Usage { digest, failed, none }, denied }
 }
 
 /// The revision that `memory` will be the memory of. `topics_seen` is what its usage changes in the memory of topics.
@@ -111,7 +114,7 @@ pub fn revision(
     topics_seen: &[Change],
     due: Due,
     answer: Answer,
-    reason: Reason,
+    why: Why,
     memory: &GatheredDay,
     cycle: &Cycle<'_>,
 ) -> Revision {
@@ -121,8 +124,13 @@ pub fn revision(
     let content = due.content.digest();
     let mut digests = vec![content.as_str(), &answer.usage.digest];
     digests.extend(topics.iter().map(|fact| fact.entity.id.as_str()));
+    let (reason, requested) = match why {
+        Why::Changed(reason) => (reason, None),
+        Why::Requested => (Reason::Usage, cycle.request.clone()),
+    };
     let closing = Closing {
         reason,
+        requested,
         digest: digest::combined(&digests),
         rules: cycle.rules_json.clone(),
         metrics_failed: memory.metrics_failed.clone(),
@@ -198,6 +206,7 @@ mod tests {
             rules_json: serde_json::to_string(&rules).unwrap(),
             rules: &rules,
             incomplete: None,
+            request: None,
         };
         let all = entities([resource("lkc-1", [lifetime(None, None)])]);
         let bill = DayBill { lines: vec![line("lkc-1", "READ", "1.5")], ..DayBill::default() };
@@ -205,10 +214,8 @@ mod tests {
         let values = || vec![usage("lkc-1", "in", "sa-1", 2.0)];
         let values = if failing { Err(SourceError::Unavailable("HTTP 503".into())) } else { Ok(values()) };
         let answer = answer(vec![UsageOf { need: need("lkc-1"), values }], &rules);
-        match after_usage(None, &content, &answer.usage, Limits { usage: 1, topics: 1 }, cycle.now) {
-            Verdict::Seal { reason, memory } => {
-                revision(&all, &[], Due { content, bill }, answer, reason, &memory, &cycle)
-            }
+        match after_usage(None, &content, &answer.usage, Limits { usage: 1, topics: 1 }, false, cycle.now) {
+            Verdict::Seal { why, memory } => revision(&all, &[], Due { content, bill }, answer, why, &memory, &cycle),
             other => panic!("{other:?}"),
         }
     }

@@ -5,12 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{Day, EntityKind, GatherState, GatheredDay, GatheredEntity, GatheredListing};
+use crate::domain::{Day, EntityKind, GatherState, GatheredDay, GatheredEntity, GatheredListing, GatheredTenant};
 use crate::journal::{Codec, Connection, Topic, scan, tenant_events};
 
 use super::GatherError;
 use super::inventory::{Entities, Listings};
-use super::plan::never_sealed;
 use super::window::Window;
 
 /// The memory of one tenant.
@@ -22,6 +21,8 @@ pub struct Memory {
     pub listings: Listings,
     /// Ids of provider rows that are in quarantine already.
     pub bad_rows: BTreeSet<String>,
+    /// How the tenant's cycles went; `None`: there was none.
+    pub cycles: Option<GatheredTenant>,
     /// Revisions up to this one were given before the tenant was forgotten; 0: it never was.
     pub last_forgotten: u32,
 }
@@ -36,6 +37,7 @@ pub enum Change {
     Forget(EntityKind, String),
     Listing(GatheredListing),
     BadRow(String),
+    Cycles(GatheredTenant),
 }
 
 impl Memory {
@@ -74,7 +76,7 @@ impl Memory {
     /// Their revision is, for as long as the log may have records of it: a longer retention brings the day back, and a
     /// number that was given before would be taken for what it named then.
     pub fn outdated(&self, window: &Window) -> Vec<Change> {
-        let number = |day: &GatheredDay| GatheredDay { revision: day.revision, ..never_sealed(day.day) };
+        let number = |day: &GatheredDay| GatheredDay { revision: day.revision, ..GatheredDay::never_sealed(day.day) };
         let outdated = self.days.range(..window.oldest).map(|(_, day)| day).filter_map(|day| {
             if day.revision == 0 || day.day < window.forgotten {
                 return Some(Change::ForgetDay(day.day));
@@ -94,6 +96,7 @@ impl Memory {
             Change::Forget(kind, id) => drop(self.entities.remove(&(kind, id))),
             Change::Listing(listing) => drop(self.listings.insert(listing.name.clone(), listing)),
             Change::BadRow(id) => drop(self.bad_rows.insert(id)),
+            Change::Cycles(cycles) => self.cycles = Some(cycles),
         }
     }
 
@@ -123,6 +126,7 @@ impl Change {
             Self::Forget(kind, id) => entity(*kind, id),
             Self::Listing(listing) => format!("{tenant}/listing/{}", listing.name),
             Self::BadRow(id) => format!("{tenant}/bad/{id}"),
+            Self::Cycles(_) => format!("{tenant}/cycles/last"),
         }
     }
 
@@ -134,6 +138,7 @@ impl Change {
             Self::Entity(entity) => Some(GatherState { entity: Some(entity), ..empty }),
             Self::Listing(listing) => Some(GatherState { listing: Some(listing), ..empty }),
             Self::BadRow(id) => Some(GatherState { bad_row: Some(id), ..empty }),
+            Self::Cycles(cycles) => Some(GatherState { cycles: Some(cycles), ..empty }),
             Self::ForgetDay(..) | Self::Forget(..) => None,
         }
     }
@@ -163,6 +168,7 @@ fn by_tenant(states: impl Iterator<Item = GatherState>) -> BTreeMap<String, Memo
             state.entity.map(Change::Entity),
             state.listing.map(Change::Listing),
             state.bad_row.map(Change::BadRow),
+            state.cycles.map(Change::Cycles),
         ];
         parts.into_iter().flatten().for_each(|change| memory.apply(change));
     }
@@ -233,13 +239,13 @@ mod tests {
             revision,
             bill_digest: "b".into(),
             held: Some("HTTP 500".into()),
-            ..never_sealed(day(text))
+            ..GatheredDay::never_sealed(day(text))
         };
         let mut memory = Memory::default();
         for of in [of("2023-01-01", 3), of("2026-02-01", 4), of("2026-02-02", 0), of("2026-02-09", 5)] {
             memory.apply(Change::Day(of));
         }
-        let kept = GatheredDay { revision: 4, ..never_sealed(day("2026-02-01")) };
+        let kept = GatheredDay { revision: 4, ..GatheredDay::never_sealed(day("2026-02-01")) };
         let (gone, never) = (Change::ForgetDay(day("2023-01-01")), Change::ForgetDay(day("2026-02-02")));
         let changes = memory.outdated(&window);
         assert_eq!(changes, [gone, Change::Day(kept), never]);
@@ -252,7 +258,7 @@ mod tests {
     fn a_held_day_is_not_a_sealed_one() {
         let oldest = day("2026-01-01");
         let mut memory = Memory::default();
-        let mut of_day = crate::gather::plan::never_sealed(day("2026-02-10"));
+        let mut of_day = GatheredDay::never_sealed(day("2026-02-10"));
         of_day.held = Some("HTTP 500".into());
         memory.apply(Change::Day(of_day.clone()));
         assert_eq!((memory.sealed_days(oldest), memory.held_days().count()), (vec![], 1));

@@ -26,10 +26,12 @@ pub mod worker;
 #[cfg(test)]
 mod testing;
 
+use crate::domain::Day;
 use crate::journal::JournalError;
 use crate::journal::codec::{DecodeError, EncodeError};
 
 pub use report::{CycleReport, Phase, Progress};
+use tokio_util::sync::CancellationToken;
 pub use worker::Gatherer;
 
 /// What gather needs to know about a tenant.
@@ -51,6 +53,19 @@ pub struct TenantSettings {
     pub zero_gather_deletion_threshold: i32,
 }
 
+/// What a cycle is asked for; by default the tenant's whole window, to its end.
+#[derive(Debug, Clone, Default)]
+pub struct Ask {
+    /// First day to look at, included.
+    pub from: Option<Day>,
+    /// Last day to look at, excluded.
+    pub to: Option<Day>,
+    /// Id of a command that wants all of these days sealed again, changed or not.
+    pub again: Option<String>,
+    /// Ends the cycle at the next safe point: between two questions to the source, never within a commit.
+    pub stop: CancellationToken,
+}
+
 /// Why a tenant's gathering cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum GatherError {
@@ -59,8 +74,8 @@ pub enum GatherError {
     Journal(#[from] JournalError),
     /// Somebody opened a gatherer of the tenant after us; what that one does is whole.
     #[error(
-        "another process has begun to gather tenant {tenant} meanwhile, so this cycle was given up; run the role \
-         `gather` in one process only"
+        "another process has begun to gather tenant {tenant} meanwhile, so this cycle was given up; a tenant goes to \
+         another process when one joins or leaves, and to `run --once` while that runs"
     )]
     TakenOver { tenant: String },
     /// Nothing of it was written; the same record will not fit the next time either.

@@ -6,6 +6,7 @@
 //! * A day is sealed again if and only if what allocation can see of it changed.
 //! * Usage is asked for only when the answer can matter: the day is new, its bill, inventory or rules changed,
 //!   or its usage is not settled.
+//! * Somebody may ask for a day to be sealed again although nothing changed: the way back of a day that was refused.
 //! * Failing metrics never take usage away from an unchanged day that had it. A changed day waits for them,
 //!   cycle by cycle, until the retry limit; then it is sealed without, and says so.
 
@@ -43,6 +44,8 @@ pub struct Usage {
     pub digest: String,
     /// Resources whose usage could not be had, sorted, with the first reason.
     pub failed: BTreeMap<String, String>,
+    /// There was nothing at all, and nothing failed.
+    pub none: bool,
 }
 
 /// First decision, before usage.
@@ -63,9 +66,20 @@ pub enum Verdict {
     /// As [`Step::Hold`].
     Hold(GatheredDay),
     /// Publish the next revision; the memory has its number.
-    Seal { reason: Reason, memory: GatheredDay },
+    Seal { why: Why, memory: GatheredDay },
 }
 
+/// Why a day is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// It is new, or something of it changed.
+    Changed(Reason),
+    /// Nothing changed; somebody asked for it.
+    Requested,
+}
+
+/// Stands for the digest of usage that has expired.
+const EXPIRED: &str = "expired";
 /// Billed days that may lose all their rows in one cycle before the answer is doubted.
 const TAKEN_BACK_AT_ONCE: usize = 6;
 
@@ -89,8 +103,14 @@ pub fn was_billed(remembered: Option<&GatheredDay>) -> bool {
     remembered.is_some_and(|day| day.revision > 0 && day.billing_lines > 0)
 }
 
-/// Decides before usage. `incomplete` says why the inventory cannot be trusted, if it cannot.
-pub fn before_usage(remembered: Option<&GatheredDay>, content: &Content, incomplete: Option<&str>) -> Step {
+/// Decides before usage. `incomplete` says why the inventory cannot be trusted, if it cannot; `again`: somebody asks for
+/// the day to be sealed again, changed or not.
+pub fn before_usage(
+    remembered: Option<&GatheredDay>,
+    content: &Content,
+    incomplete: Option<&str>,
+    again: bool,
+) -> Step {
     let sealed = remembered.filter(|day| day.revision > 0);
     if sealed.is_none() && !content.billed {
         return Step::Skip(released(remembered));
@@ -101,7 +121,7 @@ pub fn before_usage(remembered: Option<&GatheredDay>, content: &Content, incompl
         return if settled { Step::Skip(None) } else { Step::Hold(held(remembered, content, why)) };
     }
     match sealed.map(|day| change(day, content)) {
-        Some(None) if sealed.is_some_and(|day| day.usage_settled) => Step::Skip(released(remembered)),
+        Some(None) if !again && sealed.is_some_and(|day| day.usage_settled) => Step::Skip(released(remembered)),
         _ => Step::AskUsage,
     }
 }
@@ -140,20 +160,23 @@ impl Limits {
     }
 }
 
-/// Decides with usage.
+/// Decides with usage. `again` as in [`before_usage`].
 pub fn after_usage(
     remembered: Option<&GatheredDay>,
     content: &Content,
     usage: &Usage,
     limits: Limits,
+    again: bool,
     now: DateTime<Utc>,
 ) -> Verdict {
+    let expired = expired(remembered, content, usage);
+    let usage = expired.as_ref().unwrap_or(usage);
     let next = sealed(remembered, content, usage, now);
     let reason = match remembered.filter(|day| day.revision > 0) {
         None => Reason::New,
         Some(day) => match change(day, content) {
             Some(reason) => reason,
-            None => return unchanged(day, usage, next),
+            None => return unchanged(day, usage, again, next),
         },
     };
     // Counted per day, whatever else changes: a bill corrected daily must not hold its day for ever.
@@ -161,10 +184,21 @@ pub fn after_usage(
     // What the sealed revision had to do without already is not waited for again.
     let given_up = |id: &String| remembered.is_some_and(|day| day.revision > 0 && day.metrics_failed.contains(id));
     let waited_for = usage.failed.keys().filter(|id| !given_up(id) && attempts < limits.of(id));
-    let Some(limit) = waited_for.map(|id| limits.of(id)).max() else { return Verdict::Seal { reason, memory: next } };
+    let Some(limit) = waited_for.map(|id| limits.of(id)).max() else {
+        return Verdict::Seal { why: Why::Changed(reason), memory: next };
+    };
     let why = format!("attempt {attempts} of {limit}: {}", failures(&usage.failed));
     let memory = held(remembered, content, &why);
     Verdict::Hold(GatheredDay { usage_attempts: attempts, ..memory })
+}
+
+/// Settled usage that is gone as a whole has expired where it was measured: that is no "nothing was used".
+fn expired(remembered: Option<&GatheredDay>, content: &Content, usage: &Usage) -> Option<Usage> {
+    let day = remembered.filter(|day| day.revision > 0 && usage.none)?;
+    let known = day.usage_digest == EXPIRED;
+    let gone = day.usage_settled && day.usage_digest != usage.digest;
+    let failed = content.needs.iter().map(|need| (need.resource_id.clone(), "it was there and has expired".to_owned()));
+    (known || gone).then(|| Usage { digest: EXPIRED.to_owned(), failed: failed.collect(), none: false })
 }
 
 impl Content {
@@ -175,13 +209,16 @@ impl Content {
 }
 
 /// Only usage can differ: it is taken over unless it lacks something that the sealed one had.
-fn unchanged(day: &GatheredDay, usage: &Usage, next: GatheredDay) -> Verdict {
+fn unchanged(day: &GatheredDay, usage: &Usage, again: bool, next: GatheredDay) -> Verdict {
     let loses = usage.failed.keys().any(|resource_id| !day.metrics_failed.contains(resource_id));
     if loses {
         return Verdict::Skip(released(Some(day)));
     }
     if usage.digest != day.usage_digest {
-        return Verdict::Seal { reason: Reason::Usage, memory: next };
+        return Verdict::Seal { why: Why::Changed(Reason::Usage), memory: next };
+    }
+    if again {
+        return Verdict::Seal { why: Why::Requested, memory: next };
     }
     let memory = GatheredDay { revision: day.revision, ..next };
     Verdict::Skip((memory != *day).then_some(memory))
@@ -215,24 +252,8 @@ fn sealed(remembered: Option<&GatheredDay>, content: &Content, usage: &Usage, no
 
 /// The memory of a day that is held: of its last revision, with the reason.
 pub fn held(remembered: Option<&GatheredDay>, content: &Content, why: &str) -> GatheredDay {
-    let last = remembered.cloned().unwrap_or_else(|| never_sealed(content.day));
+    let last = remembered.cloned().unwrap_or_else(|| GatheredDay::never_sealed(content.day));
     GatheredDay { held: Some(why.to_owned()), ..last }
-}
-
-/// The memory of a day without any revision.
-pub fn never_sealed(day: Day) -> GatheredDay {
-    GatheredDay {
-        day,
-        revision: 0,
-        bill_digest: String::new(),
-        inventory_digest: String::new(),
-        usage_digest: String::new(),
-        usage_settled: false,
-        usage_attempts: 0,
-        held: None,
-        billing_lines: 0,
-        metrics_failed: Vec::new(),
-    }
 }
 
 /// The memory of a day that is held no longer, if it was.
@@ -272,7 +293,12 @@ mod tests {
 
     fn answer(digest: &str, failed: &[&str]) -> Usage {
         let failed = failed.iter().map(|id| ((*id).to_owned(), "HTTP 422".to_owned())).collect();
-        Usage { digest: digest.into(), failed }
+        Usage { digest: digest.into(), failed, none: false }
+    }
+
+    /// An answer without any value.
+    fn nothing() -> Usage {
+        Usage { none: true, ..answer("nothing", &[]) }
     }
 
     /// One cycle for the day, as the worker does it; says what happened and what is remembered afterwards.
@@ -283,23 +309,24 @@ mod tests {
         limit: u32,
         now: &str,
     ) -> (&'static str, Option<GatheredDay>) {
-        let verdict = match before_usage(remembered.as_ref(), content, None) {
+        let verdict = match before_usage(remembered.as_ref(), content, None, false) {
             Step::Skip(memory) => return ("skip", memory.or(remembered)),
             Step::Hold(memory) => return ("hold", Some(memory)),
             Step::AskUsage => {
                 let limits = Limits { usage: limit, topics: 2 };
-                after_usage(remembered.as_ref(), content, usage, limits, at(now))
+                after_usage(remembered.as_ref(), content, usage, limits, false, at(now))
             }
         };
         match verdict {
             Verdict::Skip(memory) => ("asked", memory.or(remembered)),
             Verdict::Hold(memory) => ("hold", Some(memory)),
-            Verdict::Seal { reason, memory } => {
-                let what = match reason {
-                    Reason::New => "new",
-                    Reason::Bill => "bill",
-                    Reason::Inventory => "inventory",
-                    Reason::Usage => "usage",
+            Verdict::Seal { why, memory } => {
+                let what = match why {
+                    Why::Changed(Reason::New) => "new",
+                    Why::Changed(Reason::Bill) => "bill",
+                    Why::Changed(Reason::Inventory) => "inventory",
+                    Why::Changed(Reason::Usage) => "usage",
+                    Why::Requested => "requested",
                 };
                 (what, Some(memory))
             }
@@ -329,6 +356,37 @@ mod tests {
             ("skip", &both, &usage, 3, LATE),
         ]);
         assert_eq!((memory.revision, memory.usage_settled), (3, true));
+    }
+
+    #[test]
+    fn what_is_asked_for_is_sealed_again_but_never_with_less() {
+        let content = content("b", "i");
+        let settled = check(&[("new", &content, &answer("u", &[]), 3, LATE)]);
+        let again = |usage: &Usage| {
+            assert_eq!(before_usage(Some(&settled), &content, None, true), Step::AskUsage);
+            after_usage(Some(&settled), &content, usage, Limits { usage: 1, topics: 1 }, true, at(LATE))
+        };
+        let next = GatheredDay { revision: 2, ..settled.clone() };
+        assert_eq!(again(&answer("u", &[])), Verdict::Seal { why: Why::Requested, memory: next });
+        assert!(matches!(again(&answer("v", &[])), Verdict::Seal { why: Why::Changed(Reason::Usage), .. }));
+        assert_eq!(again(&answer("none", &["lkc-1"])), Verdict::Skip(None));
+        assert_eq!(again(&nothing()), Verdict::Skip(None));
+    }
+
+    #[test]
+    fn a_bill_that_changes_after_its_usage_has_expired_waits_and_is_flagged() {
+        let (first, second, third) = (content("b1", "i"), content("b2", "i"), content("b3", "i"));
+        let memory = check(&[
+            ("new", &first, &answer("u", &[]), 2, LATE),
+            ("skip", &first, &nothing(), 2, LATE),
+            ("hold", &second, &nothing(), 2, LATE),
+            ("bill", &second, &nothing(), 2, LATE),
+            ("asked", &second, &nothing(), 2, LATE),
+            ("bill", &third, &nothing(), 2, LATE),
+        ]);
+        assert_eq!((memory.metrics_failed.as_slice(), memory.usage_settled), (&["lkc-1".to_owned()][..], false));
+        assert_eq!(cycle(Some(memory), &third, &answer("u", &[]), 2, LATE).0, "usage");
+        check(&[("new", &first, &nothing(), 2, LATE), ("bill", &second, &nothing(), 2, LATE)]);
     }
 
     #[test]
@@ -428,13 +486,13 @@ mod tests {
     fn an_incomplete_inventory_holds_what_is_new_or_billed_anew() {
         let (old, new) = (content("b1", "i"), content("b2", "i"));
         let why = Some("inventory incomplete: ksqldb: HTTP 500");
-        let Step::Hold(first) = before_usage(None, &old, why) else { panic!("a new day") };
+        let Step::Hold(first) = before_usage(None, &old, why, false) else { panic!("a new day") };
         assert_eq!((first.revision, first.held.as_deref()), (0, why));
         let (_, sealed) = cycle(Some(first), &old, &answer("u", &[]), 3, LATE);
         let sealed = sealed.unwrap();
         assert_eq!((sealed.revision, &sealed.held), (1, &None));
-        assert_eq!(before_usage(Some(&sealed), &old, why), Step::Skip(None));
-        let Step::Hold(again) = before_usage(Some(&sealed), &new, why) else { panic!("another bill") };
+        assert_eq!(before_usage(Some(&sealed), &old, why, false), Step::Skip(None));
+        let Step::Hold(again) = before_usage(Some(&sealed), &new, why, false) else { panic!("another bill") };
         assert_eq!((again.revision, again.bill_digest.as_str()), (1, "b1"));
     }
 
@@ -460,7 +518,7 @@ mod tests {
     #[test]
     fn a_day_that_was_never_billed_is_never_sealed_but_a_bill_taken_back_is() {
         let nothing = Content { billed: false, billing_lines: 0, needs: vec![], ..content("empty", "i") };
-        assert_eq!(before_usage(None, &nothing, None), Step::Skip(None));
+        assert_eq!(before_usage(None, &nothing, None, false), Step::Skip(None));
         let (_, sealed) = cycle(None, &content("b", "i"), &answer("u", &[]), 3, LATE);
         let (what, emptied) = cycle(sealed, &nothing, &answer("no", &[]), 3, LATE);
         assert_eq!((what, emptied.unwrap().billing_lines), ("bill", 0));

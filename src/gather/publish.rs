@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::domain::{Quarantined, TenantDay};
+use crate::domain::{Quarantined, Run, TenantDay};
 use crate::journal::{Codec, Connection, JournalError, Record, Topic, TransactionalProducer};
 
 use super::GatherError;
@@ -23,6 +23,8 @@ pub struct Transaction {
     pub revision: Option<Revision>,
     pub quarantined: Vec<Quarantined>,
     pub changes: Vec<Change>,
+    /// Runs that started or ended.
+    pub runs: Vec<Run>,
 }
 
 impl Transaction {
@@ -33,7 +35,7 @@ impl Transaction {
 
     /// Is there nothing to write?
     pub fn is_empty(&self) -> bool {
-        self.revision.is_none() && self.quarantined.is_empty() && self.changes.is_empty()
+        self.revision.is_none() && self.quarantined.is_empty() && self.changes.is_empty() && self.runs.is_empty()
     }
 }
 
@@ -94,6 +96,9 @@ impl Publisher {
         }
         for entry in &transaction.quarantined {
             self.put(Topic::Quarantine, &entry.id, entry)?;
+        }
+        for run in &transaction.runs {
+            self.put(Topic::Runs, &format!("{}/{}", self.tenant, run.id), run)?;
         }
         for change in &transaction.changes {
             let key = change.key(&self.tenant);

@@ -25,6 +25,10 @@ pub struct CycleReport {
     pub all_days: Vec<(Day, u32)>,
     /// What an operator or a later cycle has to mend; what could be done without it was done.
     pub failure: Option<String>,
+    /// Neither bill nor inventory could be had at all.
+    pub fruitless: bool,
+    /// It was asked to stop before it had looked at every day.
+    pub stopped: bool,
 }
 
 impl CycleReport {
@@ -40,6 +44,8 @@ impl CycleReport {
             quarantined: 0,
             all_days: Vec::new(),
             failure: None,
+            fruitless: false,
+            stopped: false,
         }
     }
 

@@ -23,6 +23,7 @@ pub struct Revision {
 #[derive(Debug, Clone)]
 pub struct Closing {
     pub reason: Reason,
+    pub requested: Option<String>,
     /// Of bill, inventory, rules and usage together.
     pub digest: String,
     /// The rule book's JSON.
@@ -57,6 +58,7 @@ pub fn revision(
         metrics_failed: closing.metrics_failed,
         quarantined: closing.quarantined,
         reason: closing.reason,
+        requested: closing.requested,
         gathered_at: closing.gathered_at,
     };
     Revision { billing, resources, identities, metrics, seal }
@@ -104,6 +106,7 @@ mod tests {
         let stamp = Stamp { tenant: "t", ecosystem: "e", day: day("2026-02-10"), revision: 7 };
         let closing = Closing {
             reason: Reason::Bill,
+            requested: None,
             digest: "d".into(),
             rules: "{}".into(),
             metrics_failed: vec![],

@@ -34,6 +34,13 @@ impl Window {
         Self { start, end: ago(cutoff_days).max(start), oldest, forgotten: oldest.minus(TOPICS_KEEP) }
     }
 
+    /// The same for chosen days `[from, to)`, as far as they are within retention and their bill is ready.
+    pub fn of_days(self, from: Option<Day>, to: Option<Day>) -> Self {
+        let start = from.unwrap_or(self.start).max(self.oldest);
+        let end = to.unwrap_or(self.end).min(self.end).max(start);
+        Self { start, end, ..self }
+    }
+
     /// Is a day whose bill we once saw, and could not seal, still to be sealed?
     ///
     /// It is due for as long as it is within retention, also when the window has moved past it: nobody else
@@ -101,6 +108,18 @@ mod tests {
         let held = ["2025-12-24", "2026-01-03", "2026-02-21", "2026-02-22", "2026-02-25", "2026-03-04"].map(day);
         let expected = [("2026-01-03", "2026-01-04"), ("2026-02-21", "2026-03-04")];
         assert_eq!(window().periods(held), expected.map(|(from, to)| (day(from), day(to))));
+    }
+
+    #[test]
+    fn chosen_days_may_lie_before_the_window_but_not_outside_retention_or_before_their_bill_is_ready() {
+        let chosen = |from: &str, to: &str| {
+            let window = window().of_days(Some(day(from)), Some(day(to)));
+            (window.start.to_string(), window.end.to_string())
+        };
+        assert_eq!(chosen("2026-01-05", "2026-01-07"), ("2026-01-05".into(), "2026-01-07".into()));
+        assert_eq!(chosen("2020-01-05", "2027-01-07"), ("2025-12-25".into(), "2026-03-04".into()));
+        assert_eq!(chosen("2026-04-01", "2026-04-02"), ("2026-04-01".into(), "2026-04-01".into()));
+        assert_eq!(window().of_days(None, None), window());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 
 use crate::clock::Clock;
-use crate::domain::{Day, GatheredDay, RuleBook};
+use crate::domain::{Day, GatheredDay, GatheredTenant, RuleBook, Run};
 use crate::ecosystem::{Bill, Gap, Inventory, Source, UsageOf};
 use crate::journal::{Codec, Connection};
 use crate::wording::chain;
@@ -32,7 +32,7 @@ use super::plan::{self, Limits, Step, Verdict};
 use super::publish::{Publisher, Transaction};
 use super::report::{CycleReport, Phase, Progress};
 use super::window::{self, Window};
-use super::{GatherError, TenantSettings, quarantine, topics};
+use super::{Ask, GatherError, TenantSettings, quarantine, topics};
 
 /// Days whose usage is in memory at the same time.
 const DAYS_AT_ONCE: usize = 4;
@@ -75,6 +75,19 @@ impl Gatherer {
         &self.settings.tenant_id
     }
 
+    /// How the tenant's cycles went; `None`: there was none.
+    pub fn cycles(&self) -> Option<&GatheredTenant> {
+        self.memory.cycles.as_ref()
+    }
+
+    /// Records runs that started or ended, and what is to be remembered of the tenant's cycles.
+    ///
+    /// # Errors
+    /// [`GatherError`]; the gatherer is of no more use then.
+    pub async fn record(&mut self, runs: Vec<Run>, cycles: Option<GatheredTenant>) -> Result<(), GatherError> {
+        self.commit(Transaction { runs, ..Transaction::of(cycles.map(Change::Cycles)) }).await
+    }
+
     /// Gathers the tenant once. What the source does not answer is in the report, not an error.
     ///
     /// # Errors
@@ -84,17 +97,26 @@ impl Gatherer {
         source: &Source,
         rules: &RuleBook,
         clock: &Clock,
+        ask: &Ask,
         progress: impl Fn(Progress),
     ) -> Result<(Self, CycleReport), GatherError> {
         let (now, of, tenant) = (clock.now(), &self.settings, self.settings.tenant_id.clone());
         let window = Window::at(now, of.lookback_days, of.cutoff_days, of.retention_days);
+        let window = window.of_days(ask.from, ask.to);
         let mut report = CycleReport::new(&tenant, window);
-        let mut periods = window.periods(self.memory.held_days());
-        if source.is_measured() {
+        let whole = ask.from.is_none() && ask.to.is_none();
+        let mut periods = window.periods(self.memory.held_days().filter(|_| whole));
+        if source.is_measured() && ask.again.is_none() {
             let settled = |day| self.memory.days.get(&day).is_some_and(|day| plan::is_settled(day, now));
             periods = window::without(&periods, settled);
         }
-        let (seen, (bill, unbilled)) = tokio::join!(source.inventory(), bill_of(source, &periods, &progress));
+        let seen = async { tokio::join!(source.inventory(), bill_of(source, &periods, &progress)) };
+        let Some((seen, (bill, unbilled))) = ask.stop.run_until_cancelled(seen).await else {
+            report.stopped = true;
+            report.all_days = self.memory.sealed_days(window.oldest);
+            return Ok((self, report));
+        };
+        report.fruitless = seen.is_err() || (!periods.is_empty() && unbilled.len() == periods.len());
         let (seen, incomplete) = inventory::judge(seen);
         self.remember(&seen, &bill, window, now, &mut report).await?;
         let cycle = Cycle {
@@ -104,13 +126,14 @@ impl Gatherer {
             rules,
             rules_json: serde_json::to_string(rules).expect("a rule book is plain data"),
             incomplete,
+            request: ask.again.clone(),
         };
         unbilled.iter().for_each(|(_, why)| report.fail(why));
         cycle.incomplete.iter().for_each(|why| report.fail(why));
         let billed = |day: &Day| !unbilled.iter().any(|((from, to), _)| from <= day && day < to);
         let days = periods.iter().flat_map(|(from, to)| from.until(*to)).filter(billed).collect();
         let due = self.look_at(days, bill, &cycle, &mut report).await?;
-        self.fetch_and_seal(due, source, &cycle, &progress, &mut report).await?;
+        self.fetch_and_seal(due, source, &cycle, ask, &progress, &mut report).await?;
         report.all_days = self.memory.sealed_days(window.oldest);
         Ok((self, report))
     }
@@ -136,7 +159,7 @@ impl Gatherer {
         let bad_rows = quarantined.iter().map(|entry| Change::BadRow(entry.id.clone()));
         let days = self.memory.outdated(&window);
         let changes = entities.chain(forgotten).chain(topics).chain(days).chain(listings).chain(bad_rows).collect();
-        self.commit(Transaction { revision: None, quarantined, changes }).await
+        self.commit(Transaction { quarantined, changes, ..Transaction::default() }).await
     }
 
     /// Decides about each day before usage; gives back those whose usage is wanted.
@@ -164,7 +187,9 @@ impl Gatherer {
             let step = match (doubted, gap.and_then(|gap| plan::with_gap(remembered, &content, gap))) {
                 (Some(why), _) => Step::Hold(plan::held(remembered, &content, why)),
                 (None, Some(step)) => step,
-                (None, None) => plan::before_usage(remembered, &content, cycle.incomplete.as_deref()),
+                (None, None) => {
+                    plan::before_usage(remembered, &content, cycle.incomplete.as_deref(), cycle.request.is_some())
+                }
             };
             if let (Some(Gap::Final(why)), Step::AskUsage) = (gap, &step) {
                 report.flagged.push((day, why.clone()));
@@ -193,6 +218,7 @@ impl Gatherer {
         due: Vec<Due>,
         source: &Source,
         cycle: &Cycle<'_>,
+        ask: &Ask,
         progress: &impl Fn(Progress),
         report: &mut CycleReport,
     ) -> Result<(), GatherError> {
@@ -206,12 +232,16 @@ impl Gatherer {
         });
         let mut fetched = stream::iter(fetches).buffered(DAYS_AT_ONCE);
         let mut done = 0;
-        while let Some((due, answers)) = fetched.next().await {
+        loop {
+            let Some(next) = ask.stop.run_until_cancelled(fetched.next()).await else {
+                report.stopped = true;
+                return Ok(());
+            };
+            let Some((due, answers)) = next else { return Ok(()) };
             self.seal(due, answers, cycle, report).await?;
             done += 1;
             progress(Progress { phase: Phase::Days, done, total });
         }
-        Ok(())
     }
 
     /// Decides about a day with its usage, and commits what follows.
@@ -227,18 +257,22 @@ impl Gatherer {
         let remembered = self.memory.days.get(&content.day);
         let TenantSettings { allocation_retry_limit, topic_attribution_retry_limit, .. } = self.settings;
         let limits = Limits { usage: allocation_retry_limit, topics: topic_attribution_retry_limit };
-        match plan::after_usage(remembered, &content, &answer.usage, limits, cycle.now) {
+        let again = cycle.request.is_some();
+        match plan::after_usage(remembered, &content, &answer.usage, limits, again, cycle.now) {
             Verdict::Skip(memory) => {
                 report.unchanged += 1;
+                if again {
+                    report.fail(&format!("{} was not sealed again: usage that it has could not be had", content.day));
+                }
                 self.commit(Transaction::of(memory.map(Change::Day))).await
             }
             Verdict::Hold(memory) => self.hold(memory, report).await,
-            Verdict::Seal { reason, mut memory } => {
+            Verdict::Seal { why, mut memory } => {
                 memory.revision = memory.revision.max(self.memory.last_forgotten + 1);
                 let sealed = (memory.day, memory.revision);
                 let entities = &self.memory.entities;
                 let topics = topics::observe(entities, content.day, &answer.values);
-                let revision = Some(day::revision(entities, &topics, due, answer, reason, &memory, cycle));
+                let revision = Some(day::revision(entities, &topics, due, answer, why, &memory, cycle));
                 let changes = topics.into_iter().chain([Change::Day(memory)]);
                 match self.commit(Transaction { revision, ..Transaction::of(changes) }).await {
                     Err(GatherError::Encode(error)) => {
@@ -307,7 +341,8 @@ mod tests {
         source: &'static Source,
         rules: &'static RuleBook,
         clock: &'static Clock,
+        ask: &'static Ask,
     ) {
-        drop(tokio::spawn(gatherer.cycle(source, rules, clock, |_| ())));
+        drop(tokio::spawn(gatherer.cycle(source, rules, clock, ask, |_| ())));
     }
 }

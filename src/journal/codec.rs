@@ -16,8 +16,8 @@ use serde_avro_fast::de::{DeError, DeserializerConfig, DeserializerState};
 use serde_avro_fast::ser::{SerError, SerializerConfig};
 
 use crate::domain::{
-    BillingLine, ChargebackRow, DayAllocated, DaySealed, GatherState, Identity, MetricValue, MetricValueRef,
-    Quarantined, Resource, TenantEvent, TopicAttributionRow,
+    BillingLine, ChargebackRow, Command, DayAllocated, DaySealed, GatherState, Identity, MetricValue, MetricValueRef,
+    Quarantined, Resource, Run, TenantEvent, TopicAttributionRow,
 };
 
 use super::registry::{Registry, RegistryError};
@@ -51,6 +51,8 @@ records! {
     DayAllocated => "day-allocated",
     GatherState => "gather-state",
     Quarantined => "quarantined",
+    Command => "command",
+    Run => "run",
     TenantEvent => "tenant-event",
 }
 

@@ -15,7 +15,7 @@ use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
@@ -181,6 +181,20 @@ impl Consumer {
         self.inner.context().paused().retain(|place| !partitions.contains(place));
         let list = self.list(partitions);
         self.inner.resume(&list).map_err(|cause| self.sort(cause))
+    }
+
+    /// Remembers for the group where to read on. Returns before the brokers have it: what is lost is read again.
+    ///
+    /// # Errors
+    /// [`JournalError`] if the client refuses.
+    pub fn commit(&self, next: &[(Topic, i32, i64)]) -> Result<(), JournalError> {
+        let mut list = TopicPartitionList::with_capacity(next.len());
+        for (topic, partition, offset) in next {
+            let name = self.connection.topic(*topic);
+            let added = list.add_partition_offset(&name, *partition, Offset::Offset(*offset));
+            added.map_err(|cause| self.sort(cause))?;
+        }
+        self.inner.commit(&list, CommitMode::Async).map_err(|cause| self.sort(cause))
     }
 
     fn list(&self, partitions: &[(Topic, i32)]) -> TopicPartitionList {

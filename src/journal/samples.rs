@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::domain::quarantine::{Stage, Status};
+use crate::domain::run::{RunStatus, Trigger};
 use crate::domain::*;
 
 fn at(text: &str) -> DateTime<Utc> {
@@ -119,6 +120,7 @@ pub fn day_sealed() -> DaySealed {
         metrics_failed: vec!["lkc-def".into()],
         quarantined: 1,
         reason: Reason::Usage,
+        requested: Some("c1".into()),
         gathered_at: at("2026-03-02T04:05:06.000007Z"),
     }
 }
@@ -208,8 +210,22 @@ pub fn gather_state() -> GatherState {
     }
 }
 
+fn gathered_tenant() -> GatheredTenant {
+    GatheredTenant {
+        run_id: "20260302T040506.000Z-00ff".into(),
+        instance: "one".into(),
+        trigger: Trigger::Periodic,
+        started_at: at("2026-03-02T04:05:06Z"),
+        ended_at: None,
+        finished: false,
+        failures_in_a_row: 2,
+        suspended: Some("why".into()),
+        settings_digest: "5e77".into(),
+    }
+}
+
 /// The other parts of a [`GatherState`].
-pub fn gather_state_parts() -> [GatherState; 3] {
+pub fn gather_state_parts() -> [GatherState; 4] {
     let tenant = || "acme".to_owned();
     let gathered = GatheredDay {
         day: day(),
@@ -229,7 +245,44 @@ pub fn gather_state_parts() -> [GatherState; 3] {
         GatherState { tenant: tenant(), day: Some(gathered), ..GatherState::default() },
         GatherState { tenant: tenant(), listing: Some(listing), ..GatherState::default() },
         GatherState { tenant: tenant(), bad_row: Some("f00d".into()), ..GatherState::default() },
+        GatherState { tenant: tenant(), cycles: Some(gathered_tenant()), ..GatherState::default() },
     ]
+}
+
+pub fn command() -> Command {
+    Command {
+        id: "c-1".into(),
+        tenant: "acme".into(),
+        kind: CommandKind::Gather,
+        from: Some(day()),
+        to: None,
+        force: true,
+        requested_at: at("2026-03-02T04:05:06Z"),
+        requested_by: "ops@laptop".into(),
+    }
+}
+
+pub fn run() -> Run {
+    Run {
+        tenant: "acme".into(),
+        id: "20260302T040506.000Z-00ff".into(),
+        instance: "one".into(),
+        trigger: Trigger::Command,
+        commands: vec!["c-1".into()],
+        started_at: at("2026-03-02T04:05:06Z"),
+        ended_at: Some(at("2026-03-02T04:05:36.5Z")),
+        status: RunStatus::Failed,
+        from: Some(day()),
+        to: None,
+        sealed: 2,
+        unchanged: 9,
+        held: 1,
+        quarantined: 0,
+        errors: vec!["bill: HTTP 503".into()],
+        failures_in_a_row: 5,
+        suspended: Some("5 runs in a row brought nothing".into()),
+        next_due_at: None,
+    }
 }
 
 pub fn quarantined() -> Quarantined {

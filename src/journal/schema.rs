@@ -64,12 +64,16 @@ pub const FILES: &[SchemaFile<'static>] = embedded![
     "identity" v 1,
     "metric-value" v 1,
     "day-sealed" v 1,
+    "day-sealed" v 2,
     "chargeback-row" v 1,
     "topic-attribution-row" v 1,
     "day-allocated" v 1,
     "day-allocated" v 2,
     "gather-state" v 1,
+    "gather-state" v 2,
     "quarantined" v 1,
+    "command" v 1,
+    "run" v 1,
     "tenant-event" v 1,
 ];
 

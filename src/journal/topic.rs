@@ -18,11 +18,13 @@ pub enum Topic {
     Allocations,
     GatherState,
     Quarantine,
+    Commands,
+    Runs,
     Tenants,
 }
 
 impl Topic {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Billing,
         Self::Resources,
         Self::Identities,
@@ -33,6 +35,8 @@ impl Topic {
         Self::Allocations,
         Self::GatherState,
         Self::Quarantine,
+        Self::Commands,
+        Self::Runs,
         Self::Tenants,
     ];
 
@@ -54,6 +58,8 @@ impl Topic {
             Self::Allocations => "allocations",
             Self::GatherState => "gather-state",
             Self::Quarantine => "quarantine",
+            Self::Commands => "commands",
+            Self::Runs => "runs",
             Self::Tenants => "tenants",
         }
     }
@@ -71,6 +77,8 @@ impl Topic {
             Self::Allocations => "day-allocated",
             Self::GatherState => "gather-state",
             Self::Quarantine => "quarantined",
+            Self::Commands => "command",
+            Self::Runs => "run",
             Self::Tenants => "tenant-event",
         }
     }

@@ -8,6 +8,7 @@
 //! whatever crashes. Whoever finds the positions moved by somebody else forgets everything and joins the group anew.
 
 mod batch;
+mod gathering;
 pub mod plan;
 mod prepare;
 mod rebuild;
@@ -108,6 +109,7 @@ pub fn topics(projection: Projection) -> &'static [Topic] {
         Projection::TopicAttributions => &[Topic::TopicAttributions, Topic::Allocations],
         Projection::Days => &[Topic::Days, Topic::Allocations],
         Projection::Quarantine => &[Topic::Quarantine],
+        Projection::Gathering => &[Topic::Runs, Topic::GatherState],
         Projection::Tenants => &[Topic::Tenants],
     }
 }

@@ -9,10 +9,10 @@ use serde::Deserialize;
 
 use super::batch::{Item, allocation, item, seal};
 use super::plan::Note;
-use super::{Parts, ProjectError};
+use super::{Parts, ProjectError, gathering};
 use crate::domain::{
-    BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, Identity, Quarantined, Resource, TenantEvent,
-    TopicAttributionRow,
+    BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, GatheredDay, Identity, Quarantined, Resource, Run,
+    TenantEvent, TopicAttributionRow,
 };
 use crate::journal::codec::Record;
 use crate::journal::{Batch, Topic};
@@ -35,6 +35,8 @@ pub(super) enum Content {
     Days(Vec<(i32, DaySealed)>, Vec<(i32, DayAllocated)>),
     /// Entries, and the ids of those that are gone.
     Quarantine(Vec<Quarantined>, Vec<String>),
+    /// Runs and remembered days with their tenants' keys; when a day's memory was written, in milliseconds.
+    Gathering(Vec<(i32, Run)>, Vec<(i32, i64, GatheredDay)>),
     Tenants(Vec<TenantEvent>),
 }
 
@@ -125,6 +127,7 @@ impl Preparer {
             Projection::TopicAttributions => self.rows::<TopicAttributionRow<'_>>(batch).await,
             Projection::Days => self.days(batch).await,
             Projection::Quarantine => Ok(self.quarantine(batch)),
+            Projection::Gathering => self.gathering(batch).await,
             Projection::Tenants => Ok(self.events(batch)),
         }
     }
@@ -230,6 +233,32 @@ impl Preparer {
         let seals = seals.into_iter().filter_map(|seal| Some((key(&seal.tenant)?, seal)));
         let outcomes = outcomes.into_iter().filter_map(|done| Some((key(&done.tenant)?, done)));
         Ok((Content::Days(seals.collect(), outcomes.collect()), bad))
+    }
+
+    async fn gathering(&mut self, batch: &Batch) -> Result<(Content, Vec<(usize, String)>), ProjectError> {
+        let (mut runs, mut days, mut bad) = (Vec::new(), Vec::new(), Vec::new());
+        for (i, record) in batch.records().enumerate() {
+            let Some(payload) = record.payload else {
+                let gone = gathering::gone(record.key.unwrap_or_default());
+                days.extend(gone.map(|(tenant, day)| (tenant, record.timestamp_ms, day)));
+                continue;
+            };
+            let read = match record.topic {
+                Topic::Runs => gathering::run(&self.parts.codec, payload).map(|run| runs.push(run)),
+                _ => gathering::remembered(&self.parts.codec, payload).map(|day| {
+                    days.extend(day.map(|(tenant, day)| (tenant, record.timestamp_ms, day)));
+                }),
+            };
+            if let Err(reason) = read {
+                bad.push((i, reason));
+            }
+        }
+        let tenants = runs.iter().map(|run| run.tenant.as_str()).chain(days.iter().map(|(tenant, ..)| tenant.as_str()));
+        self.learn_tenants(tenants).await?;
+        let key = |tenant: &str| self.tenants.get(tenant).map(|tenant| tenant.key);
+        let runs = runs.into_iter().filter_map(|run| Some((key(&run.tenant)?, run)));
+        let days = days.into_iter().filter_map(|(tenant, written, day)| Some((key(&tenant)?, written, day)));
+        Ok((Content::Gathering(runs.collect(), days.collect()), bad))
     }
 
     fn quarantine(&self, batch: &Batch) -> (Content, Vec<(usize, String)>) {

@@ -240,6 +240,7 @@ fn publish_facts(parts: &Parts, day: Day, revision: u32, empty: bool) {
         metrics_failed: vec!["lkc-1".into()],
         quarantined: 2,
         reason: Reason::New,
+        requested: None,
         gathered_at: day.end(),
     };
     let mut records = vec![(Topic::Days, Vec::new())];

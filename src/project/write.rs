@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use ahash::AHashSet;
 use tokio_util::sync::CancellationToken;
 
+use super::gathering::{last_runs, newest_days};
 use super::plan::{Note, Plan, Verdict, plan};
 use super::prepare::{Content, Prepared, Rows};
 use super::{Parts, Progress, ProjectError};
@@ -159,6 +160,13 @@ impl Writer {
                 tx.delete_quarantine(gone).await?;
                 tx.save_quarantine(&entries.iter().collect::<Vec<_>>()).await?;
                 Progress { rows: entries.len(), set_aside, ..Progress::default() }
+            }
+            Content::Gathering(runs, days) => {
+                let (runs, days) = (last_runs(runs), newest_days(days));
+                let set_aside = self.set_aside(&prepared.batch, &prepared.bad, &mut tx).await?;
+                tx.save_runs(&runs).await?;
+                tx.save_held(&days).await?;
+                Progress { rows: runs.len() + days.len(), set_aside, ..Progress::default() }
             }
         };
         tx.commit().await?;

@@ -1,107 +1,307 @@
-//! Gathers tenants, a few at a time.
+//! The gather role: owns tenants through the consumer group of topic `commands`, and gathers each when it is its turn.
+//!
+//! ```text
+//! group `gather` ── partitions ──▶ tenants whose key lies there ──▶ Schedule ──▶ a task for each turn
+//! topic `commands` ── wishes ────────────────────────────────────▶    │
+//!                                                    end of a turn ───┘
+//! ```
+//!
+//! Whoever has the partition of a tenant's key gathers it. A rebalance takes all partitions away and hands them out
+//! again a moment later; turns of tenants that stay are not disturbed, those of tenants that went elsewhere are stopped.
+//! Should two processes believe to have a tenant, the later one fences the earlier (see [`Gatherer::open`]).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt, stream};
+use anyhow::Result;
+use chrono::{DateTime, Utc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
+use super::cycle::{self, Turn};
+use super::offsets::Offsets;
+use super::roles::{Stumbles, pause, set_aside};
+use super::schedule::{Asked, Schedule};
 use super::{Parts, Tenant};
-use crate::gather::{CycleReport, GatherError, Gatherer, Phase};
-use crate::journal::blocking;
-use crate::meter;
+use crate::domain::Command;
+use crate::domain::quarantine::Stage;
+use crate::gather::{GatherError, Gatherer};
+use crate::journal::{
+    Assignment, Batch, Consumer, Event, JournalError, RecordRef, RegistryError, Topic, blocking, ends, partition_of,
+};
 use crate::wording::chain;
 
-/// Who is gathered, and how often.
+/// The consumer group, without the installation's prefix.
+pub const GROUP: &str = "gather";
+/// Its name to supervisors.
+const ROLE: &str = "gather";
+/// Pause before tenants are taken over again when the log was away.
+const OPEN_AGAIN: Duration = Duration::from_secs(2);
+
+/// Who is gathered.
 #[derive(Debug)]
 pub struct Gathering {
-    pub tenants: Vec<Tenant>,
-    /// Pause after a cycle; `None`: one cycle and no more.
-    pub refresh: Option<Duration>,
+    pub tenants: Vec<Arc<Tenant>>,
     /// Tenants gathered at the same time in this process.
     pub at_once: usize,
 }
 
-/// A tenant's name and what its cycle did, or why it could not begin.
-pub type Report = (String, Result<CycleReport, String>);
+/// Why the gather role stopped.
+#[derive(Debug, thiserror::Error)]
+enum Stopped {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Gather(#[from] GatherError),
+}
 
-/// One cycle of every tenant, some at a time.
-///
-/// # Errors
-/// [`GatherError`] if the tenants' memories cannot be read.
-pub async fn gather_all(gathering: &Gathering, parts: &Parts) -> Result<Vec<Report>, GatherError> {
-    let gatherers = open(&gathering.tenants, parts).await?;
-    let cycles = gathering.tenants.iter().zip(gatherers).map(|(tenant, gatherer)| async move {
-        let progress = |progress: crate::gather::Progress| {
-            let what = match progress.phase {
-                Phase::Bill => "bill and inventory",
-                Phase::Days => "usage of days",
-            };
-            parts.say.count(&format!("{}: {what} {}/{}", tenant.name, progress.done, progress.total));
-        };
-        let began = Instant::now();
-        let cycle = gatherer.cycle(&tenant.source, &tenant.rules, &parts.clock, progress);
-        let report = match tokio::select! {
-            done = limited(tenant.limit, cycle) => done,
-            () = parts.stop.cancelled() => return (tenant.name.clone(), Err("interrupted".to_owned())),
-        } {
-            Some(Ok((_, report))) => Ok(report),
-            Some(Err(error)) => Err(chain(&error)),
-            None => Err(format!("not done after {} s", tenant.limit.unwrap_or_default().as_secs())),
-        };
-        if let Err(error) | Ok(CycleReport { failure: Some(error), .. }) = &report {
-            tracing::error!(tenant = tenant.name, error, "a cycle failed");
+impl Stopped {
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Journal(error) => error.is_transient(),
+            Self::Registry(error) => error.is_transient(),
+            Self::Gather(_) => false,
         }
-        count(&tenant.name, &report, began.elapsed(), parts.clock.now().timestamp());
-        (tenant.name.clone(), report)
-    });
-    Ok(stream::iter(cycles).buffered(gathering.at_once.max(1)).collect().await)
-}
+    }
 
-/// `took` and `now` (Unix time, seconds) of a cycle that has ended.
-fn count(tenant: &str, report: &Result<CycleReport, String>, took: Duration, now: i64) {
-    let (outcome, of) = match report {
-        Err(_) => ("failed", meter::Cycle::default()),
-        Ok(report) => {
-            let outcome = if report.failure.is_some() { "incomplete" } else { "complete" };
-            let (sealed, held) = (report.sealed.len(), report.held.len());
-            (outcome, meter::Cycle { sealed, unchanged: report.unchanged, held })
-        }
-    };
-    meter::cycle(tenant, outcome, took, of, now);
-}
-
-async fn open(tenants: &[Tenant], parts: &Parts) -> Result<Vec<Gatherer>, GatherError> {
-    let settings = tenants.iter().map(|tenant| tenant.settings.clone()).collect();
-    let (connection, codec) = (parts.connection.clone(), Arc::clone(&parts.codec));
-    blocking(move || Gatherer::open(&connection, &codec, settings)).await
-}
-
-/// `None` when the limit passed first.
-async fn limited<F: Future>(limit: Option<Duration>, work: F) -> Option<F::Output> {
-    match limit {
-        None => Some(work.await),
-        Some(limit) => tokio::time::timeout(limit, work).await.ok(),
+    fn broke_the_client(&self) -> bool {
+        matches!(self, Self::Journal(error) if error.breaks_the_client())
     }
 }
 
-/// Cycles for ever; an outage of Kafka is waited for.
-pub async fn periodically(gathering: &Gathering, parts: &Parts) {
-    while !parts.stop.is_cancelled() {
-        match gather_all(gathering, parts).await {
-            Ok(reports) => {
-                for (tenant, report) in &reports {
-                    if let Ok(report) = report {
-                        let (sealed, unchanged, held) = (report.sealed.len(), report.unchanged, report.held.len());
-                        tracing::info!(tenant, sealed, unchanged, held, "gathered");
-                    }
+/// Works until it is stopped, over outages of Kafka.
+///
+/// # Errors
+/// What an operator has to mend.
+pub async fn gathering(gathering: Arc<Gathering>, parts: Parts) -> Result<()> {
+    let mut stumbles = Stumbles::default();
+    loop {
+        parts.health.ready(ROLE);
+        match follow(&gathering, &parts).await {
+            Err(error) if error.is_transient() => pause(ROLE, &error, &parts.health, &parts.stop).await,
+            Err(error) if error.broke_the_client() && stumbles.may_pass(Instant::now()) => {
+                pause(ROLE, &error, &parts.health, &parts.stop).await;
+            }
+            ended => return Ok(ended?),
+        }
+    }
+}
+
+/// Is a member of the group until the end.
+async fn follow(gathering: &Arc<Gathering>, parts: &Parts) -> Result<(), Stopped> {
+    let mut consumer = Consumer::start(&parts.connection, GROUP, &[Topic::Commands])?;
+    let mut desk = Desk::new(gathering, parts);
+    let ended = desk.work(&mut consumer).await;
+    desk.end().await;
+    blocking(move || drop(consumer)).await;
+    ended
+}
+
+/// A turn that has ended: whose, which, and what it leaves.
+type Ended = (Arc<Tenant>, u64, Turn);
+/// Tenants that were taken over.
+type Opened = Result<Vec<(Arc<Tenant>, Gatherer)>, GatherError>;
+
+struct Desk<'a> {
+    gathering: &'a Gathering,
+    parts: &'a Parts,
+    schedule: Schedule,
+    offsets: Offsets,
+    /// Tenants that are ours, by id, with what stops their turns.
+    owned: BTreeMap<String, (Arc<Tenant>, CancellationToken)>,
+    /// Those of them that have no turn now.
+    idle: BTreeMap<String, Gatherer>,
+    turns: JoinSet<Ended>,
+    opening: JoinSet<Opened>,
+}
+
+impl<'a> Desk<'a> {
+    fn new(gathering: &'a Gathering, parts: &'a Parts) -> Self {
+        Self {
+            gathering,
+            parts,
+            schedule: Schedule::new(gathering.at_once),
+            offsets: Offsets::default(),
+            owned: BTreeMap::new(),
+            idle: BTreeMap::new(),
+            turns: JoinSet::new(),
+            opening: JoinSet::new(),
+        }
+    }
+
+    async fn work(&mut self, consumer: &mut Consumer) -> Result<(), Stopped> {
+        let (stop, clock) = (self.parts.stop.clone(), self.parts.clock);
+        loop {
+            let now = clock.now();
+            self.begin_turns(now);
+            let wake = self.schedule.wake(now);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                event = consumer.next() => match event {
+                    Some(Event::Assigned(assignment)) => self.assigned(assignment).await?,
+                    // Who has what now is known when the partitions are handed out again.
+                    Some(Event::Revoked(_)) => {}
+                    Some(Event::Batch(batch)) => self.read(&batch, consumer).await?,
+                    Some(Event::Failed(error)) => return Err(error.into()),
+                    None => return Ok(()),
+                },
+                Some(ended) = self.turns.join_next() => self.ended(unpanicked(ended), consumer),
+                Some(opened) = self.opening.join_next() => self.opened(unpanicked(opened))?,
+                () = clock.reaches(wake) => {}
+            }
+        }
+    }
+
+    /// Stops all turns and waits until their ends are recorded.
+    async fn end(&mut self) {
+        self.opening.abort_all();
+        self.owned.values().for_each(|(_, stop)| stop.cancel());
+        while self.turns.join_next().await.is_some() {}
+    }
+
+    async fn assigned(&mut self, assignment: Assignment) -> Result<(), Stopped> {
+        let connection = self.parts.connection.clone();
+        let all = blocking(move || ends::ends(&connection, &[Topic::Commands])).await?;
+        let ours: BTreeSet<i32> = assignment.partitions.iter().map(|(_, partition)| *partition).collect();
+        let is_ours =
+            |tenant: &Tenant| ours.contains(&partition_of(tenant.settings.tenant_id.as_bytes(), all.len() as i32));
+        let lost: Vec<String> =
+            self.owned.iter().filter(|(_, (tenant, _))| !is_ours(tenant)).map(|(id, _)| id.clone()).collect();
+        for id in &lost {
+            self.schedule.leave(id);
+            self.idle.remove(id);
+            if let Some((_, stop)) = self.owned.remove(id) {
+                stop.cancel();
+            }
+        }
+        let tenants = self.gathering.tenants.iter();
+        let new: Vec<Arc<Tenant>> = tenants
+            .filter(|tenant| is_ours(tenant) && !self.owned.contains_key(&tenant.settings.tenant_id))
+            .cloned()
+            .collect();
+        let names: Vec<&str> = new.iter().map(|tenant| tenant.name.as_str()).collect();
+        tracing::info!(partitions = ?ours, taken = ?names, lost = ?lost, "tenants were shared out");
+        for tenant in &new {
+            let stop = self.parts.stop.child_token();
+            self.owned.insert(tenant.settings.tenant_id.clone(), (Arc::clone(tenant), stop));
+        }
+        if !new.is_empty() {
+            self.opening.spawn(open(self.parts.clone(), new));
+        }
+        // Commands that are not done are read again; the schedule knows those it has.
+        self.offsets.forget();
+        assignment.start_at(Vec::new());
+        Ok(())
+    }
+
+    fn opened(&mut self, opened: Opened) -> Result<(), Stopped> {
+        let now = self.parts.clock.now();
+        for (tenant, gatherer) in opened? {
+            let id = &tenant.settings.tenant_id;
+            if self.owned.contains_key(id) {
+                self.schedule.take(id, cycle::past(&tenant, &gatherer), tenant.rhythm, now);
+                self.idle.insert(id.clone(), gatherer);
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_turns(&mut self, now: DateTime<Utc>) {
+        for start in self.schedule.next(now) {
+            let Some((tenant, stop)) = self.owned.get(&start.tenant).cloned() else { continue };
+            let (parts, gatherer) = (self.parts.clone(), self.idle.remove(&start.tenant));
+            self.turns.spawn(async move {
+                let turn = cycle::turn(&parts, &tenant, gatherer, &start.order, &stop).await;
+                (tenant, start.turn, turn)
+            });
+        }
+    }
+
+    fn ended(&mut self, (tenant, number, turn): Ended, consumer: &Consumer) {
+        let id = &tenant.settings.tenant_id;
+        let ours = self.schedule.ended(id, number, turn.past, self.parts.clock.now());
+        let Some(asked) = ours else { return };
+        if let Some(gatherer) = turn.gatherer {
+            self.idle.insert(id.clone(), gatherer);
+        }
+        asked.into_iter().for_each(|asked| self.done(asked.place, consumer));
+    }
+
+    /// Reads commands. What is not for a tenant of the configuration is done with a warning.
+    async fn read(&mut self, batch: &Batch, consumer: &Consumer) -> Result<(), Stopped> {
+        self.parts.codec.learn_missing(batch.records().filter_map(|record| record.payload)).await?;
+        let mut bad = Vec::new();
+        for record in batch.records() {
+            let place = (record.partition, record.offset);
+            self.offsets.read(place);
+            match self.command(&record) {
+                Ok(command) => self.schedule.ask(Asked { command, place }),
+                Err(reason) => {
+                    tracing::warn!(partition = place.0, offset = place.1, reason, "a command was set aside");
+                    bad.push((place, record.set_aside(Stage::Gather, reason)));
                 }
             }
-            Err(error) => tracing::error!(error = chain(&error), "a cycle failed"),
         }
-        let Some(pause) = gathering.refresh else { return };
-        tokio::select! {
-            () = parts.stop.cancelled() => {}
-            () = tokio::time::sleep(pause) => {}
+        if !bad.is_empty() {
+            let (places, entries): (Vec<_>, Vec<_>) = bad.into_iter().unzip();
+            let (connection, codec) = (self.parts.connection.clone(), Arc::clone(&self.parts.codec));
+            blocking(move || set_aside(&connection, &codec, &entries)).await?;
+            places.into_iter().for_each(|place| self.done(place, consumer));
         }
+        Ok(())
+    }
+
+    fn command(&self, record: &RecordRef<'_>) -> Result<Command, String> {
+        let payload = record.payload.ok_or("a tombstone asks for nothing")?;
+        let command: Command = self.parts.codec.decode(payload).map_err(|error| chain(&error))?;
+        if record.key != Some(command.tenant.as_bytes()) {
+            return Err(format!(
+                "it is for tenant {:?} and its key is another; write it under the tenant's id",
+                command.tenant
+            ));
+        }
+        let known = self.gathering.tenants.iter().any(|tenant| tenant.settings.tenant_id == command.tenant);
+        match (known, self.owned.contains_key(&command.tenant)) {
+            (_, true) => Ok(command),
+            (true, false) => {
+                Err("it lies in another partition than its key asks for; partition by murmur2 of the key".into())
+            }
+            (false, _) => Err(format!("there is no tenant with the id {:?} in the configuration", command.tenant)),
+        }
+    }
+
+    fn done(&mut self, place: (i32, i64), consumer: &Consumer) {
+        if let Some((partition, next)) = self.offsets.done(place)
+            && let Err(error) = consumer.commit(&[(Topic::Commands, partition, next)])
+        {
+            // It is read and answered again by whoever has the partition.
+            tracing::debug!(%error, partition, "a position could not be committed");
+        }
+    }
+}
+
+/// Takes tenants over, again and again while the log is away.
+async fn open(parts: Parts, tenants: Vec<Arc<Tenant>>) -> Opened {
+    loop {
+        let all: Vec<&Tenant> = tenants.iter().map(Arc::as_ref).collect();
+        match cycle::open(&parts, &all).await {
+            Ok(gatherers) => return Ok(tenants.iter().cloned().zip(gatherers).collect()),
+            Err(GatherError::Journal(error)) if error.is_transient() || error.breaks_the_client() => {
+                tracing::warn!(error = chain(&error), "tenants could not be taken over yet");
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(OPEN_AGAIN).await;
+    }
+}
+
+fn unpanicked<T>(ended: Result<T, tokio::task::JoinError>) -> T {
+    match ended {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

@@ -3,10 +3,15 @@
 //! In: connected parts, tenants with their sources and rules. Out: running roles; for `--once` a report of each tenant.
 //! Absent: the command line, the configuration file, the embedded services; what is printed.
 
+mod cycle;
 mod gathering;
 pub mod lag;
+mod offsets;
+mod once;
+pub mod outcome;
 mod progress;
 mod roles;
+pub mod schedule;
 mod settle;
 mod tenant;
 mod upkeep;
@@ -17,10 +22,11 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-pub use gathering::{Gathering, Report, gather_all, periodically};
+pub use gathering::{GROUP, Gathering, gathering};
+pub use once::{Report, gather_all};
 pub use progress::Say;
 pub use roles::{Role, projecting_parts, start};
-pub use settle::{quarantined, settle};
+pub use settle::{settle, visible};
 pub use tenant::Tenant;
 pub use upkeep::daily;
 pub use watch::watch;

@@ -92,12 +92,12 @@ async fn projecting(parts: Parts, projection: Projection) -> Result<()> {
 /// A broker that dies at a bad moment makes a client believe that it was put out, or breaks it for good: a new one gets
 /// past that. A real successor puts us out again, and a record that cannot be written fails again.
 #[derive(Debug, Default)]
-struct Stumbles {
+pub(super) struct Stumbles {
     last: Option<Instant>,
 }
 
 impl Stumbles {
-    fn may_pass(&mut self, now: Instant) -> bool {
+    pub(super) fn may_pass(&mut self, now: Instant) -> bool {
         self.last.replace(now).is_none_or(|last| now.duration_since(last) > SETTLED)
     }
 }
@@ -114,7 +114,7 @@ pub fn projecting_parts(connection: Connection, codec: Arc<Codec>, store: Store)
 }
 
 /// Writes entries to the quarantine topic; rare, so the producer lives as long as the call.
-fn set_aside(connection: &Connection, codec: &Codec, entries: &[Quarantined]) -> Result<(), JournalError> {
+pub(super) fn set_aside(connection: &Connection, codec: &Codec, entries: &[Quarantined]) -> Result<(), JournalError> {
     // Several projections may set aside at the same time: each call is a producer of its own.
     let role = format!("set-aside-{:08x}", rand::random::<u32>());
     let mut producer = TransactionalProducer::new(connection, &role)?;
@@ -131,7 +131,7 @@ fn set_aside(connection: &Connection, codec: &Codec, entries: &[Quarantined]) ->
 }
 
 /// Waits a little before a role starts again, unless the process is to end.
-async fn pause(
+pub(super) async fn pause(
     role: &str,
     error: &(dyn std::error::Error + Send + Sync + 'static),
     health: &Health,

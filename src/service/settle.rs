@@ -10,8 +10,8 @@ use crate::store::{DayProgress, DayState, Projection};
 
 /// How long it is waited while nothing moves; twice that at the most.
 const STALLED: Duration = Duration::from_secs(150);
-/// How long entries of the quarantine are waited for.
-const QUARANTINE_LIMIT: Duration = Duration::from_secs(10);
+/// How long entries of the quarantine and held days are waited for.
+const BESIDE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Waits until every sealed day is allocated (or refused) and visible in all projections.
 ///
@@ -62,16 +62,19 @@ pub async fn settle(parts: &Parts, sealed: &[(String, Day, u32)]) -> Result<()> 
     }
 }
 
-/// Waits until what was set aside on the way can be looked at, too; not for long, the days are there.
+/// Waits until what was set aside or held back on the way can be looked at, too; not for long, the days are there.
 ///
 /// # Errors
 /// When Kafka or Postgres does not answer.
-pub async fn quarantined(parts: &Parts) -> Result<()> {
+pub async fn visible(parts: &Parts) -> Result<()> {
     let since = Instant::now();
     loop {
         let moved = parts.moved.notified();
-        let lag = lag::lag_of(Projection::Quarantine, &parts.store, &parts.connection).await?;
-        if lag == 0 || since.elapsed() > QUARANTINE_LIMIT || parts.stop.is_cancelled() {
+        let mut lag = 0;
+        for projection in [Projection::Quarantine, Projection::Gathering] {
+            lag += lag::lag_of(projection, &parts.store, &parts.connection).await?;
+        }
+        if lag == 0 || since.elapsed() > BESIDE_LIMIT || parts.stop.is_cancelled() {
             return Ok(());
         }
         tokio::select! {

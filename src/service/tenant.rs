@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::schedule::Rhythm;
 use crate::domain::RuleBook;
 use crate::ecosystem::Source;
 use crate::gather::TenantSettings;
@@ -16,4 +17,9 @@ pub struct Tenant {
     pub rules: RuleBook,
     /// How long one cycle may take; `None`: as long as it takes.
     pub limit: Option<Duration>,
+    pub rhythm: Rhythm,
+    /// Cycles in a row that bring nothing before it is suspended.
+    pub failure_threshold: u32,
+    /// Names the tenant's configuration, secrets included, without giving any of it away.
+    pub digest: String,
 }

@@ -35,8 +35,11 @@ pub fn check_allocation(allocated: &DayAllocated) -> Result<(), FactCheck> {
     whole("rows", allocated.rows)
 }
 
-fn reason(reason: Reason) -> &'static str {
-    match reason {
+fn reason(seal: &DaySealed) -> &'static str {
+    if seal.requested.is_some() {
+        return "requested";
+    }
+    match seal.reason {
         Reason::New => "new",
         Reason::Bill => "bill",
         Reason::Inventory => "inventory",
@@ -83,7 +86,7 @@ impl ProjectionTx {
         .bind(text(|s| &s.ecosystem))
         .bind(int(|s| s.revision))
         .bind(text(|s| &s.digest))
-        .bind(text(|s| reason(s.reason)))
+        .bind(text(reason))
         .bind(seals.iter().map(|(_, s)| s.gathered_at).collect::<Vec<DateTime<Utc>>>())
         .bind(int(|s| s.billing_lines))
         .bind(int(|s| s.resources))

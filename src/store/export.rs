@@ -132,6 +132,7 @@ const DAYS: &str = concat!(
     moment!("gathered_at"),
     " FROM days LEFT JOIN day_topic_attributions USING (tenant_id, day)",
     chosen!(),
+    " AND (sealed_revision IS NOT NULL OR outcome IS NOT NULL)",
     " ORDER BY day"
 );
 

@@ -53,12 +53,14 @@ fn check_all(place: (&str, Day, u32, u32, u32)) -> Result<(), FactCheck> {
 
 /// Checks what names a revision of a tenant's day.
 pub(super) fn check_place(tenant: &str, day: Day, revision: u32) -> Result<(), FactCheck> {
-    if tenant.as_bytes().contains(&0) {
-        return Err(FactCheck::ZeroByte);
-    }
+    check_tenant(tenant)?;
     whole("revision", revision)?;
     let year = chrono::Datelike::year(&day.date());
     if (1970..=9999).contains(&year) { Ok(()) } else { Err(FactCheck::OutOfRange("day")) }
+}
+
+pub(super) fn check_tenant(tenant: &str) -> Result<(), FactCheck> {
+    if tenant.as_bytes().contains(&0) { Err(FactCheck::ZeroByte) } else { Ok(()) }
 }
 
 pub(super) fn whole(name: &'static str, number: u32) -> Result<(), FactCheck> {

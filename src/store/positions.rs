@@ -12,12 +12,13 @@ pub enum Projection {
     TopicAttributions,
     Days,
     Quarantine,
+    Gathering,
     Tenants,
 }
 
 impl Projection {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Billing,
         Self::Resources,
         Self::Identities,
@@ -25,6 +26,7 @@ impl Projection {
         Self::TopicAttributions,
         Self::Days,
         Self::Quarantine,
+        Self::Gathering,
         Self::Tenants,
     ];
 
@@ -38,6 +40,7 @@ impl Projection {
             Self::TopicAttributions => "topic-attributions",
             Self::Days => "days",
             Self::Quarantine => "quarantine",
+            Self::Gathering => "gathering",
             Self::Tenants => "tenants",
         }
     }
@@ -55,7 +58,7 @@ impl Projection {
             Self::Identities => Some("identity_facts"),
             Self::Chargebacks => Some("chargeback_facts"),
             Self::TopicAttributions => Some("topic_attribution_facts"),
-            Self::Days | Self::Quarantine | Self::Tenants => None,
+            Self::Days | Self::Quarantine | Self::Gathering | Self::Tenants => None,
         }
     }
 
@@ -69,6 +72,7 @@ impl Projection {
             Self::TopicAttributions => &["topic_attribution_facts"],
             Self::Days => &["day_facts"],
             Self::Quarantine => &["quarantine"],
+            Self::Gathering => &["run_facts", "held_days"],
             // What was forgotten stays so, whatever is read again and in whichever order.
             Self::Tenants => &[],
         }

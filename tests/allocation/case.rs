@@ -173,6 +173,7 @@ impl Facts {
             metrics_failed: vec![],
             quarantined: 0,
             reason: Reason::New,
+            requested: None,
             gathered_at: day().end(),
         };
         Self { lines: vec![], resources: vec![], identities: vec![], metrics: vec![], seal }

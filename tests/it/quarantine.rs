@@ -105,6 +105,7 @@ pub(super) fn seal(tenant: &str, day: Day) -> DaySealed {
         metrics_failed: Vec::new(),
         quarantined: 0,
         reason: Reason::New,
+        requested: None,
         gathered_at: day.end(),
     }
 }

@@ -14,7 +14,7 @@ use tributary::config;
 use tributary::demo::{self, Organisation};
 use tributary::domain::{ChargebackRow, DayAllocated, Outcome};
 use tributary::ecosystem::http::{Http, Limits};
-use tributary::gather::Gatherer;
+use tributary::gather::{Ask, Gatherer};
 use tributary::journal::provision::ensure;
 use tributary::journal::topology::Layout;
 use tributary::journal::{Codec, Connection, Topic, blocking, scan};
@@ -78,7 +78,8 @@ async fn members_come_and_go_and_each_revision_is_allocated_once() {
     for revision in 1..=3 {
         // Other rules make every day anew; days arrive while members join and leave.
         rules.owner_types.push(format!("made-up-{revision}"));
-        let (back, report) = gatherer.cycle(&source, &rules, &Clock::standing_at(now), |_| ()).await.unwrap();
+        let (back, report) =
+            gatherer.cycle(&source, &rules, &Clock::standing_at(now), &Ask::default(), |_| ()).await.unwrap();
         gatherer = back;
         assert_eq!(report.sealed.len() as u32, DAYS, "{report:?}");
         match revision {

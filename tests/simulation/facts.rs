@@ -307,6 +307,7 @@ fn records(dice: &mut Dice, key: &TenantDay, revision: u32) -> [Vec<Record>; KIN
         metrics_failed: Vec::new(),
         quarantined: 0,
         reason: Reason::New,
+        requested: None,
         gathered_at: DateTime::UNIX_EPOCH,
     };
     [

@@ -25,6 +25,17 @@ fn the_cku_ratios_are_numbers_within_bounds_that_add_up() {
 }
 
 #[test]
+fn a_digest_tells_configurations_apart_and_gives_no_secret_away() {
+    let digest = |text: &str| good(&settings(&[text])).config.tenants[0].digest();
+    let with = |password: &str| {
+        digest(&format!("metrics: {{url: 'http://p', auth_type: basic, username: u, password: {password}}}"))
+    };
+    assert_eq!(with("hush-4"), with("hush-4"));
+    assert_ne!(with("hush-4"), with("hush-5"));
+    assert_ne!(digest("min_refresh_gap_seconds: 1"), digest("min_refresh_gap_seconds: 2"));
+}
+
+#[test]
 fn granularities_have_an_hour_at_least_and_months_are_the_calendars() {
     let durations = |text: &str| settings(&[&format!("granularity_durations: {{{text}}}")]);
     let own = ccloud(&durations("Weekly: 168, daily: 12")).granularity_durations;

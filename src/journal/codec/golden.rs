@@ -70,5 +70,7 @@ fn old_messages_are_read_for_ever() {
     check(&samples::day_allocated());
     check(&samples::gather_state());
     check(&samples::quarantined());
+    check(&samples::command());
+    check(&samples::run());
     check(&samples::tenant_event());
 }

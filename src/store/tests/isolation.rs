@@ -8,13 +8,14 @@ use crate::store::{Granted, RoleError, TenantKey};
 /// Stands in every text of tenant `b`, and nowhere else.
 const MARK: &str = "belongs-to-b";
 const OWN: &str = "belongs-to-a";
-const VIEWS: [&str; 9] = [
+const VIEWS: [&str; 10] = [
     "billing",
     "resources",
     "identities",
     "chargebacks",
     "topic_attributions",
     "days",
+    "runs",
     "day_topic_attributions",
     "quarantine",
     "chargeback_dimensions",

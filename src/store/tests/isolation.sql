@@ -16,6 +16,9 @@ WITH d AS (INSERT INTO chargeback_dimensions
 INSERT INTO chargeback_facts SELECT $key, '2026-02-28', 1, dimension_key, 1, 1, NULL FROM d;
 INSERT INTO day_facts (tenant_key, day, ecosystem, sealed_revision, seal_digest, refused_reason)
     VALUES ($key, '2026-02-28', 'e', 1, '$text', '$text');
+INSERT INTO run_facts VALUES ($key, '$text', '$text', 'periodic', ARRAY['$text'], now(), now(), 'completed', NULL, NULL, 1, 0, 0, 0,
+    ARRAY['$text'], 0, '$text', NULL);
+INSERT INTO held_days VALUES ($key, '2026-02-28', 1, 0, '$text', 0);
 INSERT INTO quarantine VALUES
     ('$tenant', '$tenant', '2026-02-28', 'gather', 's', NULL, NULL, NULL, NULL, '$text', '$text', 'open', now()),
     -- Another tenant's record under this one's key.

@@ -49,6 +49,11 @@ impl World {
         kit().map(|kit| Self::read(&kit.join(name)))
     }
 
+    /// The world in a folder; the kit's server is beside it.
+    pub fn in_folder(dir: &Path) -> Self {
+        Self::read(dir)
+    }
+
     fn read(dir: &Path) -> Self {
         let text = std::fs::read_to_string(dir.join("world.json")).expect("world.json");
         let world: Value = serde_json::from_str(&text).expect("JSON");

@@ -1,0 +1,162 @@
+//! `tributary gather` and `tributary resume`: ask for cycles through topic `commands`.
+
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use chrono::{DateTime, Utc};
+
+use super::args::Gather;
+use super::runs::said;
+use crate::config::{Config, Tenant};
+use crate::domain::{Command, CommandKind, RunStatus};
+use crate::journal::{Codec, Connection, Topic, TransactionalProducer};
+use crate::store::Store;
+
+/// How often the answer is looked for.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// The commands for a wish: one for each tenant.
+///
+/// # Errors
+/// A tenant that is not in the configuration, or days that make no period.
+pub fn gather(config: &Config, args: &Gather, now: DateTime<Utc>) -> Result<Vec<Command>> {
+    if let (Some(from), Some(to)) = (args.from, args.to)
+        && to <= from
+    {
+        bail!(
+            "--to {to} is not after --from {from}; the last day is excluded, for one day write --to {}",
+            from.plus(1)
+        );
+    }
+    let tenants: Vec<&Tenant> = match &args.tenant {
+        Some(name) => vec![gathered(config, name)?],
+        None => config.tenants.iter().filter(|tenant| tenant.ecosystem.is_gathered()).collect(),
+    };
+    let ask = |tenant: &Tenant| Command {
+        from: args.from,
+        to: args.to,
+        force: args.force,
+        ..command(tenant, CommandKind::Gather, &config.instance, now)
+    };
+    Ok(tenants.into_iter().map(ask).collect())
+}
+
+/// The command that lifts a tenant's suspension.
+///
+/// # Errors
+/// A tenant that is not in the configuration.
+pub fn resume(config: &Config, name: &str, now: DateTime<Utc>) -> Result<Vec<Command>> {
+    Ok(vec![command(gathered(config, name)?, CommandKind::Resume, &config.instance, now)])
+}
+
+/// The tenant of that name.
+///
+/// # Errors
+/// A name that is none, with those that are.
+pub fn tenant<'a>(config: &'a Config, name: &str) -> Result<&'a Tenant> {
+    config.tenants.iter().find(|tenant| tenant.name == name).with_context(|| {
+        let names: Vec<&str> = config.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
+        format!("there is no tenant {name:?} in the configuration; it has {}", names.join(", "))
+    })
+}
+
+/// The same, if we gather it.
+fn gathered<'a>(config: &'a Config, name: &str) -> Result<&'a Tenant> {
+    let tenant = tenant(config, name)?;
+    if !tenant.ecosystem.is_gathered() {
+        bail!("{name} is not gathered here: another program writes its days; ask that one");
+    }
+    Ok(tenant)
+}
+
+fn command(tenant: &Tenant, kind: CommandKind, instance: &str, now: DateTime<Utc>) -> Command {
+    Command {
+        id: format!("{:032x}", rand::random::<u128>()),
+        tenant: tenant.tenant_id.clone(),
+        kind,
+        from: None,
+        to: None,
+        force: false,
+        requested_at: now,
+        requested_by: format!("cli at {instance}"),
+    }
+}
+
+/// Writes commands; they are durable when it returns. Blocks.
+///
+/// # Errors
+/// When Kafka does not answer.
+pub fn send(connection: &Connection, codec: &Codec, commands: &[Command]) -> Result<()> {
+    // Two people may ask at the same time: each call is a producer of its own.
+    let mut producer = TransactionalProducer::new(connection, &format!("ask-{:08x}", rand::random::<u32>()))?;
+    producer.begin()?;
+    let mut bytes = Vec::new();
+    for command in commands {
+        bytes.clear();
+        codec.encode(command, &mut bytes)?;
+        producer.send(Topic::Commands, None, command.tenant.as_bytes(), Some(&bytes))?;
+    }
+    producer.commit().context("nothing was asked for")
+}
+
+/// Waits for the run that answers each command and prints it. Returns whether all of them completed.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn wait(store: &Store, config: &Config, commands: &[Command], mut out: impl Write) -> Result<bool> {
+    let mut completed = true;
+    for command in commands {
+        let run = loop {
+            match store.run_of(&command.id).await? {
+                // A process that ended does not answer: whoever gathers the tenant now does.
+                Some(run) if run.ended_at.is_some() && run.status != RunStatus::Interrupted => break run,
+                _ => tokio::time::sleep(LOOK_AGAIN).await,
+            }
+        };
+        completed &= run.status == RunStatus::Completed;
+        let name =
+            config.tenants.iter().find(|tenant| tenant.tenant_id == run.tenant).map_or("", |tenant| &tenant.name);
+        writeln!(out, "{name}: {}", said(&run))?;
+    }
+    Ok(completed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        let tenant = |name: &str| {
+            format!(
+                "  {name}:\n    ecosystem: confluent_cloud\n    tenant_id: t-{name}\n    plugin_settings:\n      \
+                 ccloud_api: {{key: k, secret: s}}\n"
+            )
+        };
+        let external = "  x:\n    ecosystem: external\n    tenant_id: t-x\n";
+        let text = format!("tenants:\n{}{}{external}", tenant("a"), tenant("b"));
+        crate::config::parse(&text, &|_| None).unwrap().config
+    }
+
+    fn wish(tenant: Option<&str>, from: &str, to: &str) -> Gather {
+        let day = |text: &str| (!text.is_empty()).then(|| text.parse().unwrap());
+        let file = super::super::args::ConfigFile { config: "c.yaml".into(), env_file: None };
+        Gather { file, tenant: tenant.map(str::to_owned), from: day(from), to: day(to), force: true, wait: false }
+    }
+
+    #[test]
+    fn a_wish_without_a_tenant_is_for_all_and_names_their_ids() {
+        let now = "2026-03-06T06:30:00Z".parse().unwrap();
+        let asked = |wish: &Gather| gather(&config(), wish, now).map_err(|error| error.to_string());
+        let all = asked(&wish(None, "", "2026-02-03")).unwrap();
+        assert_eq!(all.iter().map(|c| c.tenant.as_str()).collect::<Vec<_>>(), ["t-a", "t-b"]);
+        assert!(all[0].id != all[1].id && all[0].force && all[0].to.is_some(), "{all:?}");
+        let unknown = asked(&wish(Some("c"), "", "")).unwrap_err();
+        assert_eq!(unknown, "there is no tenant \"c\" in the configuration; it has a, b, x");
+        let external = asked(&wish(Some("x"), "", "")).unwrap_err();
+        assert!(external.contains("another program writes its days"), "{external}");
+        let empty = asked(&wish(Some("a"), "2026-02-03", "2026-02-03")).unwrap_err();
+        assert!(empty.contains("--to 2026-02-04"), "{empty}");
+        assert_eq!(resume(&config(), "b", now).unwrap()[0].kind, CommandKind::Resume);
+    }
+}

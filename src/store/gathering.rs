@@ -115,7 +115,8 @@ impl ProjectionTx {
     }
 
     /// Writes what is remembered of days, each day once, with the tenant's key and when it was written (milliseconds). An
-    /// older record changes nothing, nor one of before the tenant was forgotten.
+    /// older record changes nothing, nor one of before the tenant was forgotten. Days of which nothing is remembered are not
+    /// kept.
     ///
     /// # Errors
     /// [`StoreError`]; the transaction is lost.
@@ -145,7 +146,16 @@ impl ProjectionTx {
         .bind(days.iter().map(|(_, written, _)| *written).collect::<Vec<i64>>())
         .execute(&mut *self.tx)
         .await;
-        written.map(drop).map_err(|error| StoreError::of(error, self.store.address()))
+        written.map_err(|error| StoreError::of(error, self.store.address()))?;
+        let emptied = sqlx::query(
+            "DELETE FROM held_days h USING unnest($1::int[], $2::date[]) AS given (tenant_key, day)
+             WHERE h.tenant_key = given.tenant_key AND h.day = given.day AND h.revision = 0 AND h.why IS NULL",
+        )
+        .bind(days.iter().map(|(tenant, ..)| *tenant).collect::<Vec<i32>>())
+        .bind(days.iter().map(|(.., day)| day.day.date()).collect::<Vec<NaiveDate>>())
+        .execute(&mut *self.tx)
+        .await;
+        emptied.map(drop).map_err(|error| StoreError::of(error, self.store.address()))
     }
 }
 

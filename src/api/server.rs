@@ -21,7 +21,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use super::Api;
 use super::problem::{Code, Problem};
-use super::routes::{aggregate, billing, chargebacks, days, dimensions, inventory, tenants};
+use super::routes::{aggregate, billing, chargebacks, days, dimensions, explanation, inventory, tenants, topics};
 use crate::clock::Clock;
 use crate::store::Store;
 
@@ -78,7 +78,9 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(billing::one))
         .routes(routes!(chargebacks::list))
         .routes(routes!(chargebacks::one))
+        .routes(routes!(explanation::of_chargeback))
         .routes(routes!(chargebacks::issues))
+        .routes(routes!(topics::list))
         .routes(routes!(aggregate::aggregate))
         .routes(routes!(dimensions::list))
         .routes(routes!(dimensions::values))

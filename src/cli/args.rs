@@ -31,6 +31,8 @@ pub enum Command {
     Resume(Resume),
     /// Show what the cycles of tenants did
     Runs(Runs),
+    /// Say why rows of a day are what they are, a sentence each
+    Explain(Explain),
     /// Show tenants, days, lag and quarantine
     Status(Status),
     /// Look at what was set aside, and send it again
@@ -139,6 +141,30 @@ pub struct Export {
     /// File to write; default: standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Explain {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Tenant, by its name in the configuration
+    #[arg(long, value_name = "NAME")]
+    pub tenant: String,
+    /// The day
+    #[arg(long, value_name = "DATE")]
+    pub day: Day,
+    /// Only rows that are charged to this identity
+    #[arg(long, value_name = "ID")]
+    pub identity: Option<String>,
+    /// Only rows of this resource
+    #[arg(long, value_name = "ID")]
+    pub resource: Option<String>,
+    /// Only rows of this product type
+    #[arg(long, value_name = "TYPE")]
+    pub product: Option<String>,
+    /// At most so many rows
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
 }
 
 /// What can be exported.

@@ -8,6 +8,7 @@ pub mod args;
 pub mod ask;
 pub mod config;
 pub mod demo;
+mod explain;
 pub mod export;
 mod measured;
 pub mod quarantine;
@@ -94,6 +95,7 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
         }
         Command::Runs(args) => attached(&args.file, Need::POSTGRES, Task::Runs(args.tenant, args.limit)).await,
         Command::Status(args) => attached(&args.file, Need::BOTH, Task::Status(args.watch, args.json)).await,
+        Command::Explain(args) => attached(&args.file.clone(), Need::POSTGRES, Task::Explain(args)).await,
         Command::Quarantine(Quarantine::List { file, all }) => {
             attached(&file, Need::POSTGRES, Task::ListQuarantine(all)).await
         }
@@ -128,6 +130,7 @@ enum Task {
     Runs(Option<String>, u32),
     /// And whether to wait for the answer.
     Ask(Wish, bool),
+    Explain(args::Explain),
     ListQuarantine(bool),
     ShowQuarantined(String),
     Resend(Vec<String>),
@@ -156,6 +159,7 @@ async fn attached(file: &ConfigFile, need: Need, task: Task) -> Result<ExitCode>
         say.done();
         let mut out = io::stdout().lock();
         match task {
+            Task::Explain(args) => explain::explain(&store, &config, &args, &mut out).await,
             Task::ListQuarantine(all) => quarantine::list(&store, all, &mut out).await,
             Task::ShowQuarantined(id) => quarantine::show(&store, &id, &mut out).await,
             Task::Grant(tenant, role) => tenant::grant(&store, &config, &tenant, role.as_deref(), &mut out).await,

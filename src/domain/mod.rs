@@ -16,6 +16,7 @@ pub mod billing;
 pub mod chargeback;
 pub mod command;
 pub mod day;
+pub mod explanation;
 pub mod gathered;
 pub mod glob;
 pub mod granularity;

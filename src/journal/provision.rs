@@ -23,6 +23,8 @@ use super::topology::{Layout, Topology, Wanted};
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long new partitions may take to get a leader.
 const SETTLING: Duration = Duration::from_secs(60);
+/// How long brokers that are away may take to come back before their number is believed.
+const BROKERS_BACK: Duration = Duration::from_secs(15);
 /// Between two looks at the metadata, which is the only way to learn of a leader.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -63,7 +65,7 @@ pub async fn ensure_keeping(
     let wanted = Topology::embedded().keeping(connection.prefix(), layout, retention_days);
     let steps = plan(&wanted, &cluster.topics(&wanted).await?, connection.prefix());
     for step in &steps {
-        cluster.take(step).await?;
+        cluster.take_patiently(step).await?;
     }
     cluster.wait_for(wanted).await?;
     Ok(steps)
@@ -120,6 +122,21 @@ impl Cluster {
         let asked = tokio::task::spawn_blocking(move || read_metadata(&admin)).await;
         let answer = asked.unwrap_or(Err(KafkaError::Canceled));
         answer.map_err(|cause| self.failed(cause))
+    }
+
+    /// A busy broker counts as away for a moment, and a cluster of one has none then: that many brokers are waited for.
+    async fn take_patiently(&self, step: &Step) -> Result<(), ProvisionError> {
+        let deadline = Instant::now() + BROKERS_BACK;
+        loop {
+            match self.take(step).await {
+                Err(ProvisionError::Refused { code: RDKafkaErrorCode::InvalidReplicationFactor, .. })
+                    if Instant::now() < deadline =>
+                {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     async fn take(&self, step: &Step) -> Result<(), ProvisionError> {

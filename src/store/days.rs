@@ -1,5 +1,7 @@
 //! Writes how far each tenant's day has come: its seals, allocations and refusals.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::facts::{check_moment, check_place, whole};
@@ -62,23 +64,25 @@ impl ProjectionTx {
         };
         let failed = seals.iter().map(|(_, s)| s.metrics_failed.iter().map(|id| storable(id)).collect::<Vec<_>>());
         let failed = failed.map(|ids| serde_json::to_string(&ids).unwrap_or("[]".into()));
+        let digests = self.save_rule_books(seals).await?;
         let written = sqlx::query(
             "INSERT INTO day_facts AS d
                 (tenant_key, day, ecosystem, sealed_revision, seal_digest, seal_reason, gathered_at, billing_lines,
-                 resources, identities, metrics, quarantined, metrics_failed)
+                 resources, identities, metrics, quarantined, metrics_failed, rules_digest)
              SELECT tenant_key, day, ecosystem, revision, digest, reason, gathered_at, billing_lines, resources,
-                 identities, metrics, quarantined, ARRAY(SELECT jsonb_array_elements_text(failed::jsonb))
+                 identities, metrics, quarantined, ARRAY(SELECT jsonb_array_elements_text(failed::jsonb)), rules_digest
              FROM unnest($1::int[], $2::date[], $3::text[], $4::int[], $5::text[], $6::text[], $7::timestamptz[],
-                 $8::int[], $9::int[], $10::int[], $11::int[], $12::int[], $13::text[])
+                 $8::int[], $9::int[], $10::int[], $11::int[], $12::int[], $13::text[], $14::bytea[])
                  AS given (tenant_key, day, ecosystem, revision, digest, reason, gathered_at, billing_lines, resources,
-                 identities, metrics, quarantined, failed)
+                 identities, metrics, quarantined, failed, rules_digest)
              JOIN tenants USING (tenant_key) WHERE revision > forgotten_revision
              ON CONFLICT (tenant_key, day) DO UPDATE SET
                  ecosystem = excluded.ecosystem, sealed_revision = excluded.sealed_revision,
                  seal_digest = excluded.seal_digest, seal_reason = excluded.seal_reason,
                  gathered_at = excluded.gathered_at, billing_lines = excluded.billing_lines,
                  resources = excluded.resources, identities = excluded.identities, metrics = excluded.metrics,
-                 quarantined = excluded.quarantined, metrics_failed = excluded.metrics_failed
+                 quarantined = excluded.quarantined, metrics_failed = excluded.metrics_failed,
+                 rules_digest = excluded.rules_digest
              WHERE d.sealed_revision IS NULL OR d.sealed_revision < excluded.sealed_revision",
         )
         .bind(seals.iter().map(|(tenant, _)| *tenant).collect::<Vec<i32>>())
@@ -94,9 +98,42 @@ impl ProjectionTx {
         .bind(int(|s| s.metrics))
         .bind(int(|s| s.quarantined))
         .bind(failed.collect::<Vec<String>>())
+        .bind(digests)
         .execute(&mut *self.tx)
         .await;
         written.map(drop).map_err(|error| StoreError::of(error, self.store.address()))
+    }
+
+    /// Keeps the texts of rules that are new, but for those of forgotten revisions; gives back the digest of each seal's.
+    async fn save_rule_books(&mut self, seals: &[(i32, &DaySealed)]) -> Result<Vec<Vec<u8>>, StoreError> {
+        let digest = |seal: &DaySealed| blake3::hash(seal.rules.as_bytes());
+        let mut digests: Vec<Vec<u8>> = Vec::with_capacity(seals.len());
+        let mut books: BTreeMap<(i32, [u8; 32]), (&str, u32)> = BTreeMap::new();
+        let mut last: Option<(&str, [u8; 32])> = None;
+        for (tenant, seal) in seals {
+            // Days beside each other mostly have the same rules.
+            let known = last.filter(|(rules, _)| *rules == seal.rules).map(|(_, digest)| digest);
+            let digest = known.unwrap_or_else(|| digest(seal).into());
+            last = Some((&seal.rules, digest));
+            let (_, revision) = books.entry((*tenant, digest)).or_insert((&seal.rules, seal.revision));
+            *revision = seal.revision.max(*revision);
+            digests.push(digest.to_vec());
+        }
+        let (tenants, texts): (Vec<i32>, Vec<String>) =
+            books.iter().map(|((tenant, _), (rules, _))| (*tenant, storable(rules).into_owned())).unzip();
+        let written = sqlx::query(
+            "INSERT INTO rule_books (tenant_key, digest, rules)
+             SELECT tenant_key, digest, rules
+             FROM unnest($1::int[], $2::bytea[], $3::text[], $4::int[]) AS given (tenant_key, digest, rules, revision)
+             JOIN tenants USING (tenant_key) WHERE revision > forgotten_revision ON CONFLICT DO NOTHING",
+        )
+        .bind(tenants)
+        .bind(books.keys().map(|(_, digest)| digest.to_vec()).collect::<Vec<_>>())
+        .bind(texts)
+        .bind(books.values().map(|(_, revision)| *revision as i32).collect::<Vec<i32>>())
+        .execute(&mut *self.tx)
+        .await;
+        written.map(|_| digests).map_err(|error| StoreError::of(error, self.store.address()))
     }
 
     /// Writes outcomes with their tenants' keys, at most one of a tenant's day and outcome. A lower or known revision

@@ -135,6 +135,9 @@ impl Store {
         let deleted = async {
             let mut tx = self.pool().begin().await?;
             let mut rows = 0;
+            if projection == Projection::Days {
+                hold(&mut tx, projection).await?;
+            }
             for (table, day) in tables {
                 let facts = format!("DELETE FROM {table} WHERE tenant_key = $1 AND {day} >= $2 AND {day} < $3");
                 let done = sqlx::query(AssertSqlSafe(facts)).bind(key).bind(from.date()).bind(before.date());
@@ -147,6 +150,9 @@ impl Store {
                 .bind(projection.name())
                 .execute(&mut *tx)
                 .await?;
+            if projection == Projection::Days {
+                delete_idle_rule_books(&mut tx, key).await?;
+            }
             tx.commit().await?;
             Ok(rows)
         };
@@ -197,7 +203,12 @@ impl Store {
             rows += runs.bind(key).bind(event.at).execute(self.pool()).await?.rows_affected();
             let held = sqlx::query("DELETE FROM held_days WHERE tenant_key = $1 AND written_ms <= $2");
             rows += held.bind(key).bind(event.at.timestamp_millis()).execute(self.pool()).await?.rows_affected();
-            Ok(rows + forget_days(self, key, last).await?)
+            rows += forget_days(self, key, last).await?;
+            let mut tx = self.pool().begin().await?;
+            hold(&mut tx, Projection::Days).await?;
+            rows += delete_idle_rule_books(&mut tx, key).await?;
+            tx.commit().await?;
+            Ok(rows)
         };
         let rows: u64 = forgotten.await.map_err(|error| self.sort(error))?;
         Ok(rows + self.delete_idle_dimensions().await?)
@@ -249,6 +260,21 @@ async fn forget_days(store: &Store, key: i32, last: i32) -> Result<u64, sqlx::Er
         sqlx::query(statement).bind(key).bind(last).execute(store.pool()).await?;
     }
     Ok(gone)
+}
+
+/// Deletes a tenant's texts of rules that no day has any more. The projection `days` is held, so none is about to be used.
+async fn delete_idle_rule_books(tx: &mut PgConnection, key: i32) -> Result<u64, sqlx::Error> {
+    let deleted = sqlx::query(
+        "DELETE FROM rule_books b WHERE tenant_key = $1 AND NOT EXISTS (
+             SELECT FROM day_facts d WHERE d.tenant_key = b.tenant_key AND d.rules_digest = b.digest)",
+    );
+    deleted.bind(key).execute(tx).await.map(|done| done.rows_affected())
+}
+
+/// Waits for whoever writes the projection, and keeps others from it until the transaction ends.
+async fn hold(tx: &mut PgConnection, projection: Projection) -> Result<(), sqlx::Error> {
+    let held = sqlx::query("SELECT FROM projections WHERE projection = $1 FOR UPDATE");
+    held.bind(projection.name()).execute(tx).await.map(drop)
 }
 
 async fn next_generation(tx: &mut PgConnection, projection: Projection) -> Result<(), sqlx::Error> {

@@ -70,7 +70,7 @@ impl Projection {
             Self::Identities => &["identity_facts"],
             Self::Chargebacks => &["chargeback_facts", "chargeback_dimensions"],
             Self::TopicAttributions => &["topic_attribution_facts"],
-            Self::Days => &["day_facts"],
+            Self::Days => &["day_facts", "rule_books"],
             Self::Quarantine => &["quarantine"],
             Self::Gathering => &["run_facts", "held_days"],
             // What was forgotten stays so, whatever is read again and in whichever order.

@@ -14,8 +14,9 @@ struct Served {
     port: u16,
     /// `/api/v1/tenants/<name>`.
     tenant: String,
-    /// Its chargeback rows, column by column, as exported.
+    /// Its chargeback rows and topic rows, column by column, as exported.
     rows: Vec<BTreeMap<String, String>>,
+    topics: Vec<BTreeMap<String, String>>,
     _running: Running,
     _installation: Installation,
 }
@@ -33,10 +34,13 @@ impl Served {
         let mut command = installation.service(&config, "api", "reader");
         let mut running = Running::start(&mut command, installation.dir.path(), "api");
         running.until("the API listens", |_| TcpStream::connect(("127.0.0.1", port)).is_ok());
-        let mut reader = csv::Reader::from_path(exported.join("chargebacks.csv")).expect("an export");
-        let rows = reader.deserialize().collect::<Result<_, _>>().expect("rows");
+        let read = |table: &str| {
+            let mut reader = csv::Reader::from_path(exported.join(table)).expect("an export");
+            reader.deserialize().collect::<Result<_, _>>().expect("rows")
+        };
+        let (rows, topics) = (read("chargebacks.csv"), read("topic_attributions.csv"));
         let tenant = format!("/api/v1/tenants/{}", world.name);
-        Self { port, tenant, rows, _running: running, _installation: installation }
+        Self { port, tenant, rows, topics, _running: running, _installation: installation }
     }
 
     /// Status, headers and body of a GET; more header lines may be given.
@@ -111,6 +115,8 @@ fn the_api_answers_what_is_exported() {
     pages_hold_every_row_once(&served);
     sums_are_exact_however_grouped(&served);
     single_things_can_be_had(&served);
+    rows_are_explained(&served);
+    topics_are_listed_as_they_are_exported(&served);
     faults_are_problem_documents(&served);
     known_answers_are_not_sent_again(&served);
     the_contract_and_its_pages_are_served(&served);
@@ -124,6 +130,53 @@ fn tenants_and_days(served: &Served) {
     assert!(days["items"].as_array().expect("days").iter().all(|day| day["stage"] == "visible"), "{days}");
     let available = served.of_tenant("/availability");
     assert_eq!(available["present"].as_array().expect("days").len(), count);
+}
+
+/// One row of each product type and method.
+fn rows_are_explained(served: &Served) {
+    let mut seen = std::collections::BTreeSet::new();
+    let mut told = 0;
+    let rows = served.of_tenant("/chargebacks?limit=1000");
+    for row in rows["items"].as_array().expect("rows") {
+        let of = |name: &str| row[name].as_str().expect("a text").to_owned();
+        if !seen.insert([of("product_type"), of("allocation_method")]) {
+            continue;
+        }
+        let why = served.get(&format!("{}/chargebacks/{}/explanation", served.tenant, of("id")));
+        let sentence = why["sentence"].as_str().expect("a sentence");
+        for part in [of("amount"), of("resource_id"), of("product_type"), of("day")] {
+            assert!(sentence.contains(&part), "{part} is missing in {sentence}");
+        }
+        assert!(why["rule"]["split"].is_string(), "{why}");
+        assert!(!why["line"]["evidence"].as_array().expect("evidence").is_empty(), "{why}");
+        let part = amount(&why["split_amount"]);
+        let whole = amount(&why["line"]["amount"]);
+        assert!(part.units().abs() <= whole.units().abs(), "{why}");
+        assert!(part != whole || why["rule"]["ratio"] != "0.7", "{why}");
+        told += 1;
+    }
+    assert!(told > 5, "only {told} kinds of rows");
+    served.problem(&format!("{}/chargebacks/2026-02-01-{}/explanation", served.tenant, "0".repeat(32)), 404);
+}
+
+fn topics_are_listed_as_they_are_exported(served: &Served) {
+    let (mut sum, mut count, mut cursor) = (Amount::ZERO, 0, String::new());
+    loop {
+        let page = served.of_tenant(&format!("/topic-costs?limit=333{cursor}"));
+        let items = page["items"].as_array().expect("rows");
+        sum += items.iter().map(|item| amount(&item["amount"])).sum();
+        count += items.len();
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    let exported: Amount = served.topics.iter().map(|row| row["amount"].parse::<Amount>().expect("an amount")).sum();
+    assert_eq!((count, sum), (served.topics.len(), exported));
+    assert!(count > 0, "the world has topics");
+    let summed = served.of_tenant("/costs/aggregate?dataset=topic_costs&group_by=topic_name");
+    let total: Amount = summed["items"].as_array().expect("sums").iter().map(|row| amount(&row["amount"])).sum();
+    assert_eq!(total, exported);
 }
 
 fn pages_hold_every_row_once(served: &Served) {

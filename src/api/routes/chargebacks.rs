@@ -238,7 +238,7 @@ fn id(day: NaiveDate, fingerprint: &[u8]) -> String {
     format!("{day}-{hex}")
 }
 
-fn parse_id(id: &str) -> Option<(Day, Vec<u8>)> {
+pub(super) fn parse_id(id: &str) -> Option<(Day, Vec<u8>)> {
     let (day, hex) = (id.get(..10)?, id.get(11..)?);
     let digits = id.as_bytes()[10] == b'-' && hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
     let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).ok();

@@ -107,6 +107,7 @@ pub(crate) enum DatasetParam {
     Billing,
     #[default]
     Chargebacks,
+    TopicCosts,
 }
 
 impl From<DatasetParam> for Dataset {
@@ -114,6 +115,7 @@ impl From<DatasetParam> for Dataset {
         match param {
             DatasetParam::Billing => Self::Billing,
             DatasetParam::Chargebacks => Self::Chargebacks,
+            DatasetParam::TopicCosts => Self::TopicCosts,
         }
     }
 }

@@ -5,8 +5,10 @@ pub(super) mod billing;
 pub(super) mod chargebacks;
 pub(super) mod days;
 pub(super) mod dimensions;
+pub(super) mod explanation;
 pub(super) mod inventory;
 pub(super) mod tenants;
+pub(super) mod topics;
 
 use std::time::Duration;
 

@@ -111,7 +111,7 @@ fn query(ask: &Aggregate) -> QueryBuilder<sqlx::Postgres> {
     let start = ask.bucket.start();
     let mut query = QueryBuilder::new("");
     match ask.dataset {
-        Dataset::Billing => {
+        Dataset::Billing | Dataset::TopicCosts => {
             query.push(format_args!("SELECT {start} AS start, f.currency, sum(f.amount)::text, '0', count(*)"));
             push_fields(&mut query, ask);
             ask.dataset.push_from(&mut query, &ask.of);

@@ -11,6 +11,7 @@ use super::Selection;
 pub enum Dataset {
     Billing,
     Chargebacks,
+    TopicCosts,
 }
 
 /// One column that rows can be chosen and grouped by.
@@ -71,15 +72,27 @@ const CHARGEBACKS: &[Field] = fields! {
     "currency" => "d.currency",
 };
 
+const TOPIC_COSTS: &[Field] = fields! {
+    "ecosystem" => "f.ecosystem",
+    "env_id" => "f.env_id",
+    "cluster_resource_id" => "f.cluster_resource_id",
+    "topic_name" => "f.topic_name",
+    "product_category" => "f.product_category",
+    "product_type" => "f.product_type",
+    "attribution_method" => "f.attribution_method",
+    "currency" => "f.currency",
+};
+
 impl Dataset {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Billing, Self::Chargebacks];
+    pub const ALL: [Self; 3] = [Self::Billing, Self::Chargebacks, Self::TopicCosts];
 
     /// The word for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Billing => "billing",
             Self::Chargebacks => "chargebacks",
+            Self::TopicCosts => "topic_costs",
         }
     }
 
@@ -88,6 +101,7 @@ impl Dataset {
         match self {
             Self::Billing => BILLING,
             Self::Chargebacks => CHARGEBACKS,
+            Self::TopicCosts => TOPIC_COSTS,
         }
     }
 
@@ -101,6 +115,7 @@ impl Dataset {
         match self {
             Self::Billing => super::super::Projection::Billing,
             Self::Chargebacks => super::super::Projection::Chargebacks,
+            Self::TopicCosts => super::super::Projection::TopicAttributions,
         }
     }
 
@@ -115,6 +130,10 @@ impl Dataset {
                 " FROM chargeback_facts f JOIN slices s ON s.projection = 'chargebacks' AND s.tenant_key = f.tenant_key
                   AND s.day = f.day AND s.revision = f.revision AND s.complete
                   JOIN chargeback_dimensions d ON d.dimension_key = f.dimension_key"
+            }
+            Self::TopicCosts => {
+                " FROM topic_attribution_facts f JOIN slices s ON s.projection = 'topic-attributions'
+                  AND s.tenant_key = f.tenant_key AND s.day = f.day AND s.revision = f.revision AND s.complete"
             }
         });
         query.push(" WHERE f.tenant_key = (SELECT tenant_key FROM tenants WHERE tenant_id = ");

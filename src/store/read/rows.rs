@@ -72,10 +72,41 @@ impl BillingRow {
     }
 }
 
+/// A topic's part of a line as readers see it.
+#[derive(Debug, Clone, PartialEq, FromRow)]
+pub struct TopicRow {
+    pub day: NaiveDate,
+    pub revision: i32,
+    pub ecosystem: String,
+    pub env_id: String,
+    pub cluster_resource_id: String,
+    pub topic_name: String,
+    pub product_category: String,
+    pub product_type: String,
+    pub attribution_method: String,
+    /// Plain decimal text.
+    pub amount: String,
+    pub currency: String,
+    pub share: f64,
+    pub usage: Option<f64>,
+}
+
+/// A place in the order of topic rows: day, environment, cluster, topic, category, type, currency.
+pub type TopicKey = (Day, [String; 6]);
+
+impl TopicRow {
+    /// What tells the row from the others of its tenant, in the order rows are listed in.
+    pub fn key(&self) -> TopicKey {
+        let Self { env_id, cluster_resource_id, topic_name, product_category, product_type, currency, .. } = self;
+        let texts = [env_id, cluster_resource_id, topic_name, product_category, product_type, currency];
+        (Day::from(self.day), texts.map(String::clone))
+    }
+}
+
 /// A place in the order of billing lines: day, environment, resource, category, type, currency.
 pub type BillingKey = (Day, [String; 5]);
 
-const CHARGEBACK: &str =
+pub(super) const CHARGEBACK: &str =
     "SELECT f.day, f.revision, f.dimension_key, d.fingerprint, d.ecosystem, d.env_id, d.resource_id,
     d.product_category, d.product_type, d.identity_id, d.target, d.cost_type, d.allocation_method, d.allocation_detail,
     trim_scale(f.amount)::text AS amount, d.currency, d.tier, f.share, f.usage";
@@ -90,7 +121,35 @@ const LINE: &str =
 const LINE_KEY: &str = "f.day, f.env_id COLLATE \"C\", f.resource_id COLLATE \"C\", f.product_category COLLATE \"C\",
     f.product_type COLLATE \"C\", f.currency COLLATE \"C\"";
 
+const TOPIC: &str = "SELECT f.day, f.revision, f.ecosystem, f.env_id, f.cluster_resource_id, f.topic_name,
+    f.product_category, f.product_type, f.attribution_method, trim_scale(f.amount)::text AS amount, f.currency,
+    f.share, f.usage";
+
+/// The order of [`TopicKey`].
+const TOPIC_KEY: &str = "f.day, f.env_id COLLATE \"C\", f.cluster_resource_id COLLATE \"C\",
+    f.topic_name COLLATE \"C\", f.product_category COLLATE \"C\", f.product_type COLLATE \"C\", f.currency COLLATE \"C\"";
+
 impl Reader {
+    /// Topic rows after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if Postgres does not answer in time.
+    pub async fn topic_costs(
+        &mut self,
+        of: &Selection,
+        after: Option<&TopicKey>,
+        limit: u32,
+    ) -> Result<Vec<TopicRow>, StoreError> {
+        let mut query = QueryBuilder::new(TOPIC);
+        let from = after.map_or(of.from, |(day, _)| (*day).max(of.from));
+        Dataset::TopicCosts.push_from(&mut query, &Selection { from, ..of.clone() });
+        if let Some((day, texts)) = after {
+            push_key(&mut query, TOPIC_KEY, " > ", *day, texts);
+        }
+        query.push(format_args!(" ORDER BY {TOPIC_KEY} LIMIT ")).push_bind(i64::from(limit));
+        self.all(query).await
+    }
+
     /// Chargeback rows after `after`, at most `limit`.
     ///
     /// # Errors
@@ -144,7 +203,7 @@ impl Reader {
         let from = after.map_or(of.from, |(day, _)| (*day).max(of.from));
         Dataset::Billing.push_from(&mut query, &Selection { from, ..of.clone() });
         if let Some(key) = after {
-            push_line_key(&mut query, " > ", key);
+            push_key(&mut query, LINE_KEY, " > ", key.0, &key.1);
         }
         query.push(format_args!(" ORDER BY {LINE_KEY} LIMIT ")).push_bind(i64::from(limit));
         self.all(query).await
@@ -159,7 +218,7 @@ impl Reader {
         let day_of = Selection { tenant: tenant.to_owned(), from: day, to: day.plus(1), conditions: Vec::new() };
         let mut query = QueryBuilder::new(LINE);
         Dataset::Billing.push_from(&mut query, &day_of);
-        push_line_key(&mut query, " = ", key);
+        push_key(&mut query, LINE_KEY, " = ", key.0, &key.1);
         self.one(query).await
     }
 
@@ -175,8 +234,8 @@ impl Reader {
     }
 }
 
-fn push_line_key(query: &mut QueryBuilder<sqlx::Postgres>, compared: &str, (day, texts): &BillingKey) {
-    query.push(format_args!(" AND ({LINE_KEY}){compared}(")).push_bind(day.date());
+fn push_key(query: &mut QueryBuilder<sqlx::Postgres>, key: &str, compared: &str, day: Day, texts: &[String]) {
+    query.push(format_args!(" AND ({key}){compared}(")).push_bind(day.date());
     for text in texts {
         query.push(", ").push_bind(text.clone());
     }

@@ -3,7 +3,7 @@
 # Rust is often installed for one user and not in the PATH of a plain shell.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
-.PHONY: help setup build demo test lint bench sim mutants crash noise fuzz deny clean-data
+.PHONY: help setup build demo test lint bench sim mutants crash soak noise fuzz deny clean-data
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -33,6 +33,9 @@ sim: ## run the core under N random schedules (N=10000)
 
 crash: setup ## kill, cut and stall everything in N rounds on a real Kafka and Postgres (N=20); SEED=n begins there
 	TRIBUTARY_CRASH_ROUNDS=$(or $(N),20) TRIBUTARY_CRASH_SEED=$(or $(SEED),$(shell date +%s)) cargo test --test it rounds_of_faults -- --nocapture
+
+soak: setup ## let one process gather T tenants for M minutes while their bills change, and watch its memory (M=10 T=50)
+	TRIBUTARY_SOAK_MINUTES=$(or $(M),10) TRIBUTARY_SOAK_TENANTS=$(or $(T),50) cargo bench --bench soak
 
 mutants: ## break the core in known ways and see that the simulation notices
 	@scripts/mutants.py

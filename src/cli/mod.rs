@@ -86,6 +86,7 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
         },
         Command::Demo(args) => demo::demo(&args).await,
         Command::Export(args) => export(&args).await,
+        Command::Explain(args) => attached(&args.file.clone(), Need::POSTGRES, Task::Explain(args)).await,
         Command::Gather(args) => {
             let (file, wait) = (args.file.clone(), args.wait);
             attached(&file, Need::BOTH, Task::Ask(Wish::Gather(args), wait)).await
@@ -95,7 +96,6 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
         }
         Command::Runs(args) => attached(&args.file, Need::POSTGRES, Task::Runs(args.tenant, args.limit)).await,
         Command::Status(args) => attached(&args.file, Need::BOTH, Task::Status(args.watch, args.json)).await,
-        Command::Explain(args) => attached(&args.file.clone(), Need::POSTGRES, Task::Explain(args)).await,
         Command::Quarantine(Quarantine::List { file, all }) => {
             attached(&file, Need::POSTGRES, Task::ListQuarantine(all)).await
         }
@@ -126,11 +126,11 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
 
 /// A command on data that is there, whether a service runs or not.
 enum Task {
+    Explain(args::Explain),
     Status(bool, bool),
     Runs(Option<String>, u32),
     /// And whether to wait for the answer.
     Ask(Wish, bool),
-    Explain(args::Explain),
     ListQuarantine(bool),
     ShowQuarantined(String),
     Resend(Vec<String>),

@@ -215,23 +215,6 @@ impl Store {
         Ok(rows.map_err(|error| self.sort(error))?.into_iter().map(held).collect())
     }
 
-    /// Deletes a tenant's runs that started before this day and held days before it; gives back how many rows that were.
-    ///
-    /// # Errors
-    /// [`StoreError`] if Postgres does not answer.
-    pub async fn delete_gathering(&self, tenant: &str, before: Day) -> Result<u64, StoreError> {
-        let deleted = sqlx::query_scalar(
-            "WITH t AS (SELECT tenant_key FROM tenants WHERE tenant_id = $1),
-                  r AS (DELETE FROM run_facts USING t
-                        WHERE run_facts.tenant_key = t.tenant_key AND started_at < $2::timestamp AT TIME ZONE 'UTC' RETURNING 1),
-                  h AS (DELETE FROM held_days USING t
-                        WHERE held_days.tenant_key = t.tenant_key AND day < $2 RETURNING 1)
-             SELECT (SELECT count(*) FROM r) + (SELECT count(*) FROM h)",
-        );
-        let rows: Result<i64, _> = deleted.bind(tenant).bind(before.date()).fetch_one(self.pool()).await;
-        rows.map(i64::unsigned_abs).map_err(|error| self.sort(error))
-    }
-
     fn read_runs(&self, rows: Result<Vec<PgRow>, sqlx::Error>) -> Result<Vec<Run>, StoreError> {
         let rows = rows.map_err(|error| self.sort(error))?;
         rows.iter().map(|row| run(row).map_err(|error| self.sort(error))).collect()

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use futures_util::future::try_join_all;
 
 use super::args::Demo;
 use super::run;
 use super::stack::{Need, Stack};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::demo::{self, Organisation, TENANT, report};
+use crate::demo::{self, Organisation, TENANT, TENANTS, report};
 use crate::service::{self, Role, Say};
 use crate::{embedded, shutdown, telemetry};
 
@@ -26,7 +27,7 @@ pub async fn demo(args: &Demo) -> Result<ExitCode> {
     let clock = Clock::system();
     let organisation = Organisation::generate(args.seed, demo::first_day(clock.now(), args.days), args.days);
     let (from, to) = (organisation.first_day, organisation.end());
-    say.line("serving a made-up Confluent Cloud organisation");
+    say.line("serving a made-up organisation: Confluent Cloud, and a Prometheus");
     let upstream = demo::serve(organisation).await.context("no port is free on 127.0.0.1")?;
     let place = Place::fresh()?;
     let text = format!("data_dir: {}\n{}", place.data.display(), demo::config_yaml(&upstream, clock.now()));
@@ -43,9 +44,12 @@ pub async fn demo(args: &Demo) -> Result<ExitCode> {
                 bail!("a role ended although nobody asked it to");
             }
         };
-        let facts = report::read(parts.store.pool(), TENANT, from, to).await?;
+        let pool = parts.store.pool();
+        let bills = try_join_all(TENANTS.iter().map(|tenant| report::read(pool, tenant, from, to))).await?;
         say.done();
-        print!("{}", report::render(&facts, std::io::stdout().is_terminal()));
+        for facts in &bills {
+            print!("{}", report::render(facts, std::io::stdout().is_terminal()));
+        }
         if summary.failed {
             println!("\n{}", summary.text);
         }

@@ -85,7 +85,7 @@ pub fn show(tenant: &Tenant, pretty: bool, out: &mut impl Write) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{CONFLUENT_WORDS, parse};
+    use crate::config::{CONFLUENT_WORDS, SELF_MANAGED_WORDS, Vocabulary, parse};
     use crate::domain::rule::Resolver;
 
     fn book(settings: &str) -> RuleBook {
@@ -93,19 +93,26 @@ mod tests {
         of(&parse(&text, &|_| None).unwrap_or_else(|faults| panic!("{faults}")).config.tenants[0])
     }
 
-    #[test]
-    fn the_configuration_knows_the_words_of_the_book() {
-        let book = rules::rule_book("0.7", "0.3");
-        let products: Vec<&str> = book.products.keys().map(String::as_str).collect();
-        assert_eq!(products, CONFLUENT_WORDS.products);
+    /// The words that a book uses, and those that the configuration knows.
+    #[track_caller]
+    fn agree(book: &RuleBook, words: Vocabulary) {
+        let texts = |found: std::collections::BTreeSet<&str>| found.into_iter().map(str::to_owned).collect::<Vec<_>>();
+        let products = book.products.keys().map(String::as_str).collect();
+        assert_eq!(texts(products), words.products);
         let all = book.products.values().chain([&book.otherwise]);
-        let services: std::collections::BTreeSet<&str> = all.map(|product| product.service.as_str()).collect();
-        assert_eq!(Vec::from_iter(services), CONFLUENT_WORDS.services);
-        assert_eq!(book.owner_types, CONFLUENT_WORDS.owner_types);
+        assert_eq!(texts(all.map(|product| product.service.as_str()).collect()), words.services);
+        assert_eq!(book.owner_types, words.owner_types);
         let principals = book.products.values().filter(|product| product.resolver == Resolver::KeysAndPrincipals);
-        let metrics: std::collections::BTreeSet<&str> =
-            principals.flat_map(|p| p.metrics.iter().map(String::as_str)).collect();
-        assert_eq!(Vec::from_iter(metrics), CONFLUENT_WORDS.metrics);
+        assert_eq!(texts(principals.flat_map(|p| p.metrics.iter().map(String::as_str)).collect()), words.metrics);
+    }
+
+    #[test]
+    fn the_configuration_knows_the_words_of_the_books() {
+        agree(&rules::rule_book("0.7", "0.3"), CONFLUENT_WORDS);
+        let text = include_str!("../../examples/self-managed-kafka/tributary.yaml");
+        let address = |name: &str| (name == "PROMETHEUS_URL").then(|| "http://127.0.0.1:9090".to_owned());
+        let config = parse(text, &address).unwrap_or_else(|faults| panic!("{faults}")).config;
+        agree(&of(&config.tenants[0]), SELF_MANAGED_WORDS);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! In: an authorised request. Out: pages of the inventory and the costs, and Prometheus' two query endpoints.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use axum::Json;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::inventory::{Item, Listing};
 use super::organisation::Organisation;
-use super::prometheus;
+use super::promql::{self, Expr};
 use super::server::Refusal;
 use crate::domain::Day;
 
@@ -101,7 +101,7 @@ fn page(
 pub async fn instant(State(org): State<Arc<Organisation>>, Form(params): Form<Params>) -> Response {
     answered(&params, |query| {
         let end = org.end().start().to_rfc3339_opts(SecondsFormat::Secs, true);
-        let at = prometheus::moment(params.get("time").unwrap_or(&end))?;
+        let at = promql::moment(params.get("time").unwrap_or(&end))?;
         let sample =
             |(labels, value): (_, u64)| json!({"metric": labels, "value": [at.timestamp(), value.to_string()]});
         let result: Vec<Value> = query.at(&org, at).into_iter().map(sample).collect();
@@ -113,28 +113,25 @@ pub async fn instant(State(org): State<Arc<Organisation>>, Form(params): Form<Pa
 pub async fn range(State(org): State<Arc<Organisation>>, Form(params): Form<Params>) -> Response {
     answered(&params, |query| {
         let field = |name: &str| params.get(name).ok_or_else(|| format!("the parameter {name} is required"));
-        let (start, end) = (prometheus::moment(field("start")?)?, prometheus::moment(field("end")?)?);
-        let step = prometheus::duration(field("step")?)?;
+        let (start, end) = (promql::moment(field("start")?)?, promql::moment(field("end")?)?);
+        let step = promql::duration(field("step")?)?;
         if end < start || (end - start).num_seconds() / step.num_seconds() > 11_000 {
             return Err("end must not be before start, nor more than 11000 steps after it".to_owned());
         }
-        let mut series: HashMap<_, Vec<Value>> = HashMap::new();
+        let mut series: BTreeMap<_, Vec<Value>> = BTreeMap::new();
         for at in std::iter::successors(Some(start), |at| Some(*at + step)).take_while(|at| *at <= end) {
             for (labels, value) in query.at(&org, at) {
-                let key: Vec<_> = labels.into_iter().collect();
-                series.entry(key).or_default().push(json!([at.timestamp(), value.to_string()]));
+                series.entry(labels).or_default().push(json!([at.timestamp(), value.to_string()]));
             }
         }
-        let mut series: Vec<_> = series.into_iter().collect();
-        series.sort_by(|a, b| a.0.cmp(&b.0));
-        let one = |(labels, values): (Vec<(String, String)>, Vec<Value>)| json!({"metric": labels.into_iter().collect::<HashMap<_, _>>(), "values": values});
-        Ok(json!({"resultType": "matrix", "result": series.into_iter().map(one).collect::<Vec<_>>()}))
+        let one = |(labels, values)| json!({"metric": labels, "values": values});
+        Ok(json!({"resultType": "matrix", "result": series.into_iter().map(one).collect::<Vec<Value>>()}))
     })
 }
 
 /// Prometheus' envelope around an answer or an error.
-fn answered(params: &Params, answer: impl FnOnce(prometheus::Query) -> Result<Value, String>) -> Response {
-    let query = prometheus::Query::parse(params.get("query").map_or("", String::as_str));
+fn answered(params: &Params, answer: impl FnOnce(Expr) -> Result<Value, String>) -> Response {
+    let query = Expr::parse(params.get("query").map_or("", String::as_str));
     match query.and_then(answer) {
         Ok(data) => Json(json!({"status": "success", "data": data})).into_response(),
         Err(error) => {

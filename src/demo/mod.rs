@@ -1,4 +1,5 @@
-//! A made-up Confluent Cloud organisation, so that `tributary demo` needs no account.
+//! A made-up organisation, so that `tributary demo` needs no account: Confluent Cloud, a Kafka of its own, a PostgreSQL and
+//! GPUs.
 //!
 //! In: a seed and a period. Out: the organisation behind HTTP ([`server`]), the configuration by which the
 //! ordinary pipeline gathers it ([`config_yaml`]), and tables of what came out ([`report`]). Absent: any short
@@ -12,8 +13,10 @@ mod api;
 mod bill;
 mod estate;
 mod inventory;
+mod measured;
 pub mod organisation;
 pub mod prometheus;
+pub mod promql;
 pub mod report;
 pub mod server;
 mod shape;
@@ -21,8 +24,30 @@ mod shape;
 pub use organisation::Organisation;
 pub use server::{Running, serve};
 
-/// The tenant's name and id in the demo's configuration.
+/// The tenant with the bill of Confluent Cloud: name and id in the demo's configuration.
 pub const TENANT: &str = "acme";
+
+/// A bill of the demo.
+#[derive(Debug, Clone, Copy)]
+pub struct Tenant {
+    /// Name and id in the demo's configuration.
+    pub name: &'static str,
+    ecosystem: &'static str,
+    /// What it is, for people.
+    pub title: &'static str,
+}
+
+/// All bills, in the order in which they are told.
+pub const TENANTS: [Tenant; 3] = [
+    Tenant { name: TENANT, ecosystem: "confluent_cloud", title: "Acme's Confluent Cloud bill" },
+    Tenant { name: "factory", ecosystem: "self_managed_kafka", title: "The factory's own Kafka, by a rate card" },
+    Tenant {
+        name: "warehouse",
+        ecosystem: "generic_metrics_only",
+        title: "PostgreSQL and GPUs, as Prometheus measures them",
+    },
+];
+
 /// The bill is this many days behind.
 const CUTOFF_DAYS: u32 = 1;
 
@@ -31,52 +56,59 @@ pub fn first_day(now: DateTime<Utc>, days: u32) -> Day {
     Day::of(now).minus(u64::from(days + CUTOFF_DAYS))
 }
 
-/// An ordinary configuration file that gathers the served organisation's whole period, if it is `now`.
+/// An ordinary configuration file that gathers the served organisation's three bills of the whole period, if it is `now`.
 pub fn config_yaml(running: &Running, now: DateTime<Utc>) -> String {
     let ago = |day: Day| (Day::of(now).date() - day.date()).num_days().max(1);
     let org = &running.organisation;
     let (lookback, cutoff) = (ago(org.first_day), ago(org.end()));
-    let (url, cloud, metrics) = (&running.base_url, &running.cloud, &running.prometheus);
-    let flink: String = running
-        .flink
-        .iter()
-        .map(|(region, base_url, login)| {
-            let (key, secret) = (&login.user, &login.password);
-            format!(
-                "        - {{region_id: {region}, key: \"{key}\", secret: \"{secret}\", base_url: \"{base_url}\"}}\n"
-            )
-        })
-        .collect();
-    format!(
-        "\
-tenants:
-  {TENANT}:
-    ecosystem: confluent_cloud
-    tenant_id: {TENANT}
+    let server::Login { user, password } = &running.prometheus;
+    let metrics = format!(
+        "
+      metrics:
+        type: prometheus
+        url: \"{}\"
+        auth_type: basic
+        username: \"{user}\"
+        password: \"{password}\"",
+        running.base_url
+    );
+    let settings = [confluent_cloud(running), measured::FACTORY.to_owned(), measured::WAREHOUSE.to_owned()];
+    let tenant = |(Tenant { name, ecosystem, .. }, settings): (&Tenant, String)| {
+        format!(
+            "
+  {name}:
+    ecosystem: {ecosystem}
+    tenant_id: {name}
     lookback_days: {lookback}
     cutoff_days: {cutoff}
     retention_days: 250
     plugin_settings:
+      min_refresh_gap_seconds: 0{metrics}{settings}"
+        )
+    };
+    let tenants: String = TENANTS.iter().zip(settings).map(tenant).collect();
+    format!("tenants:{tenants}\n")
+}
+
+/// The plugin settings of the organisation in Confluent Cloud, without `metrics`.
+fn confluent_cloud(running: &Running) -> String {
+    let server::Login { user, password } = &running.cloud;
+    let region = |(region, base_url, login): &(&str, String, server::Login)| {
+        let (key, secret) = (&login.user, &login.password);
+        format!("\n        - {{region_id: {region}, key: \"{key}\", secret: \"{secret}\", base_url: \"{base_url}\"}}")
+    };
+    let flink: String = running.flink.iter().map(region).collect();
+    format!(
+        "
       ccloud_api:
-        key: \"{key}\"
-        secret: \"{secret}\"
-        base_url: \"{url}\"
+        key: \"{user}\"
+        secret: \"{password}\"
+        base_url: \"{}\"
       billing_api:
         days_per_query: 15
-      min_refresh_gap_seconds: 0
-      metrics:
-        type: prometheus
-        url: \"{url}\"
-        auth_type: basic
-        username: \"{user}\"
-        password: \"{password}\"
       topic_attribution: {{enabled: true}}
-      flink:
-{flink}",
-        key = cloud.user,
-        secret = cloud.password,
-        user = metrics.user,
-        password = metrics.password,
+      flink:{flink}",
+        running.base_url
     )
 }
 
@@ -169,7 +201,37 @@ mod tests {
         let running = running().await;
         let loaded = crate::config::parse(&config_yaml(&running, NOW.parse().unwrap()), &|_| None).unwrap();
         assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
-        let tenant = &loaded.config.tenants[0];
-        assert_eq!((tenant.name.as_str(), tenant.lookback_days, tenant.cutoff_days), (TENANT, 31, 1));
+        let told = loaded.config.tenants.iter().map(|t| (t.name.as_str(), t.lookback_days, t.cutoff_days));
+        assert_eq!(told.collect::<Vec<_>>(), TENANTS.map(|tenant| (tenant.name, 31, 1)));
+    }
+
+    #[tokio::test]
+    async fn what_acme_runs_itself_is_measured_whole() {
+        let running = running().await;
+        let now: DateTime<Utc> = NOW.parse().unwrap();
+        let config = crate::config::parse(&config_yaml(&running, now), &|_| None).unwrap().config;
+        let (first, end) = (running.organisation.first_day, running.organisation.end());
+        for (tenant, lines_a_day) in config.tenants[1..].iter().zip([4, 4]) {
+            let http = Http::new(Limits::default()).unwrap();
+            let (source, rules) =
+                crate::cli::sources::of(tenant, &http, crate::clock::Clock::starting_at(now)).unwrap();
+            let bill = source.bill(first, end).await.unwrap();
+            assert_eq!(bill.days.len(), 30);
+            for (day, bill) in bill.days {
+                assert_eq!((bill.gap, bill.lines.len(), bill.bad.len()), (None, lines_a_day, 0), "{day}");
+                assert!(bill.lines.iter().all(|line| line.amount > Amount::ZERO), "{day}");
+            }
+            let inventory = source.inventory().await.unwrap();
+            assert!(inventory.listings.iter().all(|listing| listing.outcome.is_ok()), "{:#?}", inventory.listings);
+            let known: BTreeSet<_> = inventory.identities.into_iter().map(|identity| identity.identity_id).collect();
+            let metrics = rules.products.values().flat_map(|product| product.metrics.clone()).collect::<BTreeSet<_>>();
+            for metric in metrics {
+                let need = UsageNeed { resource_id: "any".into(), metrics: vec![metric.clone()] };
+                let used = source.usage(first, &[need]).await.remove(0).values.unwrap();
+                assert!(used.iter().any(|value| value.value > 0.0), "{metric}");
+                let unknown: Vec<_> = used.iter().filter(|value| !known.contains(&value.subject)).collect();
+                assert!(unknown.is_empty(), "{metric}: {unknown:?}");
+            }
+        }
     }
 }

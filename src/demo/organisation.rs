@@ -1,4 +1,5 @@
-//! A made-up Confluent Cloud organisation: inventory, hourly usage and the bill that follows from it.
+//! A made-up organisation: its Confluent Cloud inventory, hourly usage and the bill that follows from it, and what
+//! Prometheus measures of the systems that it runs itself.
 //!
 //! In: a seed and a period. Out: what its APIs answer, the same for the same input whenever it is made.
 //! Absent: sockets and clocks. The bill is what the usage costs: network lines are the bytes of the series,
@@ -11,6 +12,7 @@ use rust_decimal::Decimal;
 use super::bill::{self, Billed, CostRow, Ledger};
 use super::estate::{self, Cluster};
 use super::inventory::{self, Ids, Listing};
+use super::measured;
 use super::shape::{Shape, noise};
 use crate::domain::Day;
 
@@ -43,7 +45,9 @@ impl Organisation {
         let kafka = kafka_series(&traffic, &ids);
         let flink = flink_series(&traffic, &ids);
         let costs = costs(&traffic, &ids, &kafka, &flink);
-        let series = kafka.into_iter().chain(flink).collect();
+        // Metrics go on where the bill is not yet written: who is there now is asked for now.
+        let measured = measured::series(&Traffic { days: days + UNBILLED_DAYS, ..traffic });
+        let series = kafka.into_iter().chain(flink).chain(measured).collect();
         Self { seed, first_day, days, listings: inventory::listings(&ids), series, costs }
     }
 
@@ -53,8 +57,11 @@ impl Organisation {
     }
 }
 
+/// The bill is a day behind, and today is not over.
+const UNBILLED_DAYS: u32 = 2;
+
 /// Makes hourly numbers.
-struct Traffic {
+pub(super) struct Traffic {
     seed: u64,
     first_day: Day,
     days: u32,
@@ -67,7 +74,7 @@ impl Traffic {
     }
 
     /// About `per_hour` an hour in the given rhythm, nothing before the hour `born`.
-    fn hours(&self, name: &str, per_hour: u64, shape: Shape, born: usize) -> Vec<u64> {
+    pub(super) fn hours(&self, name: &str, per_hour: u64, shape: Shape, born: usize) -> Vec<u64> {
         let hours = self.each_day().flat_map(|(n, day)| (0..24).map(move |hour| (n, day, hour)));
         let value = |(at, (n, day, hour)): (usize, (u32, Day, usize))| {
             let factor = shape.factor(day, n, hour) * noise(self.seed, name, at as u64, 0.18);
@@ -125,13 +132,13 @@ fn kafka_series(traffic: &Traffic, ids: &Ids) -> Vec<Series> {
     sums.into_iter().chain(retained).map(labelled).collect()
 }
 
-fn add(sum: &mut Vec<u64>, hours: &[u64]) {
+pub(super) fn add(sum: &mut Vec<u64>, hours: &[u64]) {
     sum.resize(hours.len(), 0);
     sum.iter_mut().zip(hours).for_each(|(sum, more)| *sum += more);
 }
 
 /// What was written in the retention time before each hour; before the period, as on its first days.
-fn retain(written: &[u64]) -> Vec<u64> {
+pub(super) fn retain(written: &[u64]) -> Vec<u64> {
     let window = RETENTION_HOURS.min(written.len());
     let mut held: u64 = written.iter().take(window).sum();
     let mut at = Vec::with_capacity(written.len());

@@ -9,6 +9,7 @@ mod corrections;
 mod crash;
 mod cut;
 mod embedded;
+mod examples;
 mod external;
 mod metered;
 mod operations;

@@ -149,6 +149,19 @@ fn a_server_that_allows_fewer_points_is_asked_in_parts() {
 }
 
 #[test]
+fn an_answer_that_takes_too_long_is_asked_for_again() {
+    // Longer than an attempt may take.
+    let fault = r#"{"match": "query_range.*log_size", "status": 0, "times": 1, "delay": 31}"#;
+    let Some((world, installation, _upstream, config)) = world(CLUSTER, &["--fault", fault], |text| text) else {
+        return;
+    };
+    let begun = std::time::Instant::now();
+    succeed(&mut installation.once(&config, &world.runs[0]));
+    assert!(begun.elapsed().as_secs() >= 30, "nobody waited: the fault was not met");
+    assert_eq!(installation.records("days"), 4);
+}
+
+#[test]
 fn usage_that_cannot_be_had_holds_a_day_then_flags_it() {
     // The bill is asked for without principals.
     let fault = r#"{"match": "query_range.*by.{1,6}principal", "status": 422}"#;

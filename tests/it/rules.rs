@@ -53,6 +53,41 @@ fn changed_rules_hold_for_the_days_of_the_window_and_leave_older_ones_as_they_we
     assert_eq!(installation.records("days"), sealed);
 }
 
+/// What is measured is billed as ever; only who pays is another.
+#[test]
+fn a_cluster_of_ones_own_takes_other_rules_too() {
+    let Some(world) = World::named("small-selfmanaged") else { return };
+    let installation = Installation::new("own_cluster_rules");
+    let upstream = Upstream::start(&world, &[]);
+    let config = world.config(&installation, &upstream.url);
+    let text = std::fs::read_to_string(&config).expect("the configuration");
+    let own = "    plugin_settings:\n      allocator_overrides: {SELF_KAFKA_COMPUTE: {shares: {platform: 0.4, finance: 0.6}}, \
+               SELF_KAFKA_STORAGE: {by_usage: [bytes_in, bytes_out]}}\n      \
+               identity_resolution_overrides: {SELF_KAFKA_STORAGE: {principals: [{pattern: '^User:(?<who>[a-z]+)-', \
+               identity: 'team-{who}'}], otherwise: UNASSIGNED}}\n";
+    std::fs::write(&config, text.replacen("    plugin_settings:\n", own, 1)).expect("written");
+    succeed(&mut installation.once(&config, &world.runs[0]));
+
+    let payers = |product: &str| {
+        installation.sql(&format!(
+            "SELECT DISTINCT identity_id, allocation_method FROM chargebacks WHERE product_type = '{product}' ORDER BY 1"
+        ))
+    };
+    assert_eq!(payers("SELF_KAFKA_COMPUTE"), "finance|fixed_shares\nplatform|fixed_shares");
+    let storage = payers("SELF_KAFKA_STORAGE");
+    assert!(storage.lines().count() > 2 && storage.contains("team-search|usage_ratio"), "{storage}");
+    assert!(storage.lines().all(|line| line.starts_with("team-") || line.starts_with("UNASSIGNED")), "{storage}");
+    let others = payers("SELF_KAFKA_NETWORK_EGRESS");
+    assert!(others.contains("User:search-inventory-0|usage_ratio"), "{others}");
+    let sums = ["billing", "chargebacks"]
+        .map(|table| installation.sql(&format!("SELECT day, sum(amount) FROM {table} GROUP BY 1 ORDER BY 1")));
+    assert_eq!(sums[0], sums[1]);
+    // Each day is rounded to four decimals.
+    let finance = "SELECT abs(sum(amount) FILTER (WHERE identity_id = 'finance') - 0.6 * sum(amount)) < 0.001
+                   FROM chargebacks WHERE product_type = 'SELF_KAFKA_COMPUTE'";
+    assert_eq!(installation.sql(finance), "t");
+}
+
 #[test]
 fn faults_of_rules_are_told_at_once_and_nothing_starts() {
     let installation = Installation::new("faulty_rules");

@@ -49,6 +49,8 @@ pub struct TopicCost {
 /// A tenant's rows, and the bill they must add up to.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
+    /// What the bill is, for people.
+    pub title: &'static str,
     pub rows: Vec<Row>,
     /// By topic and product type, in no particular order; none where costs are not broken down to topics.
     pub topics: Vec<TopicCost>,

@@ -3,6 +3,7 @@
 use sqlx::{PgPool, Row as _};
 
 use super::{Facts, Row, TopicCost};
+use crate::demo::Tenant;
 use crate::domain::{Amount, Day};
 
 const ROWS: &str = "
@@ -35,11 +36,12 @@ const BILL: &str = "
 SELECT coalesce(sum(amount), 0)::text AS amount, count(*) AS lines, coalesce(max(currency), 'USD') AS currency
 FROM billing WHERE tenant_id = $1 AND day >= $2 AND day < $3";
 
-/// Reads a tenant's rows and bill of the days `[from, to)` from the views of the read model.
+/// Reads a tenant's rows and bill, to be told under its title, of the days `[from, to)` from the views of the read model.
 ///
 /// # Errors
 /// If the database does not answer or its views are not the expected ones.
-pub async fn read(pool: &PgPool, tenant_id: &str, from: Day, to: Day) -> Result<Facts, sqlx::Error> {
+pub async fn read(pool: &PgPool, tenant: &Tenant, from: Day, to: Day) -> Result<Facts, sqlx::Error> {
+    let tenant_id = tenant.name;
     let mut rows = Vec::new();
     for row in sqlx::query(ROWS).bind(tenant_id).bind(from.date()).bind(to.date()).fetch_all(pool).await? {
         rows.push(Row {
@@ -71,6 +73,7 @@ pub async fn read(pool: &PgPool, tenant_id: &str, from: Day, to: Day) -> Result<
     let bill = sqlx::query(BILL).bind(tenant_id).bind(from.date()).bind(to.date()).fetch_one(pool).await?;
     let lines: i64 = bill.try_get("lines")?;
     Ok(Facts {
+        title: tenant.title,
         rows,
         topics,
         billed: amount(bill.try_get("amount")?)?,

@@ -9,7 +9,7 @@ use super::sums::{NOBODY, Sums, by_team, ranked};
 use super::{Facts, Row};
 use crate::domain::{Amount, Day};
 
-/// All tables, for people. `colour`: with terminal colours.
+/// All tables that have anything to tell, for people. `colour`: with terminal colours.
 pub fn render(facts: &Facts, colour: bool) -> String {
     let style = Style { colour, total: facts.allocated(), days: facts.days() };
     let parts = [
@@ -21,13 +21,13 @@ pub fn render(facts: &Facts, colour: bool) -> String {
         style.nobody(facts),
         facts.proof(),
     ];
-    parts.join("\n")
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 impl Facts {
     fn title(&self) -> String {
         let (first, last) = self.days();
-        format!("\nAcme's Confluent Cloud bill, {first} to {last}: {} {}\n", money(self.billed), self.currency)
+        format!("\n{}, {first} to {last}: {} {}\n", self.title, money(self.billed), self.currency)
     }
 
     /// The law of the house: not a digit is lost.
@@ -82,6 +82,9 @@ impl Style {
     }
 
     fn print(&self, title: &str, table: &Table) -> String {
+        if table.is_empty() {
+            return String::new();
+        }
         let (bold, plain) = if self.colour { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
         format!("{bold}{title}{plain}\n{}\n", table.trim_fmt())
     }
@@ -273,7 +276,7 @@ mod tests {
             topic("placed", "KAFKA_STORAGE", "30"),
             topic("returned", "KAFKA_STORAGE", "41"),
         ];
-        Facts { rows, topics, billed, billing_lines: 3, currency: "USD".into() }
+        Facts { title: "The bill", rows, topics, billed, billing_lines: 3, currency: "USD".into() }
     }
 
     #[test]

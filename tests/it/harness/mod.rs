@@ -4,6 +4,7 @@ mod billed;
 #[path = "../../simulation/dice.rs"]
 mod dice;
 mod own;
+mod prometheus;
 mod proxy;
 mod running;
 mod services;
@@ -12,6 +13,7 @@ mod world;
 pub use billed::{BilledCluster, of_prometheus};
 pub use dice::Dice;
 pub use own::Own;
+pub use prometheus::{Prometheus, installed};
 pub use proxy::{Moment, Proxy, Wire};
 pub use running::{Running, processes_in, until};
 pub use services::{Addresses, Installation, sql};

@@ -9,6 +9,7 @@ pub mod demo;
 pub mod domain;
 pub mod ecosystem;
 pub mod embedded;
+pub mod emit;
 pub mod gather;
 pub mod health;
 pub mod journal;

@@ -25,6 +25,8 @@ pub enum Command {
     Demo(Demo),
     /// Write a table as CSV or NDJSON
     Export(Export),
+    /// Write past days as blocks of a Prometheus
+    BackfillTsdb(BackfillTsdb),
     /// Ask the service for a cycle of one tenant or of all
     Gather(Gather),
     /// Lift a tenant's suspension and gather it
@@ -85,7 +87,7 @@ pub struct Run {
     #[command(flatten)]
     pub file: ConfigFile,
     /// Which stages this process does; more processes of a stage share its work
-    #[arg(long, value_delimiter = ',', value_name = "ROLES", default_values = ["gather", "allocate", "project"])]
+    #[arg(long, value_delimiter = ',', value_name = "ROLES", default_values = ["gather", "allocate", "project", "emit"])]
     pub roles: Vec<Role>,
     /// Gather every tenant once, wait until all of it is allocated and projected, print a summary, exit
     #[arg(long)]
@@ -104,6 +106,8 @@ pub enum Role {
     Gather,
     Allocate,
     Project,
+    /// Files and gauges, as `emitters` of the tenants say
+    Emit,
     /// The REST API, at `api.host` and `api.port`
     Api,
 }
@@ -183,6 +187,27 @@ pub enum Table {
 pub enum Format {
     Csv,
     Ndjson,
+}
+
+#[derive(Debug, Args)]
+pub struct BackfillTsdb {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Tenant, by its name in the configuration
+    #[arg(long, value_name = "NAME")]
+    pub tenant: String,
+    /// First day, included
+    #[arg(long, value_name = "DATE")]
+    pub from: Day,
+    /// Last day, excluded
+    #[arg(long, value_name = "DATE")]
+    pub to: Day,
+    /// Folder of the blocks
+    #[arg(long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// The promtool that makes blocks
+    #[arg(long, value_name = "FILE", default_value = "promtool")]
+    pub promtool: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -270,7 +295,8 @@ pub enum Quarantine {
 
 #[derive(Debug, Args)]
 pub struct Rebuild {
-    /// billing, resources, identities, chargebacks, days, quarantine, gathering; default: all of them
+    /// billing, resources, identities, chargebacks, topic-attributions, days, quarantine, gathering, emissions; default:
+    /// all of them
     pub projections: Vec<String>,
     #[command(flatten)]
     pub file: ConfigFile,

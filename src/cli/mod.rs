@@ -6,8 +6,10 @@
 mod api;
 pub mod args;
 pub mod ask;
+mod backfill;
 pub mod config;
 pub mod demo;
+mod emitters;
 mod explain;
 pub mod export;
 mod measured;
@@ -86,6 +88,7 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
         },
         Command::Demo(args) => demo::demo(&args).await,
         Command::Export(args) => export(&args).await,
+        Command::BackfillTsdb(args) => backfill(&args).await,
         Command::Explain(args) => attached(&args.file.clone(), Need::POSTGRES, Task::Explain(args)).await,
         Command::Gather(args) => {
             let (file, wait) = (args.file.clone(), args.wait);
@@ -283,6 +286,22 @@ async fn export(args: &Export) -> Result<ExitCode> {
         Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
         worked => done(worked.map(drop)),
     }
+}
+
+async fn backfill(args: &args::BackfillTsdb) -> Result<ExitCode> {
+    let Some(config) = load(&args.file)? else { return Ok(ExitCode::FAILURE) };
+    log(&config, true);
+    let tenant = named(&config, &args.file, &args.tenant)?;
+    let say = Say::new();
+    let stack = Stack::attach(&config, Need::POSTGRES, &say).await?;
+    say.done();
+    let worked = async {
+        let store = store(&config, &stack).await?;
+        backfill::backfill(&store, tenant, args, &mut io::stdout().lock()).await
+    }
+    .await;
+    stack.stop().await;
+    done(worked)
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Role, Run};
 use super::stack::{Need, Stack};
 use super::summary::Summary;
-use super::{retention, sources, summary};
+use super::{emitters, retention, sources, summary};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::domain::Day;
@@ -100,6 +100,13 @@ async fn serve(config: &Config, args: &Run, parts: &Parts, stack: &Stack) -> Res
     if args.roles.contains(&Role::Api) && !args.once {
         roles.spawn(super::api::serve(super::api::listen(config).await?, config, &parts));
     }
+    let emitters = if args.roles.contains(&Role::Emit) { emitters::of(config) } else { Vec::new() };
+    if args.roles == [Role::Emit] && emitters.is_empty() {
+        bail!("no tenant has emitters; add `emitters` to its plugin_settings, or run other roles");
+    }
+    if !emitters.is_empty() && !args.once {
+        roles.spawn(service::emitting(emitters.clone(), parts.clone()));
+    }
     if !args.once {
         tokio::spawn(service::watch(parts.clone()));
         parts.health.ready(STARTING);
@@ -107,7 +114,8 @@ async fn serve(config: &Config, args: &Run, parts: &Parts, stack: &Stack) -> Res
     }
     let work = async {
         if args.once {
-            let summary = once(config, &parts, gathers).await?;
+            let mut summary = once(config, &parts, gathers).await?;
+            summary.add_emitted(service::emit_once(&emitters, &parts).await?);
             return Ok(Some(summary));
         }
         parts.stop.cancelled().await;
@@ -154,7 +162,7 @@ async fn answer(config: &config::Health, health: &Health) -> Result<Option<Cance
 
 fn on_topics(roles: &[Role]) -> Vec<service::Role> {
     let named = |role: &Role| match role {
-        Role::Gather | Role::Api => None,
+        Role::Gather | Role::Emit | Role::Api => None,
         Role::Allocate => Some(service::Role::Allocate),
         Role::Project => Some(service::Role::Project),
     };

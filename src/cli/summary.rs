@@ -4,6 +4,7 @@ use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::config::Config;
+use crate::emit;
 use crate::service::Report;
 use crate::store::{DayState, Store};
 
@@ -12,6 +13,21 @@ use crate::store::{DayState, Store};
 pub struct Summary {
     pub text: String,
     pub failed: bool,
+}
+
+impl Summary {
+    /// Adds what emitters did.
+    pub fn add_emitted(&mut self, report: emit::Report) {
+        let emit::Report { emitted, skipped, failed, busy } = report;
+        if busy {
+            self.text.push_str("emitters: another process emits, see its log\n");
+        } else if emitted + skipped + failed > 0 {
+            let failures =
+                if failed > 0 { format!(", FAILED: {failed}, see the view `emissions`") } else { String::new() };
+            self.text.push_str(&format!("emitters: {emitted} emitted, {skipped} without rows{failures}\n"));
+        }
+        self.failed |= failed > 0;
+    }
 }
 
 /// What the tables hold of every tenant now, and what went wrong with it.

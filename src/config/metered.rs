@@ -38,7 +38,7 @@ pub struct Metered {
     pub min_refresh_gap_seconds: u64,
     /// In place of some of the built-in rules.
     pub rules: Rules,
-    /// Kept for a later version; names are unique.
+    /// Names are unique.
     pub emitters: Vec<Emitter>,
 }
 

@@ -177,6 +177,26 @@ impl Ecosystem {
         }
     }
 
+    /// Where chargebacks are written to.
+    pub fn emitters(&self) -> &[Emitter] {
+        match self {
+            Self::ConfluentCloud(settings) => &settings.emitters,
+            Self::SelfManagedKafka(settings) => &settings.metered.emitters,
+            Self::GenericMetrics(settings) => &settings.metered.emitters,
+            Self::External(settings) => &settings.emitters,
+        }
+    }
+
+    /// Where topic attributions are written to; nowhere while there are none.
+    pub fn topic_emitters(&self) -> &[Emitter] {
+        match self {
+            Self::ConfluentCloud(settings) if settings.topic_attribution.enabled => {
+                &settings.topic_attribution.emitters
+            }
+            _ => &[],
+        }
+    }
+
     /// Do we gather its days? If not, another program writes them.
     pub fn is_gathered(&self) -> bool {
         !matches!(self, Self::External(_))
@@ -219,7 +239,7 @@ pub struct ConfluentCloud {
     pub min_refresh_gap_seconds: u64,
     /// Step of range queries, at least 1.
     pub metrics_step_seconds: u32,
-    /// Kept for a later version; names are unique.
+    /// Names are unique.
     pub emitters: Vec<Emitter>,
 }
 
@@ -236,6 +256,8 @@ pub struct Rules {
 pub struct External {
     pub starts_from: BaseBook,
     pub rules: Rules,
+    /// Names are unique.
+    pub emitters: Vec<Emitter>,
 }
 
 /// The rules that an external tenant's own are changes of.
@@ -340,20 +362,31 @@ pub enum TopicMethod {
 /// Somewhere results are written to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Emitter {
-    /// Unique in its list.
+    /// Unique in its list, without `/`.
     pub name: String,
-    /// `None`: rows as they are.
+    /// `None`: rows as they are. Never hourly: rows are by day.
     pub aggregation: Option<Granularity>,
-    /// Only days this many before now or younger.
+    /// Only days this many before now or younger; gauges always have one.
     pub lookback_days: Option<u32>,
     pub sink: Sink,
 }
 
+/// How the names of gauges begin unless said otherwise: dashboards made for Chitragupta go on.
+pub const GAUGE_PREFIX: &str = "chitragupta";
+
 /// What an emitter writes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sink {
+    /// The template has `{date}` and stays below the folder.
     Csv { output_dir: PathBuf, filename_template: String },
-    Prometheus { port: u16 },
+    Prometheus {
+        host: String,
+        port: u16,
+        /// How the names of gauges begin: letters, digits, `_`.
+        prefix: String,
+        /// Series of one name and tenant, at least 1; the cheapest are shown as one.
+        max_series: u32,
+    },
 }
 
 /// Length of a period, finest first.

@@ -128,7 +128,8 @@ fn external(settings: &External) -> Json {
         BaseBook::None => "none",
         BaseBook::ConfluentCloud => "confluent_cloud",
     };
-    with_rules(&settings.rules, json!({"rules_of": rules_of}))
+    let emitters = settings.emitters.iter().map(emitter).collect::<Vec<_>>();
+    with_rules(&settings.rules, json!({"rules_of": rules_of, "emitters": emitters}))
 }
 
 /// The settings with the operator's own rules.
@@ -186,7 +187,9 @@ fn emitter(emitter: &Emitter) -> Json {
         Sink::Csv { output_dir, filename_template } => {
             ("csv", json!({"output_dir": output_dir, "filename_template": filename_template}))
         }
-        Sink::Prometheus { port } => ("prometheus", json!({"port": port})),
+        Sink::Prometheus { host, port, prefix, max_series } => {
+            ("prometheus", json!({"host": host, "port": port, "prefix": prefix, "max_series": max_series}))
+        }
     };
     let aggregation = emitter.aggregation.map(|granularity| match granularity {
         Granularity::Hourly => "hourly",

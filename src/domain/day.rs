@@ -16,6 +16,11 @@ pub struct Day(NaiveDate);
 pub struct NotADay(pub String);
 
 impl Day {
+    /// Earlier than any day that has facts.
+    pub const FIRST: Self = Self(NaiveDate::from_ymd_opt(1, 1, 1).expect("a date"));
+    /// Later than any day that has facts.
+    pub const LAST: Self = Self(NaiveDate::from_ymd_opt(9999, 12, 31).expect("a date"));
+
     /// The day an instant falls on.
     pub fn of(instant: DateTime<Utc>) -> Self {
         Self(instant.date_naive())

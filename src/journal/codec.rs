@@ -16,8 +16,8 @@ use serde_avro_fast::de::{DeError, DeserializerConfig, DeserializerState};
 use serde_avro_fast::ser::{SerError, SerializerConfig};
 
 use crate::domain::{
-    BillingLine, ChargebackRow, Command, DayAllocated, DaySealed, GatherState, Identity, MetricValue, MetricValueRef,
-    Quarantined, Resource, Run, TenantEvent, TopicAttributionRow,
+    BillingLine, ChargebackRow, Command, DayAllocated, DaySealed, Emission, GatherState, Identity, MetricValue,
+    MetricValueRef, Quarantined, Resource, Run, TenantEvent, TopicAttributionRow,
 };
 
 use super::registry::{Registry, RegistryError};
@@ -54,6 +54,7 @@ records! {
     Command => "command",
     Run => "run",
     TenantEvent => "tenant-event",
+    Emission => "emission",
 }
 
 /// Why a record could not be written.

@@ -318,6 +318,23 @@ pub fn quarantined_row() -> Quarantined {
     }
 }
 
+pub fn emission() -> Emission {
+    Emission {
+        tenant: "acme".into(),
+        dataset: EmittedRows::TopicAttributions,
+        emitter: "csv".into(),
+        aggregation: Aggregation::Monthly,
+        day: day(),
+        revision: 31,
+        outcome: EmissionOutcome::Failed,
+        attempts: 2,
+        error: Some("no space left on device".into()),
+        rows: 0,
+        target: Some("/srv/costs/acme_2026-02-01.csv".into()),
+        at: at("2026-03-02T04:05:06Z"),
+    }
+}
+
 pub fn tenant_event() -> TenantEvent {
     TenantEvent {
         tenant: "acme".into(),

@@ -75,6 +75,7 @@ pub const FILES: &[SchemaFile<'static>] = embedded![
     "command" v 1,
     "run" v 1,
     "tenant-event" v 1,
+    "emission" v 1,
 ];
 
 const RELEASED: &str = include_str!("../../schemas/released.toml");

@@ -21,10 +21,11 @@ pub enum Topic {
     Commands,
     Runs,
     Tenants,
+    Emissions,
 }
 
 impl Topic {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Billing,
         Self::Resources,
         Self::Identities,
@@ -38,6 +39,7 @@ impl Topic {
         Self::Commands,
         Self::Runs,
         Self::Tenants,
+        Self::Emissions,
     ];
 
     /// Every topic, in the data's order.
@@ -61,6 +63,7 @@ impl Topic {
             Self::Commands => "commands",
             Self::Runs => "runs",
             Self::Tenants => "tenants",
+            Self::Emissions => "emissions",
         }
     }
 
@@ -80,6 +83,7 @@ impl Topic {
             Self::Commands => "command",
             Self::Runs => "run",
             Self::Tenants => "tenant-event",
+            Self::Emissions => "emission",
         }
     }
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::topics;
-use crate::domain::{Day, DayAllocated, DaySealed, Outcome, check_key};
+use crate::domain::{Day, DayAllocated, DaySealed, Emission, Outcome, check_key};
 use crate::journal::codec::{Codec, Record};
 use crate::journal::{RecordRef, Topic};
 use crate::store::{self, Fact, Projection};
@@ -72,6 +72,13 @@ pub(super) fn seal(codec: &Codec, payload: &[u8]) -> Result<DaySealed, String> {
     let seal: DaySealed = codec.decode(payload).map_err(|error| chain(&error))?;
     store::check_seal(&seal).map_err(|error| error.to_string())?;
     Ok(seal)
+}
+
+/// Reads and checks what an emitter did.
+pub(super) fn emission(codec: &Codec, payload: &[u8]) -> Result<Emission, String> {
+    let emission: Emission = codec.decode(payload).map_err(|error| chain(&error))?;
+    store::check_emission(&emission).map_err(|error| error.to_string())?;
+    Ok(emission)
 }
 
 /// Reads and checks an allocation.

@@ -111,6 +111,7 @@ pub fn topics(projection: Projection) -> &'static [Topic] {
         Projection::Quarantine => &[Topic::Quarantine],
         Projection::Gathering => &[Topic::Runs, Topic::GatherState],
         Projection::Tenants => &[Topic::Tenants],
+        Projection::Emissions => &[Topic::Emissions],
     }
 }
 

@@ -7,12 +7,12 @@ use ahash::{AHashMap, AHashSet};
 use chrono::Datelike;
 use serde::Deserialize;
 
-use super::batch::{Item, allocation, item, seal};
+use super::batch::{Item, allocation, emission, item, seal};
 use super::plan::Note;
 use super::{Parts, ProjectError, gathering};
 use crate::domain::{
-    BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, GatheredDay, Identity, Quarantined, Resource, Run,
-    TenantEvent, TopicAttributionRow,
+    BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, Emission, GatheredDay, Identity, Quarantined, Resource,
+    Run, TenantEvent, TopicAttributionRow,
 };
 use crate::journal::codec::Record;
 use crate::journal::{Batch, Topic};
@@ -38,6 +38,8 @@ pub(super) enum Content {
     /// Runs and remembered days with their tenants' keys; when a day's memory was written, in milliseconds.
     Gathering(Vec<(i32, Run)>, Vec<(i32, i64, GatheredDay)>),
     Tenants(Vec<TenantEvent>),
+    /// What emitters did, with their tenants' keys, and the keys of records that are gone.
+    Emissions(Vec<(i32, Emission)>, Vec<String>),
 }
 
 /// Rows of revisions.
@@ -129,6 +131,7 @@ impl Preparer {
             Projection::Quarantine => Ok(self.quarantine(batch)),
             Projection::Gathering => self.gathering(batch).await,
             Projection::Tenants => Ok(self.events(batch)),
+            Projection::Emissions => self.emissions(batch).await,
         }
     }
 
@@ -233,6 +236,27 @@ impl Preparer {
         let seals = seals.into_iter().filter_map(|seal| Some((key(&seal.tenant)?, seal)));
         let outcomes = outcomes.into_iter().filter_map(|done| Some((key(&done.tenant)?, done)));
         Ok((Content::Days(seals.collect(), outcomes.collect()), bad))
+    }
+
+    async fn emissions(&mut self, batch: &Batch) -> Result<(Content, Vec<(usize, String)>), ProjectError> {
+        let (mut found, mut gone, mut bad) = (Vec::<Emission>::new(), Vec::new(), Vec::new());
+        for (i, record) in batch.records().enumerate() {
+            let Some(payload) = record.payload else {
+                // Forgotten with its tenant.
+                let key = String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned();
+                found.retain(|emission| emission.key() != key);
+                gone.push(key);
+                continue;
+            };
+            match emission(&self.parts.codec, payload) {
+                Ok(emission) => found.push(emission),
+                Err(reason) => bad.push((i, reason)),
+            }
+        }
+        self.learn_tenants(found.iter().map(|emission| emission.tenant.as_str())).await?;
+        let key = |tenant: &str| self.tenants.get(tenant).map(|of| of.key);
+        let found = found.into_iter().filter_map(|emission| Some((key(&emission.tenant)?, emission)));
+        Ok((Content::Emissions(found.collect(), gone), bad))
     }
 
     async fn gathering(&mut self, batch: &Batch) -> Result<(Content, Vec<(usize, String)>), ProjectError> {

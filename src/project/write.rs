@@ -13,7 +13,7 @@ use super::plan::{Note, Plan, Verdict, plan};
 use super::prepare::{Content, Prepared, Rows};
 use super::{Parts, Progress, ProjectError};
 use crate::domain::quarantine::Stage;
-use crate::domain::{Day, DayAllocated, DaySealed, Outcome, Quarantined};
+use crate::domain::{Day, DayAllocated, DaySealed, Emission, Outcome, Quarantined};
 use crate::journal::{Assignment, Batch, Revocation, StartAt, Topic, blocking, ends};
 use crate::store::{DayKey, Position, Projection, ProjectionTx};
 
@@ -151,6 +151,13 @@ impl Writer {
                 tx.save_allocations(&outcomes).await?;
                 Progress { rows: seals.len() + outcomes.len(), set_aside, ..Progress::default() }
             }
+            Content::Emissions(emissions, gone) => {
+                let newest = newest_emissions(emissions);
+                let set_aside = self.set_aside(&prepared.batch, &prepared.bad, &mut tx).await?;
+                tx.delete_emissions(gone).await?;
+                tx.save_emissions(&newest).await?;
+                Progress { rows: newest.len(), set_aside, ..Progress::default() }
+            }
             Content::Tenants(_) => {
                 let set_aside = self.set_aside(&prepared.batch, &prepared.bad, &mut tx).await?;
                 Progress { set_aside, ..Progress::default() }
@@ -274,6 +281,13 @@ fn newest_seals(seals: &[(i32, DaySealed)]) -> Vec<(i32, &DaySealed)> {
         }
     }
     newest.into_iter().map(|((tenant, _), seal)| (tenant, seal)).collect()
+}
+
+/// The last record of each key: the log's order is the emitter's.
+fn newest_emissions(emissions: &[(i32, Emission)]) -> Vec<(i32, &Emission)> {
+    let newest: BTreeMap<String, (i32, &Emission)> =
+        emissions.iter().map(|(tenant, emission)| (emission.key(), (*tenant, emission))).collect();
+    newest.into_values().collect()
 }
 
 /// One allocation and one refusal of each day, in the order of days.

@@ -4,6 +4,7 @@
 //! Absent: the command line, the configuration file, the embedded services; what is printed.
 
 mod cycle;
+mod emitting;
 mod gathering;
 pub mod lag;
 mod offsets;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+pub use emitting::{emit_once, emitting};
 pub use gathering::{GROUP, Gathering, gathering};
 pub use once::{Report, gather_all};
 pub use progress::Say;

@@ -271,6 +271,10 @@ impl std::fmt::Debug for ExportedRow {
 }
 
 impl ExportedRow {
+    pub(super) fn of(row: PgRow) -> Self {
+        Self(row)
+    }
+
     /// A column's text, `None` where there is no value.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 mod copy;
 mod days;
 mod dimensions;
+mod emissions;
 mod error;
 mod export;
 mod facts;
@@ -31,6 +32,7 @@ use sqlx::{ConnectOptions, Connection as _, Row};
 pub use copy::CopyRows;
 pub use days::{check_allocation, check_seal};
 pub use dimensions::{DimensionCache, DimensionOf, Fingerprint, Fingerprints};
+pub use emissions::{EmitTurn, check_emission};
 pub use error::StoreError;
 pub use export::{ExportRange, Exported, ExportedRow};
 pub use facts::{Fact, FactCheck};

@@ -14,11 +14,12 @@ pub enum Projection {
     Quarantine,
     Gathering,
     Tenants,
+    Emissions,
 }
 
 impl Projection {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Billing,
         Self::Resources,
         Self::Identities,
@@ -28,6 +29,7 @@ impl Projection {
         Self::Quarantine,
         Self::Gathering,
         Self::Tenants,
+        Self::Emissions,
     ];
 
     /// Its name on the command line, in consumer groups and in tables.
@@ -42,6 +44,7 @@ impl Projection {
             Self::Quarantine => "quarantine",
             Self::Gathering => "gathering",
             Self::Tenants => "tenants",
+            Self::Emissions => "emissions",
         }
     }
 
@@ -58,7 +61,7 @@ impl Projection {
             Self::Identities => Some("identity_facts"),
             Self::Chargebacks => Some("chargeback_facts"),
             Self::TopicAttributions => Some("topic_attribution_facts"),
-            Self::Days | Self::Quarantine | Self::Gathering | Self::Tenants => None,
+            Self::Days | Self::Quarantine | Self::Gathering | Self::Tenants | Self::Emissions => None,
         }
     }
 
@@ -75,6 +78,7 @@ impl Projection {
             Self::Gathering => &["run_facts", "held_days"],
             // What was forgotten stays so, whatever is read again and in whichever order.
             Self::Tenants => &[],
+            Self::Emissions => &["emission_facts"],
         }
     }
 }

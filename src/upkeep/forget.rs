@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::UpkeepError;
-use crate::domain::{DayAllocated, DaySealed, GatherState, Quarantined, TenantEvent, TenantEventKind};
+use crate::domain::{DayAllocated, DaySealed, Emission, GatherState, Quarantined, TenantEvent, TenantEventKind};
 use crate::journal::{Codec, Connection, Topic, TransactionalProducer, blocking, scan, tenant_events};
 use crate::store::Store;
 
@@ -76,7 +76,7 @@ fn in_the_log(
 /// What compacted topics keep of the tenant, and the highest revision that any of its days has had.
 fn found(connection: &Connection, codec: &Codec, tenant: &str) -> Result<(Vec<Place>, u32), UpkeepError> {
     let (mut places, mut last) = (std::collections::BTreeSet::new(), 0);
-    for topic in [Topic::GatherState, Topic::Allocations, Topic::Quarantine, Topic::Days] {
+    for topic in [Topic::GatherState, Topic::Allocations, Topic::Quarantine, Topic::Emissions, Topic::Days] {
         scan(connection, topic, None, |record| {
             let place = (topic, record.partition, record.key.unwrap_or_default().to_vec());
             let revision = match record.payload {
@@ -113,6 +113,8 @@ fn of(codec: &Codec, topic: Topic, payload: &[u8], tenant: &str) -> Option<u32> 
             let seal: DaySealed = codec.decode(payload).ok()?;
             (seal.tenant, seal.revision)
         }
+        // Of a month it is no revision of a day.
+        Topic::Emissions => (codec.decode::<Emission>(payload).ok()?.tenant, 0),
         _ => (codec.decode::<Quarantined>(payload).ok()?.tenant?, 0),
     };
     (of == tenant).then_some(revision)

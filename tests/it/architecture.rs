@@ -10,7 +10,7 @@ use std::path::Path;
 const HELPERS: [&str; 5] = ["clock", "kafka_properties", "meter", "secret", "wording"];
 
 /// Each part of the program with the parts it may name.
-const MAY_NAME: [(&str, &[&str]); 14] = [
+const MAY_NAME: [(&str, &[&str]); 15] = [
     ("domain", &[]),
     ("ecosystem", &["domain"]),
     ("journal", &["domain"]),
@@ -22,9 +22,13 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
     ("allocate", &["domain", "journal"]),
     ("project", &["domain", "journal", "store"]),
     ("api", &["domain", "store"]),
+    ("emit", &["domain", "journal", "store"]),
     ("upkeep", &["domain", "journal", "store"]),
     ("health", &[]),
-    ("service", &["domain", "ecosystem", "journal", "store", "gather", "allocate", "project", "upkeep", "health"]),
+    (
+        "service",
+        &["domain", "ecosystem", "journal", "store", "gather", "allocate", "project", "upkeep", "health", "emit"],
+    ),
 ];
 
 /// The outside world's crates with the files that may use them, by the beginning of their path.
@@ -34,7 +38,7 @@ const HOMES: [(&str, &[&str]); 9] = [
     ("serde_avro_fast", &["journal/"]),
     ("sqlx", &["store/", "embedded/", "demo/report/query.rs"]),
     ("reqwest", &["ecosystem/", "journal/registry.rs"]),
-    ("axum", &["api/", "demo/", "health/"]),
+    ("axum", &["api/", "demo/", "emit/", "health/"]),
     ("clap", &["cli/", "main.rs"]),
     ("metrics_exporter_prometheus", &["meter.rs"]),
     ("sd_notify", &["notify.rs"]),

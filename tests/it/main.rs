@@ -9,6 +9,7 @@ mod corrections;
 mod crash;
 mod cut;
 mod embedded;
+mod emit;
 mod examples;
 mod external;
 mod metered;

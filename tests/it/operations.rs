@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use tokio::runtime::Runtime;
 
-use crate::harness::{Installation, Proxy, Running, Upstream, Wire, World, fail, of_prometheus, succeed, until};
+use crate::harness::{Installation, Proxy, Running, Upstream, Wire, World, fail, installed, succeed, until};
 
 /// The status line's code and the body of an answer.
 fn get(address: &str, path: &str) -> (u16, String) {
@@ -141,7 +141,7 @@ fn what_a_cycle_did_is_counted() {
 /// Prometheus' own tool has nothing to say about it.
 #[track_caller]
 fn judged_by_prometheus(text: &str) {
-    let mut tool = of_prometheus("promtool");
+    let mut tool = std::process::Command::new(installed("promtool"));
     tool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut tool = tool.spawn().expect("promtool runs");
     tool.stdin.take().expect("its input").write_all(text.as_bytes()).expect("written");

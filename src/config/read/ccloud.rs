@@ -10,7 +10,7 @@ use super::super::number::Int;
 use super::super::scalar::{Free, quoted};
 use super::super::section::{Inner, Section};
 use super::super::text::{Name, SecretText};
-use super::super::{CcloudApi, ConfluentCloud, FlinkRegion, Granularity, Param, suggest};
+use super::super::{CcloudApi, ConfluentCloud, FlinkRegion, Param, suggest};
 use super::emitter::{self, GRANULARITIES};
 use super::metrics;
 use super::rules::{CONFLUENT_WORDS, rules};
@@ -23,11 +23,7 @@ const LONGEST_HOURS: u32 = 366 * 24;
 pub(super) fn settings(s: &mut Section<'_>) -> ConfluentCloud {
     let rules = rules(s, CONFLUENT_WORDS);
     let granularity_durations = durations(s);
-    let granularity = "only limits the `aggregation` of emitters; rows are by day whatever it says";
-    let granularity = s.default("chargeback_granularity", GRANULARITIES, Granularity::Daily, granularity);
-    if granularity != Granularity::Daily {
-        s.warn("chargeback_granularity", "has no effect on the rows, which are by day; it only limits emitters");
-    }
+    s.ignored("chargeback_granularity", GRANULARITIES, emitter::BY_DAY);
     let params = s.default("allocator_params", Names(Free), vec![], "kafka_cku_usage_ratio and kafka_cku_shared_ratio");
     let params: BTreeMap<_, _> = params.into_iter().collect();
     let ratios = ratios(s, &params);
@@ -38,12 +34,8 @@ pub(super) fn settings(s: &mut Section<'_>) -> ConfluentCloud {
         let remedy = "add a `metrics` section, or set `enabled: false`";
         s.fault("topic_attribution", "is enabled, but there is no `metrics` section to measure topics with", remedy);
     }
-    emitter::compare(s, "topic_attribution", &topics.emitters, granularity);
     let emitters = s.default("emitters", List(object(emitter::of_chargebacks)), vec![], "where rows are written to");
-    emitter::compare(s, "emitters", &emitters, granularity);
-    if !emitters.is_empty() {
-        s.warn("emitters", "have no effect in this version; read the tables or use `tributary export`");
-    }
+    emitter::compare(s, "emitters", &emitters);
     ConfluentCloud {
         api,
         days_per_query: s.section("billing_api", billing, "how bills are asked for"),

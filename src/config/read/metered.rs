@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use super::super::Emitter;
 use super::super::kind::{List, Names, object};
 use super::super::metered::{IdentityOrigin, IdentitySource, Metered, StaticIdentity};
 use super::super::number::{Int, Price};
 use super::super::scalar::{Choice, quoted};
 use super::super::section::{Inner, Section};
 use super::super::text::{Name, Text};
-use super::super::{Emitter, Granularity};
 use super::emitter::{self, GRANULARITIES};
 use super::metrics;
 use super::rules::{Vocabulary, rules};
@@ -39,13 +39,9 @@ pub(super) fn metered(s: &mut Section<'_>, words: Vocabulary) -> Metered {
 }
 
 fn emitters(s: &mut Section<'_>) -> Vec<Emitter> {
-    let granularity = "only limits the `aggregation` of emitters; rows are by day whatever it says";
-    let granularity = s.default("chargeback_granularity", GRANULARITIES, Granularity::Daily, granularity);
+    s.ignored("chargeback_granularity", GRANULARITIES, emitter::BY_DAY);
     let emitters = s.default("emitters", List(object(emitter::of_chargebacks)), vec![], "where rows are written to");
-    emitter::compare(s, "emitters", &emitters, granularity);
-    if !emitters.is_empty() {
-        s.warn("emitters", "have no effect in this version; read the tables or use `tributary export`");
-    }
+    emitter::compare(s, "emitters", &emitters);
     emitters
 }
 

@@ -10,7 +10,7 @@ use super::super::scalar::{quoted, scalar};
 use super::super::section::{Inner, Section, Value, describe};
 use super::super::text::Name;
 use super::super::{Ecosystem, Tenant, suggest};
-use super::{ccloud, external, generic, preview, self_managed};
+use super::{ccloud, emitter, external, generic, preview, self_managed};
 
 /// All tenants that can be read, after comparing them.
 pub(super) fn tenants(s: &mut Section<'_>) -> Vec<Tenant> {
@@ -31,7 +31,9 @@ pub(super) fn tenants(s: &mut Section<'_>) -> Vec<Tenant> {
         }
     }
     let named = read.into_iter().filter_map(|(name, read)| Some(Tenant { name, ..read.tenant? }));
-    named.collect()
+    let tenants: Vec<Tenant> = named.collect();
+    emitter::tell_apart(s, &tenants);
+    tenants
 }
 
 /// A tenant as far as it could be read.

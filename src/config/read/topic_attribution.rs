@@ -20,11 +20,9 @@ pub(super) fn topic_attribution(s: &mut Section<'_>) -> TopicAttribution {
     let costs = s.default("cost_mapping_overrides", Names(METHODS), vec![], "product type to method");
     let metrics = metric_names(s);
     let emitters = s.default("emitters", List(object(emitter::of_topics)), vec![], "where topic rows are written to");
-    if !emitters.is_empty() {
-        s.warn(
-            "emitters",
-            "have no effect in this version; read the table or use `tributary export topic-attributions`",
-        );
+    emitter::compare(s, "emitters", &emitters);
+    if !emitters.is_empty() && !enabled {
+        s.warn("emitters", "have nothing to emit while `enabled` is false");
     }
     TopicAttribution {
         enabled,

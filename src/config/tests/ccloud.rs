@@ -91,13 +91,25 @@ fn emitters_are_told_apart_and_not_finer_than_what_they_get() {
     );
     let named = "{type: csv, name: other, params: {output_dir: /y}}";
     assert_eq!(ccloud(&emitters(&format!("{csv}, {named}"))).emitters[1].name, "other");
-    refused_with(&emitters("{type: prometheus, aggregation: hourly}"), &["aggregation `hourly` is finer"]);
-    good(&settings(&["chargeback_granularity: hourly", "emitters: [{type: prometheus, aggregation: hourly}]"]));
+    refused_with(&emitters("{type: prometheus, aggregation: hourly}"), &["`hourly` is finer than the rows"]);
+    let hourly = settings(&["chargeback_granularity: hourly", "emitters: [{type: prometheus, aggregation: hourly}]"]);
+    refused_with(&hourly, &["emitters[0].aggregation", "the rows, which are by day"]);
     refused_with(&emitters("{type: csv}"), &["emitters[0].params.output_dir (line 7): is missing"]);
     refused_with(&emitters("{type: prometheus, params: {port: 0}}"), &["emitters[0].params.port"]);
     refused_with(&emitters("{type: prometheus, params: {output_dir: /x}}"), &["does not belong to this type"]);
     refused_with(&emitters("{type: csvv, params: {output_dir: /x}}"), &["did you mean `csv`?"]);
     refused_with(&emitters("{type: csv, params: {output_dir: /x, filename_template: '{day}.csv'}}"), &["{day}"]);
+    for (bad, why) in
+        [("'{tenant_id}.csv'", "has no {date}"), ("'../{date}'", "leads out"), ("'/x/{date}'", "leads out")]
+    {
+        let text = format!("{{type: csv, params: {{output_dir: /x, filename_template: {bad}}}}}");
+        refused_with(&emitters(&text), &["emitters[0].params.filename_template", why]);
+    }
+    refused_with(&emitters("{type: csv, name: a/b, params: {output_dir: /x}}"), &["emitters[0].name"]);
+    refused_with(&emitters("{type: prometheus, params: {prefix: 1-x}}"), &["cannot begin the name of a metric"]);
+    let gauges = "{type: prometheus}, {type: prometheus, name: months, aggregation: monthly";
+    refused_with(&emitters(&format!("{gauges}}}")), &["emitters[1]", "the same gauges at the same port"]);
+    assert_eq!(ccloud(&emitters(&format!("{gauges}, params: {{port: 8001}}}}"))).emitters[1].lookback_days, Some(31));
     let Sink::Csv { filename_template, .. } = &ccloud(&emitters(csv)).emitters[0].sink else { panic!("csv") };
     assert_eq!(filename_template, "{tenant_id}_{date}.csv");
     let topics = settings(&["topic_attribution: {emitters: [{type: csv}]}"]);
@@ -106,4 +118,15 @@ fn emitters_are_told_apart_and_not_finer_than_what_they_get() {
     };
     assert_eq!(output_dir.to_str(), Some("/tmp/topic_attribution"));
     assert_eq!(filename_template, "topic_attr_{tenant_id}_{date}.csv");
+}
+
+#[test]
+fn emitters_do_not_write_each_others_files() {
+    let csv = |name: &str, template: &str| {
+        format!("{{type: csv, name: {name}, params: {{output_dir: /x, filename_template: '{template}'}}}}")
+    };
+    let of = |first: &str, second: &str| settings(&[&format!("emitters: [{first}, {second}]")]);
+    good(&of(&csv("a", "{date}.csv"), &csv("b", "{tenant_id}-{date}.csv")));
+    let same = of(&csv("a", "{date}.csv"), &csv("b", "{date}.csv"));
+    refused_with(&same, &["tenants.a", "\"b\" writes the same files as one of \"a\": {date}.csv in /x"]);
 }

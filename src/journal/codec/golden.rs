@@ -73,4 +73,5 @@ fn old_messages_are_read_for_ever() {
     check(&samples::command());
     check(&samples::run());
     check(&samples::tenant_event());
+    check(&samples::emission());
 }

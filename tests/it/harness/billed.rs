@@ -1,7 +1,6 @@
 //! A Kafka cluster to bill: one broker with users and a JMX exporter, and a Prometheus that scrapes it.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -9,6 +8,7 @@ use rdkafka::ClientConfig;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::prometheus::{Prometheus, found};
 use super::{succeed, until};
 
 const USERS: [&str; 4] = ["admin", "alice", "bob", "carol"];
@@ -20,7 +20,7 @@ pub struct BilledCluster {
     pub bootstrap: String,
     pub prometheus: String,
     broker: Child,
-    scraper: Child,
+    scraper: Prometheus,
 }
 
 impl BilledCluster {
@@ -84,32 +84,14 @@ impl BilledCluster {
 
     /// The values of an instant query, with their labels.
     pub fn ask(&self, query: &str) -> Vec<(Value, f64)> {
-        let host = self.prometheus.trim_start_matches("http://");
-        let body = format!("query={}", encoded(query));
-        let Ok(mut stream) = TcpStream::connect(host) else { return Vec::new() };
-        let head = "Content-Type: application/x-www-form-urlencoded\r\nConnection: close";
-        let request = format!(
-            "POST /api/v1/query HTTP/1.0\r\nHost: {host}\r\n{head}\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let mut answer = String::new();
-        if stream.write_all(request.as_bytes()).is_err() || stream.read_to_string(&mut answer).is_err() {
-            return Vec::new();
-        }
-        let json = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        let parsed: Value = serde_json::from_str(json).unwrap_or_default();
-        let series = parsed["data"]["result"].as_array().cloned().unwrap_or_default();
-        let value = |one: &Value| one["value"][1].as_str().and_then(|text| text.parse().ok());
-        series.iter().filter_map(|one| Some((one["metric"].clone(), value(one)?))).collect()
+        self.scraper.ask(query, None)
     }
 }
 
 impl Drop for BilledCluster {
     fn drop(&mut self) {
-        for child in [&mut self.scraper, &mut self.broker] {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        let _ = self.broker.kill();
+        let _ = self.broker.wait();
     }
 }
 
@@ -161,18 +143,12 @@ fn broker(dir: &Path, port: u16, controller: u16, exporter: u16) -> Child {
     logged(&mut command, dir, "broker.log")
 }
 
-fn scraper(dir: &Path, exporter: u16, port: u16) -> Child {
-    let config = dir.join("prometheus.yml");
+fn scraper(dir: &Path, exporter: u16, port: u16) -> Prometheus {
     let text = format!(
         "global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: kafka\n  static_configs:\n  - targets: \
          [\"127.0.0.1:{exporter}\"]\n    labels: {{broker: \"1\"}}\n"
     );
-    std::fs::write(&config, text).expect("written");
-    let mut command = of_prometheus("prometheus");
-    command.arg(format!("--config.file={}", config.display()));
-    command.arg(format!("--storage.tsdb.path={}", dir.join("tsdb").display()));
-    command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
-    logged(&mut command, dir, "prometheus.log")
+    Prometheus::start_at(port, dir, &text, &dir.join("tsdb"), &[])
 }
 
 fn logged(command: &mut Command, dir: &Path, name: &str) -> Child {
@@ -193,29 +169,7 @@ fn jars() -> PathBuf {
     found(&format!("kafka-{version}"))
 }
 
-/// A program of Prometheus', from the path or from `make setup`.
-pub fn of_prometheus(name: &str) -> Command {
-    let in_path = std::env::var_os("PATH").unwrap_or_default();
-    let in_path = std::env::split_paths(&in_path).map(|dir| dir.join(name)).find(|program| program.is_file());
-    Command::new(in_path.unwrap_or_else(|| found(&format!("prometheus/usr/bin/{name}"))))
-}
-
-/// What `make setup` put into a cache folder.
-fn found(name: &str) -> PathBuf {
-    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let own = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(home).map(|cache| cache.join("tributary"));
-    let places = own.into_iter().chain([PathBuf::from("/var/cache/tributary")]);
-    let found = places.map(|place| place.join(name)).find(|path| path.exists());
-    found.unwrap_or_else(|| panic!("{name} is in no cache folder: run `make setup`"))
-}
-
 fn free_ports() -> [u16; 4] {
     let listeners = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
     listeners.map(|listener| listener.local_addr().expect("an address").port())
-}
-
-fn encoded(text: &str) -> String {
-    text.bytes()
-        .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
-        .collect()
 }

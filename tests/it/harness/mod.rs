@@ -10,10 +10,10 @@ mod running;
 mod services;
 mod world;
 
-pub use billed::{BilledCluster, of_prometheus};
+pub use billed::BilledCluster;
 pub use dice::Dice;
 pub use own::Own;
-pub use prometheus::{Prometheus, installed};
+pub use prometheus::{Prometheus, free_port, installed};
 pub use proxy::{Moment, Proxy, Wire};
 pub use running::{Running, processes_in, until};
 pub use services::{Addresses, Installation, sql};

@@ -104,7 +104,7 @@ fn a_bill_corrected_twice_and_an_account_deleted_back_and_deleted() {
         ("20.5".into(), "20.5".into(), "2".into())
     );
     let first = (born, "03-06 07:30".to_owned());
-    assert_eq!(lifetimes(&installation), [first.clone()]);
+    assert_eq!(lifetimes(&installation), std::slice::from_ref(&first));
     let others = installation.sql("SELECT max(sealed_revision) FROM days WHERE day <> '2026-02-26'");
     assert_eq!(others, "1", "days whose bill is as it was stay as they are");
 

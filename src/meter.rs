@@ -73,6 +73,7 @@ fn describe() {
         Unit::Seconds,
         "When a tenant was last gathered completely, Unix time."
     );
+    describe_gauge!("tributary_gather_suspended", "1 if a tenant is suspended after too many failures, by tenant.");
     describe_counter!("tributary_allocate_days_total", "Days decided by outcome: allocated, refused.");
     describe_counter!("tributary_allocate_rows_total", "Chargeback rows committed.");
     describe_histogram!(
@@ -116,6 +117,8 @@ pub struct Cycle {
     pub sealed: usize,
     pub unchanged: usize,
     pub held: usize,
+    /// Nothing is gathered any more until somebody looks at it.
+    pub suspended: bool,
 }
 
 /// A cycle has ended. `outcome`: `complete`, `incomplete` (parts of it failed) or `failed`; `now` is Unix time, seconds.
@@ -126,6 +129,7 @@ pub fn cycle(tenant: &str, outcome: &'static str, took: Duration, of: Cycle, now
     for (became, days) in [("sealed", of.sealed), ("unchanged", of.unchanged), ("held", of.held)] {
         counter!("tributary_gather_days_total", "tenant" => tenant(), "became" => became).increment(days as u64);
     }
+    gauge!("tributary_gather_suspended", "tenant" => tenant()).set(f64::from(u8::from(of.suspended)));
     if outcome == "complete" {
         gauge!("tributary_gather_last_success_timestamp_seconds", "tenant" => tenant()).set(now as f64);
     }

@@ -218,7 +218,8 @@ fn count(tenant: &Tenant, run: &Run) {
     };
     let [sealed, unchanged, held] = [run.sealed, run.unchanged, run.held].map(|days| days as usize);
     let took = (ended - run.started_at).to_std().unwrap_or_default();
-    meter::cycle(&tenant.name, outcome, took, meter::Cycle { sealed, unchanged, held }, ended.timestamp());
+    let suspended = run.suspended.is_some();
+    meter::cycle(&tenant.name, outcome, took, meter::Cycle { sealed, unchanged, held, suspended }, ended.timestamp());
 }
 
 fn tell(tenant: &Tenant, run: &Run) {

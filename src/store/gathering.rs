@@ -115,7 +115,8 @@ impl ProjectionTx {
     }
 
     /// Writes what is remembered of days, each day once, with the tenant's key and when it was written (milliseconds). An
-    /// older record changes nothing, nor one of before the tenant was forgotten.
+    /// older record changes nothing, nor one of before the tenant was forgotten. Days of which nothing is remembered are not
+    /// kept.
     ///
     /// # Errors
     /// [`StoreError`]; the transaction is lost.
@@ -145,7 +146,16 @@ impl ProjectionTx {
         .bind(days.iter().map(|(_, written, _)| *written).collect::<Vec<i64>>())
         .execute(&mut *self.tx)
         .await;
-        written.map(drop).map_err(|error| StoreError::of(error, self.store.address()))
+        written.map_err(|error| StoreError::of(error, self.store.address()))?;
+        let emptied = sqlx::query(
+            "DELETE FROM held_days h USING unnest($1::int[], $2::date[]) AS given (tenant_key, day)
+             WHERE h.tenant_key = given.tenant_key AND h.day = given.day AND h.revision = 0 AND h.why IS NULL",
+        )
+        .bind(days.iter().map(|(tenant, ..)| *tenant).collect::<Vec<i32>>())
+        .bind(days.iter().map(|(.., day)| day.day.date()).collect::<Vec<NaiveDate>>())
+        .execute(&mut *self.tx)
+        .await;
+        emptied.map(drop).map_err(|error| StoreError::of(error, self.store.address()))
     }
 }
 
@@ -203,23 +213,6 @@ impl Store {
             why,
         };
         Ok(rows.map_err(|error| self.sort(error))?.into_iter().map(held).collect())
-    }
-
-    /// Deletes a tenant's runs that started before this day and held days before it; gives back how many rows that were.
-    ///
-    /// # Errors
-    /// [`StoreError`] if Postgres does not answer.
-    pub async fn delete_gathering(&self, tenant: &str, before: Day) -> Result<u64, StoreError> {
-        let deleted = sqlx::query_scalar(
-            "WITH t AS (SELECT tenant_key FROM tenants WHERE tenant_id = $1),
-                  r AS (DELETE FROM run_facts USING t
-                        WHERE run_facts.tenant_key = t.tenant_key AND started_at < $2::timestamp AT TIME ZONE 'UTC' RETURNING 1),
-                  h AS (DELETE FROM held_days USING t
-                        WHERE held_days.tenant_key = t.tenant_key AND day < $2 RETURNING 1)
-             SELECT (SELECT count(*) FROM r) + (SELECT count(*) FROM h)",
-        );
-        let rows: Result<i64, _> = deleted.bind(tenant).bind(before.date()).fetch_one(self.pool()).await;
-        rows.map(i64::unsigned_abs).map_err(|error| self.sort(error))
     }
 
     fn read_runs(&self, rows: Result<Vec<PgRow>, sqlx::Error>) -> Result<Vec<Run>, StoreError> {

@@ -45,7 +45,9 @@ impl Store {
             "SELECT projection, tenant_key, tenant_id, date_trunc('month', day)::date AS month,
                     min(day) AS first, max(day) AS last
              FROM (SELECT projection, tenant_key, day FROM slices
-                   UNION ALL SELECT 'days', tenant_key, day FROM day_facts) AS held
+                   UNION ALL SELECT 'days', tenant_key, day FROM day_facts
+                   UNION ALL SELECT 'gathering', tenant_key, day FROM held_days
+                   UNION ALL SELECT 'gathering', tenant_key, (started_at AT TIME ZONE 'UTC')::date FROM run_facts) AS held
              JOIN tenants USING (tenant_key) GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 4",
         )
         .fetch_all(self.pool())
@@ -122,10 +124,13 @@ impl Store {
         from: Day,
         before: Day,
     ) -> Result<u64, StoreError> {
-        let tables: &[&str] = match projection.slice_table() {
-            Some(table) => &[table],
-            None if projection == Projection::Days => &["day_facts"],
-            None => &[],
+        let tables: &[(&str, &str)] = match (projection.slice_table(), projection) {
+            (Some(table), _) => &[(table, "day")],
+            (None, Projection::Days) => &[("day_facts", "day")],
+            (None, Projection::Gathering) => {
+                &[("held_days", "day"), ("run_facts", "(started_at AT TIME ZONE 'UTC')::date")]
+            }
+            (None, _) => &[],
         };
         let deleted = async {
             let mut tx = self.pool().begin().await?;
@@ -133,8 +138,8 @@ impl Store {
             if projection == Projection::Days {
                 hold(&mut tx, projection).await?;
             }
-            for table in tables {
-                let facts = format!("DELETE FROM {table} WHERE tenant_key = $1 AND day >= $2 AND day < $3");
+            for (table, day) in tables {
+                let facts = format!("DELETE FROM {table} WHERE tenant_key = $1 AND {day} >= $2 AND {day} < $3");
                 let done = sqlx::query(AssertSqlSafe(facts)).bind(key).bind(from.date()).bind(before.date());
                 rows += done.execute(&mut *tx).await?.rows_affected();
             }
@@ -187,14 +192,19 @@ impl Store {
         let forgotten = async {
             self.mark_forgotten(key, last, event).await?;
             let mut rows = 0;
-            for (table, revisions) in self.tables_of_tenants().await? {
-                let condition = if revisions { " AND revision <= $2" } else { " AND $2 IS NOT NULL" };
-                let delete = format!("DELETE FROM {table} WHERE tenant_key = $1{condition}");
+            for table in self.tables_of_revisions().await? {
+                let delete = format!("DELETE FROM {table} WHERE tenant_key = $1 AND revision <= $2");
                 rows +=
                     sqlx::query(AssertSqlSafe(delete)).bind(key).bind(last).execute(self.pool()).await?.rows_affected();
             }
             let entries = sqlx::query("DELETE FROM quarantine WHERE tenant_id = $1 AND at <= $2");
             rows += entries.bind(&event.tenant).bind(event.at).execute(self.pool()).await?.rows_affected();
+            let runs = sqlx::query("DELETE FROM run_facts WHERE tenant_key = $1 AND started_at <= $2");
+            rows += runs.bind(key).bind(event.at).execute(self.pool()).await?.rows_affected();
+            let emitted = sqlx::query("DELETE FROM emission_facts WHERE tenant_key = $1 AND at <= $2");
+            rows += emitted.bind(key).bind(event.at).execute(self.pool()).await?.rows_affected();
+            let held = sqlx::query("DELETE FROM held_days WHERE tenant_key = $1 AND written_ms <= $2");
+            rows += held.bind(key).bind(event.at.timestamp_millis()).execute(self.pool()).await?.rows_affected();
             rows += forget_days(self, key, last).await?;
             let mut tx = self.pool().begin().await?;
             hold(&mut tx, Projection::Days).await?;
@@ -222,15 +232,14 @@ impl Store {
         tx.commit().await
     }
 
-    /// Tables with rows of tenants, and whether the rows have a revision. Days and dimensions have rules of their own.
-    async fn tables_of_tenants(&self) -> Result<Vec<(String, bool)>, sqlx::Error> {
-        let found = sqlx::query_as(
-            "SELECT c.oid::regclass::text,
-                    EXISTS (SELECT FROM pg_attribute r WHERE r.attrelid = c.oid AND r.attname = 'revision')
+    /// Tables with rows of tenants' revisions. All others have rules of their own.
+    async fn tables_of_revisions(&self) -> Result<Vec<String>, sqlx::Error> {
+        let found = sqlx::query_scalar(
+            "SELECT c.oid::regclass::text
              FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_key'
+             JOIN pg_attribute r ON r.attrelid = c.oid AND r.attname = 'revision'
              WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-               AND c.relname NOT IN ('tenants', 'tenant_roles', 'day_facts', 'rule_books', 'chargeback_dimensions')
-             ORDER BY 1",
+               AND c.relname <> 'held_days' ORDER BY 1",
         );
         found.fetch_all(self.pool()).await
     }

@@ -48,11 +48,6 @@ impl Keep {
         self.0.contains_key(tenant)
     }
 
-    /// The first day that is kept of each tenant, whatever the table.
-    pub fn first_days(&self) -> impl Iterator<Item = (&str, Day)> {
-        self.0.iter().map(|(tenant, first)| (tenant.as_str(), first.day.min(first.of_topics)))
-    }
-
     /// Is this day too old for every table?
     pub fn expires(&self, key: &TenantDay) -> bool {
         self.0.get(&key.tenant).is_some_and(|first| key.day < first.day.min(first.of_topics))

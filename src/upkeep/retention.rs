@@ -56,9 +56,6 @@ pub async fn clean(
     if steps.iter().any(|step| step.projection() == Projection::Chargebacks) {
         done.rows += store.delete_idle_dimensions().await?;
     }
-    for (tenant, first) in keep.first_days() {
-        done.rows += store.delete_gathering(tenant, first).await?;
-    }
     let (connection, codec, keep) = (connection.clone(), std::sync::Arc::clone(codec), keep.clone());
     done.outcomes = blocking(move || forget_outcomes(&connection, &codec, &keep)).await?;
     Ok(done)

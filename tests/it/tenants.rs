@@ -86,6 +86,8 @@ fn old_days_go_by_day_or_with_their_month_and_stay_away() {
     for table in ["billing", "resources", "identities", "chargebacks", "days"] {
         assert_eq!(installation.sql(&format!("SELECT count(*) FROM {table} WHERE day < '2026-02-23'")), "0", "{table}");
     }
+    assert_eq!(installation.sql("SELECT count(*) FROM held_days WHERE day < '2026-02-23'"), "0");
+    assert_eq!(installation.sql("SELECT count(*) FROM runs"), "1", "it is not too old");
     assert_eq!(installation.sql("SELECT count(*) FROM chargebacks"), before, "what is not too old stays");
     assert_eq!(installation.sql("SELECT count(*) FROM slices WHERE day < '2026-02-23'"), "0");
     assert_eq!(living(&installation, Topic::Allocations), 6, "outcomes of days that are gone are gone");

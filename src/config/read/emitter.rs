@@ -116,8 +116,10 @@ fn params(s: &mut Section<'_>, kind: Type, known: bool, defaults: &CsvDefaults) 
 
 fn check_template(s: &Section<'_>, template: &str) {
     const FIELDS: [&str; 2] = ["tenant_id", "date"];
+    let mut known = true;
     for field in template.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(field, _)| field) {
         if !FIELDS.contains(&field) {
+            known = false;
             let remedy = match suggest::nearest(field, &FIELDS) {
                 Some(known) => format!("did you mean `{{{known}}}`?"),
                 None => "use {tenant_id} and {date}".into(),
@@ -125,7 +127,7 @@ fn check_template(s: &Section<'_>, template: &str) {
             s.fault("filename_template", format!("{} names {{{field}}}, which is not known", quoted(template)), remedy);
         }
     }
-    if !template.contains("{date}") {
+    if known && !template.contains("{date}") {
         let problem = format!("{} has no {{date}}: each day would replace the one before", quoted(template));
         s.fault("filename_template", problem, "add {date}");
     }

@@ -45,6 +45,8 @@ fn write(cluster: &BilledCluster, user: &str, topic: &str, bytes: usize) {
 fn read(cluster: &BilledCluster, user: &str, topic: &str, from: i64) -> i64 {
     let mut config = cluster.client(user);
     config.set("group.id", "none").set("enable.auto.commit", "false").set("queued.max.messages.kbytes", "4096");
+    // Whole answers: a batch that an answer cuts off is sent twice, and counted twice.
+    config.set("fetch.message.max.bytes", "67108864").set("fetch.max.bytes", "67108864");
     let consumer: BaseConsumer = config.create().expect("a consumer");
     let (_, end) = consumer.fetch_watermarks(topic, 0, Duration::from_secs(60)).expect("the topic's end");
     let mut at = TopicPartitionList::new();

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 use tributary::embedded;
 
-use super::succeed;
+use super::{succeed, until};
 
 /// Addresses of the services.
 #[derive(Debug)]
@@ -135,10 +135,18 @@ impl Installation {
         let connection = connection.expect("plain settings");
         let topic = Topic::by_name(topic).expect("a topic of ours");
         let mut found = Vec::new();
-        let note = |record: tributary::journal::ScanRecord<'_>| {
-            found.push((record.key.unwrap_or_default().to_vec(), record.partition));
-        };
-        scan(&connection, topic, None, note).expect("the topic can be read");
+        // A broker that has just come back may not lead its partitions yet.
+        until("the topic can be read", || {
+            found.clear();
+            let note = |record: tributary::journal::ScanRecord<'_>| {
+                found.push((record.key.unwrap_or_default().to_vec(), record.partition));
+            };
+            match scan(&connection, topic, None, note) {
+                Ok(()) => true,
+                Err(error) if error.is_transient() => false,
+                Err(error) => panic!("{error}"),
+            }
+        });
         found
     }
 

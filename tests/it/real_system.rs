@@ -15,12 +15,12 @@ use crate::harness::{BilledCluster, Installation, succeed, until};
 const TOPICS: [&str; 3] = ["orders", "clicks", "audit"];
 const MIB: usize = 1 << 20;
 /// Who writes how many MiB to which topic, and who reads it how often.
-const WRITES: [(&str, &str, usize); 3] = [("alice", "orders", 48), ("bob", "clicks", 24), ("carol", "audit", 8)];
+const WRITES: [(&str, &str, usize); 3] = [("alice", "orders", 96), ("bob", "clicks", 64), ("carol", "audit", 48)];
 const READS: [(&str, &str, usize); 3] = [("bob", "orders", 1), ("carol", "clicks", 2), ("alice", "audit", 1)];
 /// Bytes that are written before, so that all counters are there. Rates by user count them, increases of counters do not.
 const FIRST: usize = 16 << 10;
 /// In how many rounds it is all done.
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 16;
 /// 4 KiB a record, so that what Kafka adds to each is far below the tolerance.
 const RECORD: usize = 4096;
 const TOLERANCE: f64 = 0.02;
@@ -186,7 +186,10 @@ fn what_three_users_really_sent_is_what_they_pay_for() {
 
     let listed = |sql: &str| installation.sql(sql).lines().map(str::to_owned).collect::<Vec<_>>();
     let people = listed("SELECT DISTINCT identity_id FROM identities WHERE identity_type = 'principal' ORDER BY 1");
-    assert_eq!(people, ["User:admin", "User:alice", "User:bob", "User:carol"].map(str::to_owned));
+    // Whether the admin is seen, too, is Kafka's business: it moves no records.
+    for (user, _, _) in WRITES {
+        assert!(people.contains(&format!("User:{user}")), "{people:?}");
+    }
     let topics = listed("SELECT DISTINCT resource_id FROM resources WHERE resource_type = 'topic' ORDER BY 1");
     for topic in TOPICS {
         assert!(topics.contains(&format!("billed:topic:{topic}")), "{topics:?}");

@@ -110,7 +110,12 @@ fn logging(s: &mut Section<'_>) -> Logging {
 
 fn features(s: &mut Section<'_>) -> Features {
     Features {
-        enable_periodic_refresh: s.default("enable_periodic_refresh", Flag, true, "false: one cycle, then stop"),
+        enable_periodic_refresh: s.default(
+            "enable_periodic_refresh",
+            Flag,
+            true,
+            "false: one cycle of each tenant, then only what is asked for",
+        ),
         refresh_interval: s.default("refresh_interval", Int(1..=u64::MAX), 1800, "pause after a cycle, seconds"),
         max_parallel_tenants: s.default("max_parallel_tenants", Int(1..=64), 4, "tenants gathered at the same time"),
         shutdown_timeout_seconds: s.default(

@@ -79,8 +79,9 @@ fn tenant(s: &mut Section<'_>) -> Read {
         }
     };
     s.shapes("plugin_settings", || {
-        let shapes = [describe(ccloud::settings).1, describe(self_managed::settings).1, describe(generic::settings).1];
-        shapes.into_iter().chain([json!({"type": "null"})]).collect()
+        let measured = [describe(self_managed::settings).1, describe(generic::settings).1];
+        let shapes = [describe(ccloud::settings).1, describe(external::settings).1];
+        shapes.into_iter().chain(measured).chain([json!({"type": "null"})]).collect()
     });
     let lookback_days = s.default("lookback_days", Int(1..=364), 200, "days before now at which the window begins");
     let cutoff_days = s.default("cutoff_days", Int(1..=30), 5, "days before now at which the window ends");

@@ -147,7 +147,13 @@ fn what_three_users_really_sent_is_what_they_pay_for() {
     };
     let near = |what: &str, found: f64, expected: f64| {
         let off = (found - expected) / expected;
-        assert!(off.abs() <= TOLERANCE, "{what}: {found:.0} instead of {expected:.0}, {:.2} % off", off * 100.0);
+        // A client that is held up may fetch a part twice: then the cluster has sent more than the client has read.
+        let above = if what.contains("read") { 3.0 * TOLERANCE } else { TOLERANCE };
+        assert!(
+            (-TOLERANCE..=above).contains(&off),
+            "{what}: {found:.0} instead of {expected:.0}, {:.2} % off",
+            off * 100.0
+        );
         eprintln!("{what}: {:+.2} % off", off * 100.0);
     };
     let bytes = |way: &str, condition: &str| {

@@ -1,7 +1,7 @@
 //! Any system that a Prometheus measures: its bill from cost types of the operator's own.
 //!
 //! In: cost types, queries, a Prometheus. Out: what [`Source`](crate::ecosystem::Source) answers. Absent: what the
-//! system is; how quantities become lines, which is [`metered`](crate::ecosystem::metered)'s.
+//! system is; how quantities become lines, which is [`metered`](mod@crate::ecosystem::metered)'s.
 
 pub mod rules;
 #[cfg(test)]

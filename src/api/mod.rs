@@ -1,11 +1,12 @@
 //! What people and programs read: the REST API under `/api/v1`.
 //!
-//! In: requests. Out: JSON, CSV, NDJSON, amounts as decimal texts, every fault as a problem document (RFC 9457). The OpenAPI document
+//! In: requests. Out: JSON, CSV, NDJSON, Parquet, amounts as decimal texts, every fault as a problem document (RFC 9457). The OpenAPI document
 //! is made from the handlers' own types. Absent: SQL (the store's), decisions about money, sessions.
 //!
 //! A handler reads its parameters, asks one [`crate::store::read::Reader`], and shapes the answer; shaping is pure.
 
 mod answer;
+mod exports;
 mod flow;
 mod fold;
 mod params;
@@ -15,11 +16,12 @@ mod server;
 mod table;
 
 pub use problem::Problem;
-pub use server::{Settings, Tenant, openapi, serve};
+pub use server::{ExportFolder, Settings, Tenant, openapi, serve};
 
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::store::Store;
@@ -34,4 +36,7 @@ pub(crate) struct Api {
     turns: Arc<Semaphore>,
     /// Files that may be sent at the same time: each keeps a connection to Postgres for as long as its client reads.
     files: Arc<Semaphore>,
+    /// `None`: there is no folder for exports.
+    shelf: Option<Arc<exports::Shelf>>,
+    stop: CancellationToken,
 }

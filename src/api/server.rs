@@ -1,6 +1,7 @@
 //! The server: routes, limits, the OpenAPI document and its pages.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, Method, Uri, header};
 use axum::response::IntoResponse;
 use axum::{Router, middleware};
+use chrono::TimeDelta;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -20,8 +22,11 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::Api;
+use super::exports::{SWEEP, Shelf};
 use super::problem::{Code, Problem};
-use super::routes::{aggregate, billing, chargebacks, days, dimensions, explanation, inventory, tenants, topics};
+use super::routes::{
+    aggregate, billing, chargebacks, days, dimensions, explanation, exports, inventory, tenants, topics,
+};
 use crate::clock::Clock;
 use crate::store::Store;
 
@@ -48,6 +53,19 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// Requests that may be at Postgres at the same time, at least 1.
     pub parallel_requests: usize,
+    /// `None`: there are no exports.
+    pub exports: Option<ExportFolder>,
+}
+
+/// Where exports lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportFolder {
+    /// No other process may use it at the same time.
+    pub directory: PathBuf,
+    /// How long they are kept, in hours.
+    pub keep_hours: u32,
+    /// Was it named by the operator? Then it has to be usable.
+    pub asked: bool,
 }
 
 /// The contract.
@@ -64,6 +82,7 @@ pub struct Settings {
         (name = "costs", description = "Billing lines, chargeback rows, sums over them"),
         (name = "dimensions", description = "What rows can be chosen and grouped by"),
         (name = "inventory", description = "Resources and identities"),
+        (name = "exports", description = "Files of all rows of a range"),
     )
 )]
 struct Contract;
@@ -89,6 +108,10 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(inventory::identities))
         .routes(routes!(inventory::identity))
         .routes(routes!(inventory::summary))
+        .routes(routes!(exports::start))
+        .routes(routes!(exports::list))
+        .routes(routes!(exports::one))
+        .routes(routes!(exports::content))
 }
 
 /// The OpenAPI 3.1 document of the routes.
@@ -99,7 +122,8 @@ pub fn openapi() -> Document {
 /// Serves until `stop`, then ends the requests that are under way.
 ///
 /// # Errors
-/// If serving fails; a listener that takes no connection is no fault of a request.
+/// If serving fails, or a folder that was asked for cannot be used; a listener that takes no connection is no fault of a
+/// request.
 pub async fn serve(
     listener: TcpListener,
     store: Store,
@@ -107,16 +131,44 @@ pub async fn serve(
     settings: Settings,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    let app = app(store, clock, settings);
+    let shelf = shelf(settings.exports.as_ref(), &clock)?;
+    if let Some(shelf) = shelf.clone() {
+        let (clock, stop) = (clock, stop.clone());
+        tokio::spawn(async move {
+            while tokio::time::timeout(SWEEP, stop.cancelled()).await.is_err() {
+                shelf.sweep(clock.now());
+            }
+        });
+    }
+    let app = app(store, clock, settings, shelf, stop.clone());
     let service = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
-fn app(store: Store, clock: Clock, settings: Settings) -> Router {
+/// The folder of exports. One that nobody asked for may be missing: then there are no exports.
+fn shelf(folder: Option<&ExportFolder>, clock: &Clock) -> std::io::Result<Option<Arc<Shelf>>> {
+    let Some(ExportFolder { directory, keep_hours, asked }) = folder else { return Ok(None) };
+    match Shelf::open(directory, TimeDelta::hours(i64::from(*keep_hours)), clock.now()) {
+        Ok(shelf) => Ok(Some(Arc::new(shelf))),
+        Err(error) => {
+            let told = format!(
+                "exports cannot be kept in {}: {error}; name a folder as api.exports.directory",
+                directory.display()
+            );
+            if *asked {
+                return Err(std::io::Error::new(error.kind(), told));
+            }
+            tracing::warn!("{told}");
+            Ok(None)
+        }
+    }
+}
+
+fn app(store: Store, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>, stop: CancellationToken) -> Router {
     let turns = Arc::new(Semaphore::new(settings.parallel_requests.max(1)));
     let files = Arc::new(Semaphore::new((settings.parallel_requests / 2).max(1)));
     let cors = cors(&settings.cors_origins);
-    let api = Api { store, clock, settings: Arc::new(settings), turns, files };
+    let api = Api { store, clock, settings: Arc::new(settings), turns, files, shelf, stop };
     let (router, document) = routes().split_for_parts();
     router
         .method_not_allowed_fallback(no_method)
@@ -153,7 +205,14 @@ fn cors(origins: &[String]) -> CorsLayer {
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_NONE_MATCH, header::IF_MATCH])
-        .expose_headers([header::ETAG, header::RETRY_AFTER, header::LOCATION, header::CONTENT_DISPOSITION])
+        .expose_headers([
+            header::ETAG,
+            header::RETRY_AFTER,
+            header::LOCATION,
+            header::CONTENT_DISPOSITION,
+            header::CONTENT_RANGE,
+            header::ACCEPT_RANGES,
+        ])
         .max_age(Duration::from_secs(600))
 }
 

@@ -6,6 +6,7 @@ pub(super) mod chargebacks;
 pub(super) mod days;
 pub(super) mod dimensions;
 pub(super) mod explanation;
+pub(super) mod exports;
 pub(super) mod inventory;
 pub(super) mod lists;
 pub(super) mod tenants;

@@ -5,6 +5,7 @@
 //! cursors, wording for people.
 
 mod aggregate;
+mod audit;
 mod dataset;
 mod days;
 mod dimensions;
@@ -21,6 +22,7 @@ use sqlx::postgres::{PgArguments, Postgres};
 use sqlx::{FromRow, QueryBuilder, Transaction};
 
 pub use aggregate::{Aggregate, Bucket, Cell};
+pub use audit::{AuditQuery, AuditRow};
 pub use dataset::{Condition, Dataset, Field, Operator};
 pub use days::{Availability, DayOf, TenantFacts};
 pub use dimensions::DimensionValue;

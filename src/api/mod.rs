@@ -1,16 +1,18 @@
 //! What people and programs read: the REST API under `/api/v1`.
 //!
-//! In: requests. Out: JSON, amounts as decimal texts, every fault as a problem document (RFC 9457). The OpenAPI document
+//! In: requests. Out: JSON, CSV, NDJSON, amounts as decimal texts, every fault as a problem document (RFC 9457). The OpenAPI document
 //! is made from the handlers' own types. Absent: SQL (the store's), decisions about money, sessions.
 //!
 //! A handler reads its parameters, asks one [`crate::store::read::Reader`], and shapes the answer; shaping is pure.
 
 mod answer;
+mod flow;
 mod fold;
 mod params;
 mod problem;
 mod routes;
 mod server;
+mod table;
 
 pub use problem::Problem;
 pub use server::{Settings, Tenant, openapi, serve};
@@ -30,4 +32,6 @@ pub(crate) struct Api {
     settings: Arc<Settings>,
     /// Requests that may be at Postgres at the same time.
     turns: Arc<Semaphore>,
+    /// Files that may be sent at the same time: each keeps a connection to Postgres for as long as its client reads.
+    files: Arc<Semaphore>,
 }

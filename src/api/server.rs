@@ -114,8 +114,9 @@ pub async fn serve(
 
 fn app(store: Store, clock: Clock, settings: Settings) -> Router {
     let turns = Arc::new(Semaphore::new(settings.parallel_requests.max(1)));
+    let files = Arc::new(Semaphore::new((settings.parallel_requests / 2).max(1)));
     let cors = cors(&settings.cors_origins);
-    let api = Api { store, clock, settings: Arc::new(settings), turns };
+    let api = Api { store, clock, settings: Arc::new(settings), turns, files };
     let (router, document) = routes().split_for_parts();
     router
         .method_not_allowed_fallback(no_method)
@@ -152,7 +153,7 @@ fn cors(origins: &[String]) -> CorsLayer {
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_NONE_MATCH, header::IF_MATCH])
-        .expose_headers([header::ETAG, header::RETRY_AFTER, header::LOCATION])
+        .expose_headers([header::ETAG, header::RETRY_AFTER, header::LOCATION, header::CONTENT_DISPOSITION])
         .max_age(Duration::from_secs(600))
 }
 

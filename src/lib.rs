@@ -20,6 +20,7 @@ pub mod project;
 pub mod secret;
 pub mod service;
 pub mod shutdown;
+pub mod spreadsheet;
 pub mod store;
 pub mod telemetry;
 pub mod upkeep;

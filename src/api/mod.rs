@@ -1,6 +1,6 @@
 //! What people and programs read: the REST API under `/api/v1`.
 //!
-//! In: requests. Out: JSON, amounts as decimal texts, every fault as a problem document (RFC 9457). The OpenAPI document
+//! In: requests. Out: JSON, CSV, NDJSON, amounts as decimal texts, every fault as a problem document (RFC 9457). The OpenAPI document
 //! is made from the handlers' own types. Absent: SQL (the store's), decisions about money, sessions.
 //!
 //! A handler reads its parameters, asks one [`crate::store::read::Reader`], and shapes the answer; shaping is pure. A handler
@@ -9,12 +9,14 @@
 mod answer;
 mod auth;
 mod contract;
+mod flow;
 mod fold;
 mod params;
 mod problem;
 mod request;
 mod routes;
 mod server;
+mod table;
 pub mod write;
 
 pub use problem::Problem;
@@ -36,4 +38,6 @@ pub(crate) struct Api {
     settings: Arc<Settings>,
     /// Requests that may be at Postgres at the same time.
     turns: Arc<Semaphore>,
+    /// Files that may be sent at the same time: each keeps a connection to Postgres for as long as its client reads.
+    files: Arc<Semaphore>,
 }

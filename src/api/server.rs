@@ -129,9 +129,10 @@ pub async fn serve(
 
 fn app(doors: Doors, clock: Clock, settings: Settings) -> Router {
     let turns = Arc::new(Semaphore::new(settings.parallel_requests.max(1)));
+    let files = Arc::new(Semaphore::new((settings.parallel_requests / 2).max(1)));
     let cors = cors(&settings.cors_origins);
     let Doors { store, ledger } = doors;
-    let api = Api { store, clock, ledger, settings: Arc::new(settings), turns };
+    let api = Api { store, clock, ledger, settings: Arc::new(settings), turns, files };
     let (router, _) = routes().split_for_parts();
     router
         .method_not_allowed_fallback(no_method)
@@ -183,6 +184,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::RETRY_AFTER,
             header::LOCATION,
             header::LINK,
+            header::CONTENT_DISPOSITION,
             HeaderName::from_static(request::HEADER),
             HeaderName::from_static(write::POSITION_HEADER),
         ])

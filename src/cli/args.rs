@@ -414,7 +414,11 @@ pub enum ConfigCommand {
         show: bool,
     },
     /// Print the JSON Schema of the configuration
-    Schema,
+    Schema {
+        /// As a page for people, with every setting, its default and its meaning
+        #[arg(long)]
+        markdown: bool,
+    },
 }
 
 fn moment(text: &str) -> Result<DateTime<Utc>, String> {

@@ -39,7 +39,7 @@ pub use audit::AuditEvent;
 pub use billing::BillingLine;
 pub use chargeback::{ChargebackRow, CostType, DayAllocated, Outcome, Target};
 pub use command::{Command, CommandKind};
-pub use day::{Day, Misplaced, TenantDay, check_key};
+pub use day::{Day, Misplaced, TOPICS_KEEP_DAYS, TenantDay, check_key};
 pub use emission::{Aggregation, Emission, EmissionOutcome, EmittedRows};
 pub use gathered::{EntityKind, GatherState, GatheredDay, GatheredEntity, GatheredListing, GatheredTenant};
 pub use granularity::Granularities;

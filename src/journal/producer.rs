@@ -251,12 +251,15 @@ impl TransactionalProducer {
     }
 }
 
+/// Partition and offset of a record, or why it has none.
+type Delivered = Result<(i32, i64), KafkaError>;
+
 /// Where the records of the open transaction lie, by the order they were sent in, as far as the client has said.
 #[derive(Debug)]
 struct Deliveries {
     /// Is anything kept?
     telling: bool,
-    told: Mutex<Vec<Option<Result<(i32, i64), KafkaError>>>>,
+    told: Mutex<Vec<Option<Delivered>>>,
 }
 
 impl Deliveries {

@@ -1,5 +1,7 @@
 //! The API over the tables of a whole organisation: what it answers is what is exported.
 
+mod files;
+
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -117,6 +119,7 @@ fn the_api_answers_what_is_exported() {
     single_things_can_be_had(&served);
     rows_are_explained(&served);
     topics_are_listed_as_they_are_exported(&served);
+    files::lists_are_files(&served);
     faults_are_problem_documents(&served);
     known_answers_are_not_sent_again(&served);
     the_contract_and_its_pages_are_served(&served);

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 /// Helpers without a part of their own, which every part but the domain may use.
-const HELPERS: [&str; 5] = ["clock", "kafka_properties", "meter", "secret", "wording"];
+const HELPERS: [&str; 6] = ["clock", "kafka_properties", "meter", "secret", "spreadsheet", "wording"];
 
 /// Each part of the program with the parts it may name.
 const MAY_NAME: [(&str, &[&str]); 15] = [

@@ -1,10 +1,12 @@
-//! What callers may say, read once and the same for every route: days, filters, pages.
+//! What callers may say, read once and the same for every route: days, filters, pages, forms.
 
+mod accept;
 mod filter;
 mod page;
 mod query;
 mod range;
 
+pub(crate) use accept::accepted;
 pub(crate) use filter::{Filters, conditions, unknown_field};
 pub(crate) use page::{Cursor, PageParams};
 pub(crate) use query::Params;

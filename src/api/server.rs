@@ -1,15 +1,13 @@
 //! The server: routes, limits, the OpenAPI document and its pages.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderValue, Method, Uri, header};
+use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
 use axum::response::IntoResponse;
 use axum::{Router, middleware};
-use chrono::TimeDelta;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -21,12 +19,15 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::Api;
-use super::exports::{SWEEP, Shelf};
+use super::auth::guard;
+use super::exports::{ExportFolder, Shelf};
 use super::problem::{Code, Problem};
+use super::request::{self, identified};
 use super::routes::{
-    aggregate, billing, chargebacks, days, dimensions, explanation, exports, inventory, tenants, topics,
+    aggregate, billing, chargebacks, days, dimensions, events, explanation, exports, inventory, tenants, topics,
 };
+use super::write::{self, Ledger, catch_up};
+use super::{Api, contract};
 use crate::clock::Clock;
 use crate::store::Store;
 
@@ -57,15 +58,11 @@ pub struct Settings {
     pub exports: Option<ExportFolder>,
 }
 
-/// Where exports lie.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExportFolder {
-    /// No other process may use it at the same time.
-    pub directory: PathBuf,
-    /// How long they are kept, in hours.
-    pub keep_hours: u32,
-    /// Was it named by the operator? Then it has to be usable.
-    pub asked: bool,
+/// What is behind the server.
+#[derive(Debug, Clone)]
+pub struct Doors {
+    pub store: Store,
+    pub ledger: Ledger,
 }
 
 /// The contract.
@@ -83,6 +80,7 @@ pub struct ExportFolder {
         (name = "dimensions", description = "What rows can be chosen and grouped by"),
         (name = "inventory", description = "Resources and identities"),
         (name = "exports", description = "Files of all rows of a range"),
+        (name = "audit", description = "Who changed what"),
     )
 )]
 struct Contract;
@@ -112,11 +110,13 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(exports::list))
         .routes(routes!(exports::one))
         .routes(routes!(exports::content))
+        .routes(routes!(events::of_tenant))
+        .routes(routes!(events::of_all))
 }
 
 /// The OpenAPI 3.1 document of the routes.
 pub fn openapi() -> Document {
-    routes().into_openapi()
+    contract::finished(routes().into_openapi())
 }
 
 /// Serves until `stop`, then ends the requests that are under way.
@@ -126,58 +126,36 @@ pub fn openapi() -> Document {
 /// request.
 pub async fn serve(
     listener: TcpListener,
-    store: Store,
+    doors: Doors,
     clock: Clock,
     settings: Settings,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    let shelf = shelf(settings.exports.as_ref(), &clock)?;
-    if let Some(shelf) = shelf.clone() {
-        let (clock, stop) = (clock, stop.clone());
-        tokio::spawn(async move {
-            while tokio::time::timeout(SWEEP, stop.cancelled()).await.is_err() {
-                shelf.sweep(clock.now());
-            }
-        });
-    }
-    let app = app(store, clock, settings, shelf, stop.clone());
+    let shelf = Shelf::of(settings.exports.as_ref(), &clock, &stop)?;
+    let app = app(doors, clock, settings, shelf, stop.clone());
     let service = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
-/// The folder of exports. One that nobody asked for may be missing: then there are no exports.
-fn shelf(folder: Option<&ExportFolder>, clock: &Clock) -> std::io::Result<Option<Arc<Shelf>>> {
-    let Some(ExportFolder { directory, keep_hours, asked }) = folder else { return Ok(None) };
-    match Shelf::open(directory, TimeDelta::hours(i64::from(*keep_hours)), clock.now()) {
-        Ok(shelf) => Ok(Some(Arc::new(shelf))),
-        Err(error) => {
-            let told = format!(
-                "exports cannot be kept in {}: {error}; name a folder as api.exports.directory",
-                directory.display()
-            );
-            if *asked {
-                return Err(std::io::Error::new(error.kind(), told));
-            }
-            tracing::warn!("{told}");
-            Ok(None)
-        }
-    }
-}
-
-fn app(store: Store, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>, stop: CancellationToken) -> Router {
+fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>, stop: CancellationToken) -> Router {
     let turns = Arc::new(Semaphore::new(settings.parallel_requests.max(1)));
     let files = Arc::new(Semaphore::new((settings.parallel_requests / 2).max(1)));
     let cors = cors(&settings.cors_origins);
-    let api = Api { store, clock, settings: Arc::new(settings), turns, files, shelf, stop };
-    let (router, document) = routes().split_for_parts();
+    let Doors { store, ledger } = doors;
+    let api = Api { store, clock, ledger, settings: Arc::new(settings), turns, files, shelf, stop };
+    let (router, _) = routes().split_for_parts();
     router
         .method_not_allowed_fallback(no_method)
         .fallback(no_route)
+        // The last one is the first to see a request.
+        .layer(middleware::from_fn_with_state(api.clone(), catch_up))
+        .layer(middleware::from_fn_with_state(api.clone(), guard))
         .with_state(api)
-        .merge(SwaggerUi::new("/docs").url("/api/v1/openapi.json", document))
+        .merge(SwaggerUi::new("/docs").url("/api/v1/openapi.json", openapi()))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::map_response(headers))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(identified))
         .layer(cors)
 }
 
@@ -204,14 +182,23 @@ fn cors(origins: &[String]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_NONE_MATCH, header::IF_MATCH])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::IF_NONE_MATCH,
+            header::IF_MATCH,
+            HeaderName::from_static(request::HEADER),
+        ])
         .expose_headers([
             header::ETAG,
             header::RETRY_AFTER,
             header::LOCATION,
-            header::CONTENT_DISPOSITION,
             header::CONTENT_RANGE,
             header::ACCEPT_RANGES,
+            header::LINK,
+            header::CONTENT_DISPOSITION,
+            HeaderName::from_static(request::HEADER),
+            HeaderName::from_static(write::POSITION_HEADER),
         ])
         .max_age(Duration::from_secs(600))
 }

@@ -286,17 +286,21 @@ fn item(tenant: &str, document: Document) -> Export {
 mod tests {
     use super::*;
 
+    fn read_at_once(wish: &str) -> Result<Wish, Problem> {
+        read(serde_json::from_str(wish).unwrap(), "2026-03-06T06:30:00Z".parse().unwrap())
+    }
+
     #[test]
     fn all_faults_of_a_wish_are_named_at_once() {
         let wish =
             r#"{"columns": ["amount", "team", "amount"], "filters": ["x:eq:1"], "from": "never", "format": "csv"}"#;
-        let told = read(serde_json::from_str(wish).unwrap(), Utc::now()).unwrap_err().detail;
+        let told = read_at_once(wish).unwrap_err().detail;
         for part in ["no column \"team\"", "amount is there twice", "filters: ", "from: "] {
             assert!(told.contains(part), "{part} is missing in {told}");
         }
         let none = r#"{"columns": [], "format": "parquet"}"#;
-        assert!(read(serde_json::from_str(none).unwrap(), Utc::now()).is_err());
-        let all = read(serde_json::from_str(r#"{"format": "ndjson"}"#).unwrap(), Utc::now()).unwrap();
+        assert!(read_at_once(none).is_err());
+        let all = read_at_once(r#"{"format": "ndjson"}"#).unwrap();
         assert_eq!(all.columns.len(), Dataset::Chargebacks.columns().len());
     }
 }

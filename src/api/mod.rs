@@ -3,19 +3,24 @@
 //! In: requests. Out: JSON, CSV, NDJSON, amounts as decimal texts, every fault as a problem document (RFC 9457). The OpenAPI document
 //! is made from the handlers' own types. Absent: SQL (the store's), decisions about money, sessions.
 //!
-//! A handler reads its parameters, asks one [`crate::store::read::Reader`], and shapes the answer; shaping is pure.
+//! A handler reads its parameters, asks one [`crate::store::read::Reader`], and shapes the answer; shaping is pure. A handler
+//! that changes something writes events by way of [`write`]; who may do what is decided in front of all of them, in [`auth`].
 
 mod answer;
+mod auth;
+mod contract;
 mod flow;
 mod fold;
 mod params;
 mod problem;
+mod request;
 mod routes;
 mod server;
 mod table;
+pub mod write;
 
 pub use problem::Problem;
-pub use server::{Settings, Tenant, openapi, serve};
+pub use server::{Doors, Settings, Tenant, openapi, serve};
 
 use std::sync::Arc;
 
@@ -29,6 +34,7 @@ use crate::store::Store;
 pub(crate) struct Api {
     store: Store,
     clock: Clock,
+    ledger: write::Ledger,
     settings: Arc<Settings>,
     /// Requests that may be at Postgres at the same time.
     turns: Arc<Semaphore>,

@@ -6,7 +6,8 @@ use std::net::{IpAddr, ToSocketAddrs};
 use anyhow::{Context, Result, bail};
 use tokio::net::TcpListener;
 
-use crate::api::{Settings, Tenant, serve as serve_api};
+use crate::api::write::Ledger;
+use crate::api::{Doors, Settings, Tenant, serve as serve_api};
 use crate::config::Config;
 use crate::service::Parts;
 
@@ -32,7 +33,14 @@ pub async fn listen(config: &Config) -> Result<TcpListener> {
 }
 
 /// Serves until the parts are told to stop.
-pub fn serve(listener: TcpListener, config: &Config, parts: &Parts) -> impl Future<Output = Result<()>> + use<> {
+///
+/// # Errors
+/// If the system has no thread to give.
+pub fn serve(
+    listener: TcpListener,
+    config: &Config,
+    parts: &Parts,
+) -> Result<impl Future<Output = Result<()>> + use<>> {
     let tenant = |tenant: &crate::config::Tenant| Tenant {
         name: tenant.name.clone(),
         tenant_id: tenant.tenant_id.clone(),
@@ -45,9 +53,11 @@ pub fn serve(listener: TcpListener, config: &Config, parts: &Parts) -> impl Futu
         // Some connections are left to the projections.
         parallel_requests: (config.database.max_connections as usize / 2).max(1),
     };
-    let (store, clock, stop) = (parts.store.clone(), parts.clock, parts.stop.clone());
+    let Parts { connection, codec, store, clock, stop, .. } = parts.clone();
+    let ledger = Ledger::open(connection, codec, clock, "api")?;
+    let doors = Doors { store, ledger };
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "the API listens; its pages are at /docs");
     }
-    async move { Ok(serve_api(listener, store, clock, settings, stop).await?) }
+    Ok(async move { Ok(serve_api(listener, doors, clock, settings, stop).await?) })
 }

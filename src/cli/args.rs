@@ -310,8 +310,8 @@ pub enum Quarantine {
 
 #[derive(Debug, Args)]
 pub struct Rebuild {
-    /// billing, resources, identities, chargebacks, topic-attributions, days, quarantine, gathering, emissions; default:
-    /// all of them
+    /// billing, resources, identities, chargebacks, topic-attributions, days, quarantine, gathering, emissions, audit,
+    /// tokens; default: all of them
     pub projections: Vec<String>,
     #[command(flatten)]
     pub file: ConfigFile,

@@ -5,6 +5,7 @@ pub(super) mod billing;
 pub(super) mod chargebacks;
 pub(super) mod days;
 pub(super) mod dimensions;
+pub(super) mod events;
 pub(super) mod explanation;
 pub(super) mod inventory;
 pub(super) mod lists;

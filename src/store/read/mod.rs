@@ -5,6 +5,7 @@
 //! cursors, wording for people.
 
 mod aggregate;
+mod audit;
 mod columns;
 mod dataset;
 mod days;
@@ -22,6 +23,7 @@ use sqlx::postgres::{PgArguments, Postgres};
 use sqlx::{FromRow, QueryBuilder, Transaction};
 
 pub use aggregate::{Aggregate, Bucket, Cell};
+pub use audit::{AuditQuery, AuditRow};
 pub use columns::{Column, Kind, Rows};
 pub use dataset::{Condition, Dataset, Field, Operator};
 pub use days::{Availability, DayOf, TenantFacts};

@@ -19,6 +19,7 @@ mod server;
 mod table;
 pub mod write;
 
+pub use params::read_query;
 pub use problem::Problem;
 pub use server::{Doors, Settings, Tenant, openapi, serve};
 

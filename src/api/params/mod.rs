@@ -10,4 +10,5 @@ pub(crate) use accept::accepted;
 pub(crate) use filter::{Filters, conditions, unknown_field};
 pub(crate) use page::{Cursor, PageParams};
 pub(crate) use query::Params;
+pub use query::read_query;
 pub(crate) use range::{Range, RangeParams};

@@ -21,6 +21,7 @@ mod table;
 pub mod write;
 
 pub use exports::ExportFolder;
+pub use params::read_query;
 pub use problem::Problem;
 pub use server::{Doors, Settings, Tenant, openapi, serve};
 

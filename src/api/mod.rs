@@ -18,6 +18,7 @@ mod request;
 mod routes;
 mod server;
 mod table;
+mod tagging;
 pub mod write;
 
 pub use exports::ExportFolder;
@@ -46,5 +47,8 @@ pub(crate) struct Api {
     files: Arc<Semaphore>,
     /// `None`: there is no folder for exports.
     shelf: Option<Arc<exports::Shelf>>,
+    /// Runs that may be watched at the same time.
+    watchers: Arc<Semaphore>,
+    readiness: routes::readiness::Last,
     stop: CancellationToken,
 }

@@ -51,6 +51,7 @@ pub enum Code {
     NotFound,
     MethodNotAllowed,
     Conflict,
+    PreconditionFailed,
     TooLarge,
     UnsupportedMedia,
     BadRange,
@@ -69,6 +70,9 @@ impl Code {
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "There is no such thing"),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "The resource does not take this method")
+            }
+            Self::PreconditionFailed => {
+                ("precondition-failed", StatusCode::PRECONDITION_FAILED, "The thing is not as the caller believes")
             }
             Self::Conflict => ("conflict", StatusCode::CONFLICT, "The thing is not in a state that allows this"),
             Self::UnsupportedMedia => {

@@ -24,7 +24,8 @@ use super::exports::{ExportFolder, Shelf};
 use super::problem::{Code, Problem};
 use super::request::{self, identified};
 use super::routes::{
-    aggregate, billing, chargebacks, days, dimensions, events, explanation, exports, inventory, tenants, topics,
+    aggregate, billing, chargebacks, days, dimensions, events, explanation, exports, inventory, readiness, runs,
+    tag_sets, tags, tenants, topics,
 };
 use super::write::{self, Ledger, catch_up};
 use super::{Api, contract};
@@ -34,6 +35,11 @@ use crate::store::Store;
 /// Larger bodies are refused; nothing that is asked today needs one.
 const BODY_LIMIT: usize = 1 << 20;
 
+/// Runs that may be watched at the same time.
+const WATCHERS: usize = 100;
+/// Ten thousand tags may have longer ones.
+const BATCH_LIMIT: usize = 8 << 20;
+
 /// A tenant that may be asked about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tenant {
@@ -42,6 +48,8 @@ pub struct Tenant {
     /// What its facts are keyed by.
     pub tenant_id: String,
     pub ecosystem: String,
+    /// Is it gathered by this program, and not by another one?
+    pub gathered: bool,
 }
 
 /// What the server was told.
@@ -79,6 +87,9 @@ pub struct Doors {
         (name = "costs", description = "Billing lines, chargeback rows, sums over them"),
         (name = "dimensions", description = "What rows can be chosen and grouped by"),
         (name = "inventory", description = "Resources and identities"),
+        (name = "tags", description = "What people wrote on resources and identities"),
+        (name = "runs", description = "Cycles of gathering: asked for, listed, watched"),
+        (name = "operations", description = "How far everything is"),
         (name = "exports", description = "Files of all rows of a range"),
         (name = "audit", description = "Who changed what"),
     )
@@ -106,6 +117,22 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(inventory::identities))
         .routes(routes!(inventory::identity))
         .routes(routes!(inventory::summary))
+        .routes(routes!(tags::of_entity))
+        .routes(routes!(tags::put, tags::delete))
+        .routes(routes!(tags::list))
+        .routes(routes!(tags::keys))
+        .routes(routes!(tags::values))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(tag_sets::batch))
+                .routes(routes!(tag_sets::apply))
+                .layer(DefaultBodyLimit::max(BATCH_LIMIT)),
+        )
+        .routes(routes!(runs::start))
+        .routes(routes!(runs::list))
+        .routes(routes!(runs::one))
+        .routes(routes!(runs::watch))
+        .routes(routes!(readiness::readiness))
         .routes(routes!(exports::start))
         .routes(routes!(exports::list))
         .routes(routes!(exports::one))
@@ -140,9 +167,11 @@ pub async fn serve(
 fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>, stop: CancellationToken) -> Router {
     let turns = Arc::new(Semaphore::new(settings.parallel_requests.max(1)));
     let files = Arc::new(Semaphore::new((settings.parallel_requests / 2).max(1)));
+    let (watchers, readiness) = (Arc::new(Semaphore::new(WATCHERS)), Arc::default());
     let cors = cors(&settings.cors_origins);
     let Doors { store, ledger } = doors;
-    let api = Api { store, clock, ledger, settings: Arc::new(settings), turns, files, shelf, stop };
+    let api =
+        Api { store, clock, ledger, settings: Arc::new(settings), turns, files, shelf, watchers, readiness, stop };
     let (router, _) = routes().split_for_parts();
     router
         .method_not_allowed_fallback(no_method)

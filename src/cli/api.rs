@@ -46,6 +46,7 @@ pub fn serve(
         name: tenant.name.clone(),
         tenant_id: tenant.tenant_id.clone(),
         ecosystem: tenant.ecosystem.name().to_owned(),
+        gathered: tenant.ecosystem.is_gathered(),
     };
     let settings = Settings {
         tenants: config.tenants.iter().map(tenant).collect(),

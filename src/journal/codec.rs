@@ -17,7 +17,7 @@ use serde_avro_fast::ser::{SerError, SerializerConfig};
 
 use crate::domain::{
     ApiToken, AuditEvent, BillingLine, ChargebackRow, Command, DayAllocated, DaySealed, Emission, GatherState,
-    Identity, MetricValue, MetricValueRef, Quarantined, Resource, Run, TenantEvent, TopicAttributionRow,
+    Identity, MetricValue, MetricValueRef, Quarantined, Resource, Run, Tag, TenantEvent, TopicAttributionRow,
 };
 
 use super::registry::{Registry, RegistryError};
@@ -57,6 +57,7 @@ records! {
     Emission => "emission",
     AuditEvent => "audit-event",
     ApiToken => "api-token",
+    Tag => "tag",
 }
 
 /// Why a record could not be written.

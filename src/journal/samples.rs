@@ -350,6 +350,18 @@ pub fn audit_event() -> AuditEvent {
     }
 }
 
+pub fn tag() -> Tag {
+    Tag {
+        tenant: "acme".into(),
+        entity_type: EntityType::Identity,
+        entity_id: "sa-1".into(),
+        key: "team".into(),
+        value: "données".into(),
+        at: at("2026-03-02T04:05:06Z"),
+        by: "token:tk-7f3a".into(),
+    }
+}
+
 pub fn api_token() -> ApiToken {
     ApiToken {
         id: "trib_7f3ac2d1".into(),

@@ -78,6 +78,7 @@ pub const FILES: &[SchemaFile<'static>] = embedded![
     "emission" v 1,
     "audit-event" v 1,
     "api-token" v 1,
+    "tag" v 1,
 ];
 
 const RELEASED: &str = include_str!("../../schemas/released.toml");

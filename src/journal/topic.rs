@@ -24,10 +24,11 @@ pub enum Topic {
     Emissions,
     Audit,
     Tokens,
+    Tags,
 }
 
 impl Topic {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Billing,
         Self::Resources,
         Self::Identities,
@@ -44,6 +45,7 @@ impl Topic {
         Self::Emissions,
         Self::Audit,
         Self::Tokens,
+        Self::Tags,
     ];
 
     /// Every topic, in the data's order.
@@ -70,6 +72,7 @@ impl Topic {
             Self::Emissions => "emissions",
             Self::Audit => "audit",
             Self::Tokens => "tokens",
+            Self::Tags => "tags",
         }
     }
 
@@ -92,6 +95,7 @@ impl Topic {
             Self::Emissions => "emission",
             Self::Audit => "audit-event",
             Self::Tokens => "api-token",
+            Self::Tags => "tag",
         }
     }
 

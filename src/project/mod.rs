@@ -115,6 +115,7 @@ pub fn topics(projection: Projection) -> &'static [Topic] {
         Projection::Emissions => &[Topic::Emissions],
         Projection::Audit => &[Topic::Audit],
         Projection::Tokens => &[Topic::Tokens],
+        Projection::Tags => &[Topic::Tags],
     }
 }
 

@@ -13,12 +13,12 @@ use super::plan::Note;
 use super::{Parts, ProjectError, events, gathering};
 use crate::domain::{
     ApiToken, AuditEvent, BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, Emission, GatheredDay, Identity,
-    Quarantined, Resource, Run, TenantEvent, TopicAttributionRow,
+    Quarantined, Resource, Run, Tag, TenantEvent, TopicAttributionRow,
 };
 use crate::journal::codec::Record;
 use crate::journal::{Batch, Topic};
 use crate::store::{
-    CopyRows, DayKey, DimensionCache, DimensionOf, Fact, Fingerprint, Fingerprints, Projection, check_token,
+    CopyRows, DayKey, DimensionCache, DimensionOf, Fact, Fingerprint, Fingerprints, Projection, check_tag, check_token,
 };
 
 /// A batch that waits to be written.
@@ -46,6 +46,8 @@ pub(super) enum Content {
     /// What people changed, with the offset and the tenant's key of each event.
     Audit(Vec<(i64, Option<i32>, AuditEvent)>),
     Tokens(Latest<ApiToken>),
+    /// What people wrote on things, with their tenants' keys, and the keys of what is gone.
+    Tags(Vec<(i32, Tag)>, Vec<String>),
 }
 
 /// Rows of revisions.
@@ -143,6 +145,7 @@ impl Preparer {
                 let (tokens, bad) = events::latest(&self.parts.codec, batch, check_token);
                 Ok((Content::Tokens(tokens), bad))
             }
+            Projection::Tags => self.tags(batch).await,
         }
     }
 
@@ -276,6 +279,14 @@ impl Preparer {
         let key = |tenant: &str| self.tenants.get(tenant).map(|of| of.key);
         let events = events.into_iter().map(|(seq, event)| (seq, event.tenant.as_deref().and_then(key), event));
         Ok((Content::Audit(events.collect()), bad))
+    }
+
+    async fn tags(&mut self, batch: &Batch) -> Result<(Content, Vec<(usize, String)>), ProjectError> {
+        let (Latest { kept, gone }, bad) = events::latest::<Tag, _>(&self.parts.codec, batch, check_tag);
+        self.learn_tenants(kept.iter().map(|tag| tag.tenant.as_str())).await?;
+        let key = |tenant: &str| self.tenants.get(tenant).map(|of| of.key);
+        let kept = kept.into_iter().filter_map(|tag| Some((key(&tag.tenant)?, tag)));
+        Ok((Content::Tags(kept.collect(), gone), bad))
     }
 
     async fn gathering(&mut self, batch: &Batch) -> Result<(Content, Vec<(usize, String)>), ProjectError> {

@@ -169,6 +169,12 @@ impl Writer {
                 tx.save_tokens(&tokens.kept, &tokens.gone).await?;
                 Progress { rows: tokens.kept.len(), set_aside, ..Progress::default() }
             }
+            Content::Tags(tags, gone) => {
+                let set_aside = self.set_aside(&prepared.batch, &prepared.bad, &mut tx).await?;
+                tx.delete_tags(gone).await?;
+                tx.save_tags(&tags.iter().map(|(tenant, tag)| (*tenant, tag)).collect::<Vec<_>>()).await?;
+                Progress { rows: tags.len(), set_aside, ..Progress::default() }
+            }
             Content::Tenants(_) => {
                 let set_aside = self.set_aside(&prepared.batch, &prepared.bad, &mut tx).await?;
                 Progress { set_aside, ..Progress::default() }

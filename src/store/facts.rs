@@ -4,7 +4,7 @@ use super::Projection;
 use super::copy::CopyRows;
 use super::dimensions::DimensionOf;
 use super::text::json;
-use crate::domain::{BillingLine, ChargebackRow, Day, Identity, Resource, TopicAttributionRow};
+use crate::domain::{BillingLine, ChargebackRow, Day, Identity, NoTag, Resource, TopicAttributionRow};
 
 /// Why a record that could be read cannot be a row.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +18,9 @@ pub enum FactCheck {
     /// Nobody could ever be let in by it.
     #[error("its hash is not the 64 lower-case hex digits of a SHA-256")]
     NoHash,
+    /// A tag beyond the limits of tags.
+    #[error(transparent)]
+    NoTag(NoTag),
     /// There is no such record in its revision.
     #[error("it is record {ordinal} of a revision that has {count}; ordinals count from 0")]
     Ordinal { ordinal: u32, count: u32 },

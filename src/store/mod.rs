@@ -21,6 +21,7 @@ pub mod read;
 mod roles;
 mod scram;
 mod slices;
+mod tags;
 mod text;
 mod tokens;
 mod transaction;
@@ -47,6 +48,7 @@ pub use positions::{Position, Projection};
 pub use quarantine::{stage_name, status_name};
 pub use roles::{Granted, KnownTenant, RoleError, TenantRole};
 pub use slices::{DayKey, DaySlices, Slice};
+pub use tags::check_tag;
 pub use tokens::{TokenRow, check_token};
 pub use transaction::{ProjectionTx, SliceChange, TenantKey};
 

@@ -17,11 +17,12 @@ pub enum Projection {
     Emissions,
     Audit,
     Tokens,
+    Tags,
 }
 
 impl Projection {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Billing,
         Self::Resources,
         Self::Identities,
@@ -34,6 +35,7 @@ impl Projection {
         Self::Emissions,
         Self::Audit,
         Self::Tokens,
+        Self::Tags,
     ];
 
     /// Its name on the command line, in consumer groups and in tables.
@@ -51,6 +53,7 @@ impl Projection {
             Self::Emissions => "emissions",
             Self::Audit => "audit",
             Self::Tokens => "tokens",
+            Self::Tags => "tags",
         }
     }
 
@@ -73,7 +76,8 @@ impl Projection {
             | Self::Tenants
             | Self::Emissions
             | Self::Audit
-            | Self::Tokens => None,
+            | Self::Tokens
+            | Self::Tags => None,
         }
     }
 
@@ -93,6 +97,7 @@ impl Projection {
             Self::Emissions => &["emission_facts"],
             Self::Audit => &["audit_facts"],
             Self::Tokens => &["api_tokens"],
+            Self::Tags => &["tag_facts"],
         }
     }
 }

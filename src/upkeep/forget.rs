@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::UpkeepError;
-use crate::domain::{DayAllocated, DaySealed, Emission, GatherState, Quarantined, TenantEvent, TenantEventKind};
+use crate::domain::{DayAllocated, DaySealed, Emission, GatherState, Quarantined, Tag, TenantEvent, TenantEventKind};
 use crate::journal::{Codec, Connection, Topic, TransactionalProducer, blocking, scan, tenant_events};
 use crate::store::Store;
 
@@ -24,6 +24,9 @@ pub struct Forgotten {
     /// Logins that were taken back.
     pub roles: Vec<String>,
 }
+
+/// Compacted topics with records of tenants.
+const KEPT: [Topic; 5] = [Topic::GatherState, Topic::Allocations, Topic::Quarantine, Topic::Emissions, Topic::Tags];
 
 /// A record in the way: topic, partition, key.
 type Place = (Topic, i32, Vec<u8>);
@@ -76,7 +79,7 @@ fn in_the_log(
 /// What compacted topics keep of the tenant, and the highest revision that any of its days has had.
 fn found(connection: &Connection, codec: &Codec, tenant: &str) -> Result<(Vec<Place>, u32), UpkeepError> {
     let (mut places, mut last) = (std::collections::BTreeSet::new(), 0);
-    for topic in [Topic::GatherState, Topic::Allocations, Topic::Quarantine, Topic::Emissions, Topic::Days] {
+    for topic in KEPT.into_iter().chain([Topic::Days]) {
         scan(connection, topic, None, |record| {
             let place = (topic, record.partition, record.key.unwrap_or_default().to_vec());
             let revision = match record.payload {
@@ -113,6 +116,7 @@ fn of(codec: &Codec, topic: Topic, payload: &[u8], tenant: &str) -> Option<u32> 
             let seal: DaySealed = codec.decode(payload).ok()?;
             (seal.tenant, seal.revision)
         }
+        Topic::Tags => (codec.decode::<Tag>(payload).ok()?.tenant, 0),
         // Of a month it is no revision of a day.
         Topic::Emissions => (codec.decode::<Emission>(payload).ok()?.tenant, 0),
         _ => (codec.decode::<Quarantined>(payload).ok()?.tenant?, 0),

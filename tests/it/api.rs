@@ -2,6 +2,8 @@
 
 mod exports;
 mod files;
+mod runs;
+mod tags;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -21,7 +23,11 @@ struct Served {
     rows: Vec<BTreeMap<String, String>>,
     topics: Vec<BTreeMap<String, String>>,
     _running: Running,
-    _installation: Installation,
+    installation: Installation,
+    config: std::path::PathBuf,
+    /// The moment it was gathered.
+    now: String,
+    _upstream: Upstream,
 }
 
 impl Served {
@@ -36,7 +42,7 @@ impl Served {
         let folder = installation.dir.path().join("exports").display().to_string();
         let api = format!("api: {{host: 127.0.0.1, port: {port}, exports: {{directory: {folder}}}}}\n");
         std::fs::write(&config, format!("{text}{api}")).expect("written");
-        let mut command = installation.service(&config, "api", "reader");
+        let mut command = installation.service(&config, "project,api", "reader");
         let mut running = Running::start(&mut command, installation.dir.path(), "api");
         running.until("the API listens", |_| TcpStream::connect(("127.0.0.1", port)).is_ok());
         let read = |table: &str| {
@@ -45,7 +51,17 @@ impl Served {
         };
         let (rows, topics) = (read("chargebacks.csv"), read("topic_attributions.csv"));
         let tenant = format!("/api/v1/tenants/{}", world.name);
-        Self { port, tenant, rows, topics, _running: running, _installation: installation }
+        Self {
+            port,
+            tenant,
+            rows,
+            topics,
+            _running: running,
+            installation,
+            config,
+            now: world.runs[0].clone(),
+            _upstream: upstream,
+        }
     }
 
     /// Status, headers and body of a GET; more header lines may be given.
@@ -144,6 +160,8 @@ fn the_api_answers_what_is_exported() {
     topics_are_listed_as_they_are_exported(&served);
     files::lists_are_files(&served);
     exports::exports_are_whole_files(&served);
+    tags::tags_are_set_and_resolved(&served);
+    runs::runs_are_asked_for_and_watched(&served);
     faults_are_problem_documents(&served);
     known_answers_are_not_sent_again(&served);
     the_contract_and_its_pages_are_served(&served);

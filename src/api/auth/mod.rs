@@ -49,7 +49,6 @@ impl Caller {
     }
 
     /// On whose behalf its changes are written.
-    #[allow(dead_code, reason = "no route writes yet")]
     pub fn by(&self) -> By {
         By { actor: self.actor.clone(), request_id: self.request_id.clone() }
     }

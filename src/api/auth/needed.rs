@@ -21,7 +21,7 @@ pub(crate) fn needed(method: &Method, path: &str) -> Option<Scope> {
     let reads = matches!(*method, Method::GET | Method::HEAD);
     match path.strip_prefix("/api/v1/").unwrap_or_default() {
         "whoami" if reads => return None,
-        "tenants" if reads => return Some(Scope::CostsRead),
+        "tenants" | "readiness" if reads => return Some(Scope::CostsRead),
         _ => {}
     }
     let Some(rest) = path.strip_prefix(TENANTS) else { return Some(Scope::Admin) };

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::api::problem::{Fault, Problem};
-use crate::store::read::{Condition, Dataset, Operator};
+use crate::store::read::{Condition, Dataset, Field, Operator};
 
 /// More conditions than anybody writes by hand.
 const MOST: usize = 50;
@@ -13,7 +13,7 @@ const MOST: usize = 50;
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Filters {
-    /// A condition `field:operator:value`; repeated ones must all hold. Operators: `eq`, `ne`, `in` (values separated by
+    /// A condition `field:operator:value`, with a field or `tag.<key>`; repeated ones must all hold. Operators: `eq`, `ne`, `in` (values separated by
     /// `|`), `prefix`, `contains` (letter case aside), `exists` (`true` or `false`).
     #[serde(default)]
     #[param(example = json!(["product_type:prefix:KAFKA_", "identity_id:ne:UNALLOCATED"]))]
@@ -68,26 +68,36 @@ fn condition(dataset: Dataset, text: &str) -> Result<Condition, String> {
 
 /// What to say of a field that a dataset does not have.
 pub(crate) fn unknown_field(dataset: Dataset, name: &str) -> String {
-    let known: Vec<&str> = dataset.fields().iter().map(|field| field.name).collect();
-    format!("{} have no field {name:?}; there are {}", dataset.name(), known.join(", "))
+    let known: Vec<String> = dataset.fields().iter().map(Field::name).collect();
+    let (of, known) = (dataset.name(), known.join(", "));
+    format!(
+        "{of} have no field {name:?}; there are {known}, and tag.<key> with a key of 1 to 63 letters, digits, _ and -"
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<(&'static str, Operator, Vec<String>), String> {
+    fn read(text: &str) -> Result<(String, Operator, Vec<String>), String> {
         let read = conditions(Dataset::Chargebacks, &[text.to_owned()]).map_err(|problem| problem.detail)?;
-        Ok((read[0].field.name, read[0].operator, read[0].values.clone()))
+        Ok((read[0].field.name(), read[0].operator, read[0].values.clone()))
     }
 
     #[test]
     fn a_condition_has_three_parts() {
         let value = |text: &str| vec![text.to_owned()];
-        assert_eq!(read("identity_id:eq:sa-1"), Ok(("identity_id", Operator::Equal, value("sa-1"))));
-        assert_eq!(read("identity_id:eq:User:sa-1"), Ok(("identity_id", Operator::Equal, value("User:sa-1"))));
-        assert_eq!(read("env_id:in:a|b"), Ok(("env_id", Operator::In, vec!["a".to_owned(), "b".to_owned()])));
-        assert_eq!(read("env_id:eq:"), Ok(("env_id", Operator::Equal, value(""))));
+        assert_eq!(read("identity_id:eq:sa-1"), Ok(("identity_id".to_owned(), Operator::Equal, value("sa-1"))));
+        assert_eq!(
+            read("identity_id:eq:User:sa-1"),
+            Ok(("identity_id".to_owned(), Operator::Equal, value("User:sa-1")))
+        );
+        assert_eq!(
+            read("env_id:in:a|b"),
+            Ok(("env_id".to_owned(), Operator::In, vec!["a".to_owned(), "b".to_owned()]))
+        );
+        assert_eq!(read("tag.team:ne:a:b"), Ok(("tag.team".to_owned(), Operator::NotEqual, value("a:b"))));
+        assert_eq!(read("env_id:eq:"), Ok(("env_id".to_owned(), Operator::Equal, value(""))));
     }
 
     #[test]
@@ -96,6 +106,8 @@ mod tests {
             ("sa-1", "not of the form"),
             ("identity:eq:sa-1", "there are ecosystem"),
             ("d.identity_id; DROP TABLE tenants--:eq:x", "have no field"),
+            ("tag.:eq:x", "tag.<key>"),
+            ("tag.a' OR 1=1:eq:x", "tag.<key>"),
             ("identity_id:like:sa", "is no operator"),
             ("identity_id:exists:maybe", "true or false"),
             ("identity_id:eq:\0", "NUL"),

@@ -17,6 +17,7 @@ use crate::api::fold::{self, Sum, Total};
 use crate::api::params::{Filters, Params, Range, RangeParams, unknown_field};
 use crate::api::problem::{Fault, Problem};
 use crate::domain::{Amount, Day};
+use crate::store::Projection;
 use crate::store::read::{Aggregate, Bucket, Dataset, Field, Selection};
 
 /// More sums than anybody looks at; the answer says so when there are more.
@@ -54,9 +55,9 @@ pub(crate) struct AggregateParams {
     #[serde(default)]
     #[param(inline)]
     dataset: DatasetParam,
-    /// A field to group by; repeated for several, at most 6. None: one sum for each currency.
+    /// A field to group by, or `tag.<key>`; repeated for several, at most 6. None: one sum for each currency.
     #[serde(default)]
-    #[param(example = json!(["identity_id"]))]
+    #[param(example = json!(["identity_id", "tag.team"]))]
     group_by: Vec<String>,
     #[serde(default)]
     #[param(inline)]
@@ -145,7 +146,7 @@ pub(crate) async fn aggregate(
     let range = range.read(api.clock.now())?;
     let group_by = read(&params, dataset)?;
     let (mut reader, _turn) = api.reader().await?;
-    let version = reader.version(&[dataset.projection()]).await?;
+    let version = reader.version(&[dataset.projection(), Projection::Tags]).await?;
     let mut ask =
         Aggregate { dataset, of: question.of.clone(), group_by, bucket: bucket(params.bucket), limit: MOST_CELLS + 1 };
     let mut cells = reader.aggregate(&ask).await?;
@@ -216,7 +217,7 @@ fn shape(range: Range, ask: &Aggregate, sums: &[Sum], truncated: bool) -> Sums {
 fn item(range: Range, ask: &Aggregate, sum: &Sum, totals: &BTreeMap<String, Total>) -> SumItem {
     let start = sum.start.map_or(range.from, |start| Day::from(start).max(range.from));
     let end = sum.start.map_or(range.to, |start| end(ask.bucket, start).min(range.to));
-    let names = ask.group_by.iter().map(|field| field.name.to_owned());
+    let names = ask.group_by.iter().map(Field::name);
     let total = totals.get(&sum.currency).map_or(Amount::ZERO, |total| total.amount);
     let change = sum.previous.map(|previous| sum.amount - previous);
     SumItem {

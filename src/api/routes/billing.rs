@@ -1,5 +1,7 @@
 //! Billing lines: what was charged, as the provider said it.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -10,7 +12,7 @@ use utoipa::ToSchema;
 use super::chargebacks::parse_id;
 use super::lists::{self, Asked, CountParams};
 use crate::api::Api;
-use crate::api::answer::Listing;
+use crate::api::answer::{Listing, tags};
 use crate::api::params::{Filters, PageParams, RangeParams};
 use crate::api::problem::Problem;
 use crate::store::read::BillingRow;
@@ -42,6 +44,8 @@ pub(crate) struct BillingLine {
     period_end: DateTime<Utc>,
     /// The provider's own rows behind the line, as received.
     evidence: Vec<String>,
+    /// Of the resource.
+    tags: BTreeMap<String, String>,
 }
 
 /// Billing lines of a range, by day and key
@@ -94,5 +98,6 @@ fn item(row: BillingRow) -> BillingLine {
         period_start: row.period_start,
         period_end: row.period_end,
         evidence: row.evidence,
+        tags: tags(&row.tags),
     }
 }

@@ -1,5 +1,7 @@
 //! Chargeback rows: who pays which part, and what could not be split as its rule wished.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -9,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::lists::{self, Asked, CountParams, Question};
 use crate::api::Api;
-use crate::api::answer::Listing;
+use crate::api::answer::{Listing, tags};
 use crate::api::params::{Filters, PageParams, Params, RangeParams};
 use crate::api::problem::Problem;
 use crate::domain::Day;
@@ -45,6 +47,8 @@ pub(crate) struct Chargeback {
     share: f64,
     /// The usage that the share rests on, where it rests on usage.
     usage: Option<f64>,
+    /// Of the resource, and where that has none of a key, of the identity.
+    tags: BTreeMap<String, String>,
 }
 
 /// Chargeback rows of a range, by day
@@ -153,6 +157,7 @@ fn item(row: ChargebackRowOf) -> Chargeback {
         tier: row.tier,
         share: row.share,
         usage: row.usage,
+        tags: tags(&row.tags),
     }
 }
 

@@ -10,7 +10,7 @@ use super::lists::Question;
 use crate::api::Api;
 use crate::api::params::{Filters, Params, RangeParams};
 use crate::api::problem::{Fault, Problem};
-use crate::store::read::Dataset;
+use crate::store::read::{Dataset, Field};
 
 /// The fields of a dataset.
 #[derive(Debug, Serialize, ToSchema)]
@@ -19,7 +19,7 @@ pub(crate) struct Dimensions {
     fields: Vec<String>,
 }
 
-/// The fields that rows can be chosen and grouped by
+/// The fields that rows can be chosen and grouped by; tags are fields `tag.<key>` beside them
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/dimensions", tag = "dimensions",
     params(("tenant" = String, Path, description = "Name of the tenant"), DatasetParams),
     responses((status = 200, body = Dimensions), (status = "default", body = Problem, content_type = "application/problem+json")))]
@@ -30,7 +30,7 @@ pub(crate) async fn list(
 ) -> Result<Json<Dimensions>, Problem> {
     api.tenant(&tenant)?;
     let dataset: Dataset = dataset.dataset.into();
-    let fields = dataset.fields().iter().map(|field| field.name.to_owned()).collect();
+    let fields = dataset.fields().iter().map(Field::name).collect();
     Ok(Json(Dimensions { dataset: dataset.name().to_owned(), fields }))
 }
 
@@ -90,7 +90,7 @@ pub(crate) async fn values(
         return Err(Problem::of_parameters(faults));
     }
     let (mut reader, _turn) = api.reader().await?;
-    let values = reader.values(dataset, field, &question.of, &typed.q, limit).await?;
+    let values = reader.values(dataset, &field, &question.of, &typed.q, limit).await?;
     let item = |one: crate::store::read::DimensionValue| Value {
         value: one.value,
         display_name: one.display_name,

@@ -19,6 +19,7 @@ use crate::api::flow::{self, Cut};
 use crate::api::params::{Cursor, Filters, PageParams, Params, RangeParams, accepted, conditions};
 use crate::api::problem::{Code, Fault, Problem};
 use crate::api::table::{Format, Table};
+use crate::store::Projection;
 use crate::store::read::{Dataset, Listed, Place, Selection};
 use crate::wording::chain;
 
@@ -128,7 +129,7 @@ where
     // A rebuild gives dimensions new keys.
     let cursor = question.cursor(&reader.generation(projection).await?.to_string());
     let page = cursor.page::<Place<R::Key>>(&asked.page)?;
-    let version = reader.version(&[projection]).await?;
+    let version = reader.version(&[projection, Projection::Tags]).await?;
     let rows: Vec<R> = reader.page(&question.of, page.after.as_ref(), page.limit + 1).await?;
     let mut body = Listing::of(rows, page.limit, |row| cursor.text(&row.place()), item);
     if asked.count.count == Some(Count::Exact) {
@@ -154,7 +155,7 @@ async fn file(api: &Api, question: Question, asked: &Asked, format: Format) -> R
     let busy = || Problem::new(Code::Busy, "too many files are being sent; try again shortly, or make an export");
     let turn = turn.ok().and_then(Result::ok).ok_or_else(busy)?;
     let mut reader = api.store.reader(flow::LIMIT).await?;
-    let version = reader.version(&[question.dataset.projection()]).await?;
+    let version = reader.version(&[question.dataset.projection(), Projection::Tags]).await?;
     let tag = tag(&version, &format!("{question:?} {format:?}"));
     if tag.is_known(&asked.headers) {
         return Ok(tag.not_modified());

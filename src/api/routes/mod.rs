@@ -10,6 +10,10 @@ pub(super) mod explanation;
 pub(super) mod exports;
 pub(super) mod inventory;
 pub(super) mod lists;
+pub(super) mod readiness;
+pub(super) mod runs;
+pub(super) mod tag_sets;
+pub(super) mod tags;
 pub(super) mod tenants;
 pub(super) mod topics;
 

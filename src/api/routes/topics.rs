@@ -1,5 +1,7 @@
 //! Topic costs: which topics the cost of Kafka clusters went to.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Path, State};
 use axum::response::Response;
 use chrono::NaiveDate;
@@ -8,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::lists::{self, Asked, CountParams};
 use crate::api::Api;
-use crate::api::answer::Listing;
+use crate::api::answer::{Listing, tags};
 use crate::api::params::{Filters, PageParams, RangeParams};
 use crate::api::problem::Problem;
 use crate::store::read::TopicRow;
@@ -34,6 +36,8 @@ pub(crate) struct TopicCost {
     share: f64,
     /// The usage that the share rests on, where it rests on usage.
     usage: Option<f64>,
+    /// Of the topic.
+    tags: BTreeMap<String, String>,
 }
 
 /// Topic rows of a range, by day and key
@@ -65,5 +69,6 @@ fn item(row: TopicRow) -> TopicCost {
         currency: row.currency,
         share: row.share,
         usage: row.usage,
+        tags: tags(&row.tags),
     }
 }

@@ -42,6 +42,7 @@ mod tests {
             Kind::Float if column.name == "usage" => Some("NaN"),
             Kind::Decimal | Kind::Float => Some("0.25"),
             Kind::Integer => Some("3"),
+            Kind::Json => Some("{\"team\": \"a\"}"),
             _ => Some("2026-02-01"),
         };
         let mut out = Vec::new();

@@ -252,7 +252,7 @@ mod tests {
     fn a_file_without_rows_has_its_columns() {
         let reader = SerializedFileReader::new(Bytes::from(written(0))).unwrap();
         assert_eq!(reader.metadata().file_metadata().num_rows(), 0);
-        assert_eq!(reader.metadata().file_metadata().schema_descr().num_columns(), 18);
+        assert_eq!(reader.metadata().file_metadata().schema_descr().num_columns(), 19);
     }
 
     #[test]

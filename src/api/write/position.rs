@@ -27,6 +27,12 @@ impl EventPosition {
         Self(last)
     }
 
+    /// The same without a topic that no table is made from.
+    pub fn without(mut self, topic: Topic) -> Self {
+        self.0.retain(|at| at.topic != topic);
+        self
+    }
+
     /// The last record of each partition.
     pub fn records(&self) -> &[Written] {
         &self.0

@@ -76,4 +76,5 @@ fn old_messages_are_read_for_ever() {
     check(&samples::emission());
     check(&samples::audit_event());
     check(&samples::api_token());
+    check(&samples::tag());
 }

@@ -114,7 +114,7 @@ fn query(ask: &Aggregate) -> QueryBuilder<sqlx::Postgres> {
         Dataset::Billing | Dataset::TopicCosts => {
             query.push(format_args!("SELECT {start} AS start, f.currency, sum(f.amount)::text, '0', count(*)"));
             push_fields(&mut query, ask);
-            ask.dataset.push_from(&mut query, &ask.of);
+            ask.dataset.push_from_with(&mut query, &ask.of, &ask.group_by);
         }
         Dataset::Chargebacks => {
             query.push(
@@ -127,12 +127,13 @@ fn query(ask: &Aggregate) -> QueryBuilder<sqlx::Postgres> {
             ));
             ask.dataset.push_from(&mut query, &ask.of);
             query.push(" GROUP BY 1, 2) g JOIN chargeback_dimensions d ON d.dimension_key = g.dimension_key");
+            ask.dataset.push_tags(&mut query, ask.group_by.iter());
         }
     }
     let columns: Vec<String> = (0..ask.group_by.len()).map(|i| (6 + i).to_string()).collect();
     let grouped = [vec!["1".to_owned(), "2".to_owned()], columns.clone()].concat().join(", ");
     let by_value: Vec<String> =
-        ask.group_by.iter().map(|field| format!("{} COLLATE \"C\" NULLS FIRST", field.column)).collect();
+        ask.group_by.iter().map(|field| format!("{} COLLATE \"C\" NULLS FIRST", field.grouped(ask.dataset))).collect();
     let ordered = [vec!["1".to_owned()], by_value, vec!["2".to_owned()]].concat().join(", ");
     query.push(format_args!(" GROUP BY {grouped} ORDER BY {ordered} LIMIT ")).push_bind(i64::from(ask.limit));
     query
@@ -140,6 +141,6 @@ fn query(ask: &Aggregate) -> QueryBuilder<sqlx::Postgres> {
 
 fn push_fields(query: &mut QueryBuilder<sqlx::Postgres>, ask: &Aggregate) {
     for field in &ask.group_by {
-        query.push(format_args!(", {}", field.column));
+        query.push(format_args!(", {}", field.grouped(ask.dataset)));
     }
 }

@@ -82,6 +82,7 @@ const BILLING: &[Column] = columns! {
     "period_start" Moment "f.period_start",
     "period_end" Moment "f.period_end",
     "evidence" Json "to_json(f.evidence)::text",
+    "tags" Json super::rows::LINE_TAGS,
 };
 
 const CHARGEBACKS: &[Column] = columns! {
@@ -103,6 +104,7 @@ const CHARGEBACKS: &[Column] = columns! {
     "tier" Integer "d.tier",
     "share" Float "f.share",
     "usage" Float "f.usage",
+    "tags" Json super::rows::CHARGEBACK_TAGS,
 };
 
 const TOPIC_COSTS: &[Column] = columns! {
@@ -119,6 +121,7 @@ const TOPIC_COSTS: &[Column] = columns! {
     "currency" Text "f.currency",
     "share" Float "f.share",
     "usage" Float "f.usage",
+    "tags" Json super::rows::TOPIC_TAGS,
 };
 
 impl Dataset {

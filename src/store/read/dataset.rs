@@ -1,10 +1,19 @@
 //! What can be asked of each kind of rows: the fields, and conditions over them.
 //!
-//! A field is one of a fixed list, so nothing a caller writes becomes SQL; values are always bound.
+//! A field is one of a fixed list or a tag's key, which takes no other characters than letters, digits, `_` and `-`; so nothing
+//! else a caller writes becomes SQL. Values are always bound.
+//!
+//! A tag of a row is that of its resource, or where that has none of the key, that of its identity.
+
+use std::collections::BTreeSet;
 
 use sqlx::{Postgres, QueryBuilder};
 
 use super::Selection;
+use crate::domain::{Tag, TagKey};
+
+/// What fields that are tags begin with.
+const TAG: &str = "tag.";
 
 /// A kind of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,12 +24,45 @@ pub enum Dataset {
 }
 
 /// One column that rows can be chosen and grouped by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Field {
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Field {
+    Column {
+        /// As callers write it.
+        name: &'static str,
+        /// As SQL reads it.
+        sql: &'static str,
+    },
+    /// `tag.<key>`.
+    Tag(TagKey),
+}
+
+impl Field {
     /// As callers write it.
-    pub name: &'static str,
-    /// As SQL reads it.
-    pub(super) column: &'static str,
+    pub fn name(&self) -> String {
+        match self {
+            Self::Column { name, .. } => (*name).to_owned(),
+            Self::Tag(key) => format!("{TAG}{key}"),
+        }
+    }
+
+    /// As SQL reads it: null where a row has no value.
+    pub(super) fn sql(&self, dataset: Dataset) -> String {
+        match (self, dataset) {
+            (Self::Column { sql, .. }, _) => (*sql).to_owned(),
+            (Self::Tag(key), Dataset::Chargebacks) => {
+                format!("coalesce(\"resource {key}\".value, \"identity {key}\".value)")
+            }
+            (Self::Tag(key), Dataset::Billing | Dataset::TopicCosts) => format!("\"resource {key}\".value"),
+        }
+    }
+
+    /// As rows are grouped by it: rows without the tag are a group of their own.
+    pub(super) fn grouped(&self, dataset: Dataset) -> String {
+        match self {
+            Self::Column { sql, .. } => (*sql).to_owned(),
+            Self::Tag(_) => format!("coalesce({}, '{}')", self.sql(dataset), Tag::UNTAGGED),
+        }
+    }
 }
 
 /// How a field is compared.
@@ -45,7 +87,7 @@ pub struct Condition {
 }
 
 macro_rules! fields {
-    ($($name:literal => $column:literal),* $(,)?) => { &[$(Field { name: $name, column: $column }),*] };
+    ($($name:literal => $column:literal),* $(,)?) => { &[$(Field::Column { name: $name, sql: $column }),*] };
 }
 
 const BILLING: &[Field] = fields! {
@@ -96,7 +138,7 @@ impl Dataset {
         }
     }
 
-    /// What its rows can be chosen and grouped by.
+    /// What its rows can be chosen and grouped by, besides tags.
     pub fn fields(self) -> &'static [Field] {
         match self {
             Self::Billing => BILLING,
@@ -107,7 +149,36 @@ impl Dataset {
 
     /// The field of that name.
     pub fn field(self, name: &str) -> Option<Field> {
-        self.fields().iter().find(|field| field.name == name).copied()
+        match name.strip_prefix(TAG) {
+            Some(key) => key.parse().ok().map(Field::Tag),
+            None => self.fields().iter().find(|field| field.name() == name).cloned(),
+        }
+    }
+
+    /// Where the tags of its rows' resources and identities are: the kind of entity, the tenant, the id.
+    fn tagged(self) -> &'static [(&'static str, &'static str, &'static str)] {
+        match self {
+            Self::Billing => &[("resource", "f.tenant_key", "f.resource_id")],
+            Self::Chargebacks => {
+                &[("resource", "d.tenant_key", "d.resource_id"), ("identity", "d.tenant_key", "d.identity_id")]
+            }
+            Self::TopicCosts => &[("resource", "f.tenant_key", "(f.cluster_resource_id || ':topic:' || f.topic_name)")],
+        }
+    }
+
+    /// Joins the tags that `fields` name, each once.
+    pub(super) fn push_tags<'a>(self, query: &mut QueryBuilder<Postgres>, fields: impl Iterator<Item = &'a Field>) {
+        let keys: BTreeSet<&TagKey> =
+            fields.filter_map(|field| if let Field::Tag(key) = field { Some(key) } else { None }).collect();
+        for key in keys {
+            for (kind, tenant, id) in self.tagged() {
+                query.push(format_args!(
+                    " LEFT JOIN tag_facts \"{kind} {key}\" ON \"{kind} {key}\".tenant_key = {tenant}
+                      AND \"{kind} {key}\".entity_type = '{kind}' AND \"{kind} {key}\".entity_id = {id}
+                      AND \"{kind} {key}\".key = '{key}'"
+                ));
+            }
+        }
     }
 
     /// The projection that writes it.
@@ -121,6 +192,11 @@ impl Dataset {
 
     /// `FROM … WHERE …` of the rows of whole slices; `f` are the facts, `d` the dimensions of chargebacks.
     pub(super) fn push_from(self, query: &mut QueryBuilder<Postgres>, selection: &Selection) {
+        self.push_from_with(query, selection, &[]);
+    }
+
+    /// The same with the tags of `more` joined, for what is read of the rows.
+    pub(super) fn push_from_with(self, query: &mut QueryBuilder<Postgres>, selection: &Selection, more: &[Field]) {
         query.push(match self {
             Self::Billing => {
                 " FROM billing_facts f JOIN slices s ON s.projection = 'billing' AND s.tenant_key = f.tenant_key
@@ -136,19 +212,20 @@ impl Dataset {
                   AND s.tenant_key = f.tenant_key AND s.day = f.day AND s.revision = f.revision AND s.complete"
             }
         });
+        self.push_tags(query, selection.conditions.iter().map(|condition| &condition.field).chain(more));
         query.push(" WHERE f.tenant_key = (SELECT tenant_key FROM tenants WHERE tenant_id = ");
         query.push_bind(selection.tenant.clone());
         query.push(") AND f.day >= ").push_bind(selection.from.date());
         query.push(" AND f.day < ").push_bind(selection.to.date());
         for condition in &selection.conditions {
-            condition.push(query);
+            condition.push(self, query);
         }
     }
 }
 
 impl Condition {
-    fn push(&self, query: &mut QueryBuilder<Postgres>) {
-        let column = self.field.column;
+    fn push(&self, dataset: Dataset, query: &mut QueryBuilder<Postgres>) {
+        let column = self.field.sql(dataset);
         let value = || self.values.first().cloned().unwrap_or_default();
         match self.operator {
             Operator::Equal => query.push(format_args!(" AND {column} = ")).push_bind(value()),

@@ -22,16 +22,16 @@ impl Reader {
     pub async fn values(
         &mut self,
         dataset: Dataset,
-        field: Field,
+        field: &Field,
         of: &Selection,
         typed: &str,
         limit: u32,
     ) -> Result<Vec<DimensionValue>, StoreError> {
         let mut query = QueryBuilder::new(format!(
             "SELECT v.value, n.display_name, v.row_count FROM (SELECT {} AS value, count(*) AS row_count",
-            field.column
+            field.sql(dataset)
         ));
-        dataset.push_from(&mut query, of);
+        dataset.push_from_with(&mut query, of, std::slice::from_ref(field));
         query.push(" GROUP BY 1) v LEFT JOIN LATERAL (");
         query.push(
             "SELECT display_name FROM (
@@ -54,7 +54,7 @@ impl Reader {
 
 impl Field {
     /// Are its values ids of resources or identities, which have names?
-    fn names_entities(self) -> bool {
-        ["resource_id", "identity_id", "env_id"].contains(&self.name)
+    fn names_entities(&self) -> bool {
+        matches!(self, Self::Column { name: "resource_id" | "identity_id" | "env_id", .. })
     }
 }

@@ -16,6 +16,8 @@ mod gauge;
 mod inventory;
 mod issues;
 mod rows;
+mod runs;
+mod tags;
 
 use std::time::Duration;
 
@@ -34,6 +36,8 @@ pub use gauge::{GaugeFamily, GaugePoint, GaugeQuery};
 pub use inventory::{EntityCount, EntityRow, InventoryQuery, ResourceOrIdentity};
 pub use issues::Issue;
 pub use rows::{BillingRow, ChargebackRowOf, Listed, Place, TopicRow};
+pub use runs::{RunPlace, RunRow, TenantReadiness};
+pub use tags::{TagCount, TagPlace, TagQuery, TagRow};
 
 use super::{Store, StoreError};
 use crate::domain::{Amount, Day};

@@ -15,6 +15,23 @@ macro_rules! line_id {
     };
 }
 
+/// All tags of a row as a JSON object: those of its resource before those of its identity.
+macro_rules! tags {
+    ($of:literal, $entities:literal) => {
+        concat!(
+            "coalesce((SELECT jsonb_object_agg(t.key, t.value ORDER BY t.entity_type) FROM tag_facts t WHERE t.tenant_key = ",
+            $of,
+            ".tenant_key AND (t.entity_type, t.entity_id) IN (",
+            $entities,
+            ")), '{}')::text"
+        )
+    };
+}
+
+pub(super) const LINE_TAGS: &str = tags!("f", "('resource', f.resource_id)");
+pub(super) const CHARGEBACK_TAGS: &str = tags!("d", "('identity', d.identity_id), ('resource', d.resource_id)");
+pub(super) const TOPIC_TAGS: &str = tags!("f", "('resource', f.cluster_resource_id || ':topic:' || f.topic_name)");
+
 /// A chargeback row as readers see it.
 #[derive(Debug, Clone, PartialEq, FromRow)]
 pub struct ChargebackRowOf {
@@ -39,6 +56,8 @@ pub struct ChargebackRowOf {
     pub tier: i32,
     pub share: f64,
     pub usage: Option<f64>,
+    /// A JSON object.
+    pub tags: String,
 }
 
 /// A billing line as readers see it.
@@ -65,6 +84,8 @@ pub struct BillingRow {
     pub period_end: DateTime<Utc>,
     /// The provider's rows behind the line, as received.
     pub evidence: Vec<String>,
+    /// A JSON object.
+    pub tags: String,
 }
 
 /// A topic's part of a line as readers see it.
@@ -84,12 +105,17 @@ pub struct TopicRow {
     pub currency: String,
     pub share: f64,
     pub usage: Option<f64>,
+    /// A JSON object.
+    pub tags: String,
 }
 
-pub(super) const CHARGEBACK: &str =
+pub(super) const CHARGEBACK: &str = concat!(
     "SELECT f.day, f.revision, f.dimension_key, d.fingerprint, d.ecosystem, d.env_id, d.resource_id,
     d.product_category, d.product_type, d.identity_id, d.target, d.cost_type, d.allocation_method, d.allocation_detail,
-    trim_scale(f.amount)::text AS amount, d.currency, d.tier, f.share, f.usage";
+    trim_scale(f.amount)::text AS amount, d.currency, d.tier, f.share, f.usage, ",
+    tags!("d", "('identity', d.identity_id), ('resource', d.resource_id)"),
+    " AS tags"
+);
 
 /// A billing line's id: its day, and a digest of what tells it from the others of the day.
 pub(super) const LINE_ID: &str = line_id!();
@@ -100,12 +126,18 @@ const LINE: &str = concat!(
     " AS id, f.day, f.revision, f.ecosystem, f.env_id, f.resource_id, f.resource_name, f.product_category,
     f.product_type, trim_scale(f.quantity)::text AS quantity, trim_scale(f.unit_price)::text AS unit_price,
     trim_scale(f.amount)::text AS amount, trim_scale(f.original_amount)::text AS original_amount, f.currency,
-    f.granularity, f.period_start, f.period_end, f.evidence"
+    f.granularity, f.period_start, f.period_end, f.evidence, ",
+    tags!("f", "('resource', f.resource_id)"),
+    " AS tags"
 );
 
-const TOPIC: &str = "SELECT f.day, f.revision, f.ecosystem, f.env_id, f.cluster_resource_id, f.topic_name,
+const TOPIC: &str = concat!(
+    "SELECT f.day, f.revision, f.ecosystem, f.env_id, f.cluster_resource_id, f.topic_name,
     f.product_category, f.product_type, f.attribution_method, trim_scale(f.amount)::text AS amount, f.currency,
-    f.share, f.usage";
+    f.share, f.usage, ",
+    tags!("f", "('resource', f.cluster_resource_id || ':topic:' || f.topic_name)"),
+    " AS tags"
+);
 
 /// A kind of rows that is listed page by page.
 pub trait Listed: Send + Unpin + for<'r> FromRow<'r, PgRow> {

@@ -18,6 +18,7 @@ INSERT INTO day_facts (tenant_key, day, ecosystem, sealed_revision, seal_digest,
     VALUES ($key, '2026-02-28', 'e', 1, '$text', '$text');
 INSERT INTO run_facts VALUES ($key, '$text', '$text', 'periodic', ARRAY['$text'], now(), now(), 'completed', NULL, NULL, 1, 0, 0, 0,
     ARRAY['$text'], 0, '$text', NULL);
+INSERT INTO tag_facts VALUES ($key, 'resource', '$text', '$text', '$text', now(), '$text');
 INSERT INTO held_days VALUES ($key, '2026-02-28', 1, 0, '$text', 0);
 INSERT INTO quarantine VALUES
     ('$tenant', '$tenant', '2026-02-28', 'gather', 's', NULL, NULL, NULL, NULL, '$text', '$text', 'open', now()),

@@ -1,0 +1,284 @@
+//! Runs: asked for through topic `commands`, listed, and watched.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, NaiveDate, Utc};
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::api::Api;
+use crate::api::answer::{Listing, segment};
+use crate::api::auth::Caller;
+use crate::api::params::{Body, Cursor, PageParams, Params};
+use crate::api::problem::{Code, Fault, Problem};
+use crate::api::write::Change;
+use crate::domain::{Command, CommandKind, Day};
+use crate::journal::Topic;
+use crate::store::read::{AuditQuery, RunPlace, RunRow};
+
+/// How often a watched run is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long one connection watches; a client that wants more connects again.
+const LONGEST_WATCH: Duration = Duration::from_secs(900);
+/// Characters of a reason.
+const LONGEST_REASON: usize = 500;
+/// What the audit calls a wish for a run.
+const ASKED: &str = "run.asked";
+
+/// What a run does. One run does all of it: what it gathers is allocated and shown by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StageParam {
+    /// Bill, inventory and usage, sealed as days.
+    Gather,
+}
+
+/// A run to start.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunWish {
+    /// Default: all there are.
+    #[serde(default)]
+    stages: Vec<StageParam>,
+    /// First day to look at, included. Default: where the tenant's window begins.
+    from: Option<NaiveDate>,
+    /// Last day to look at, excluded. Default: where the window ends.
+    to: Option<NaiveDate>,
+    /// Also although the tenant was gathered a moment ago, and seal days of the range again although nothing changed.
+    #[serde(default)]
+    force: bool,
+    /// End a suspension of the tenant first.
+    #[serde(default)]
+    resume: bool,
+    /// Why, for people; at most 500 characters.
+    reason: Option<String>,
+}
+
+/// A run, or the wish for one that nobody has taken up yet.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RunItem {
+    /// Of the run; of the wish while there is no run yet.
+    id: String,
+    /// `requested`, `running`, `completed`, `failed`, `timed_out`, `interrupted` or `skipped`.
+    status: String,
+    /// `periodic`, `command` or `once`.
+    trigger: String,
+    /// Ids of the wishes that it answers.
+    requests: Vec<String>,
+    /// The process that gathers.
+    instance: Option<String>,
+    started_at: Option<DateTime<Utc>>,
+    ended_at: Option<DateTime<Utc>>,
+    from: Option<NaiveDate>,
+    /// Excluded.
+    to: Option<NaiveDate>,
+    days_sealed: i32,
+    days_unchanged: i32,
+    days_held: i32,
+    quarantined: i32,
+    errors: Vec<String>,
+    failures_in_a_row: i32,
+    suspended: Option<String>,
+    next_due_at: Option<DateTime<Utc>>,
+}
+
+/// Asks for a run of the tenant's gathering
+#[utoipa::path(post, path = "/api/v1/tenants/{tenant}/runs", tag = "runs", request_body = RunWish,
+    params(("tenant" = String, Path, description = "Name of the tenant")),
+    responses((status = 202, body = RunItem, headers(("Location" = String, description = "Where the run is watched"))),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn start(
+    State(api): State<Api>,
+    Path(tenant): Path<String>,
+    caller: Caller,
+    Body(wish): Body<RunWish>,
+) -> Result<Response, Problem> {
+    let of = api.tenant(&tenant)?;
+    if !of.gathered {
+        let detail = format!("{tenant} is not gathered here: another program writes its days; ask that one");
+        return Err(Problem::new(Code::Conflict, detail));
+    }
+    check(&wish)?;
+    let by = caller.by();
+    let command = Command {
+        id: format!("{:032x}", rand::random::<u128>()),
+        tenant: of.tenant_id.clone(),
+        kind: if wish.resume { CommandKind::Resume } else { CommandKind::Gather },
+        from: wish.from.map(Day::from),
+        to: wish.to.map(Day::from),
+        force: wish.force,
+        requested_at: api.ledger.now(),
+        requested_by: match &wish.reason {
+            Some(reason) => format!("{}: {reason}", by.actor),
+            None => by.actor.clone(),
+        },
+    };
+    let change = Change::put(&api.ledger, Topic::Commands, &command.tenant, &command)?;
+    let change = change.of(ASKED, "run", &command.id).to(&command);
+    let position = api.ledger.write(&by, Some(&of.tenant_id), vec![change]).await?.without(Topic::Commands);
+    let location = format!("/api/v1/tenants/{}/runs/{}", segment(&tenant), command.id);
+    let location = HeaderValue::from_str(&location).map_err(|_| Problem::not_found("tenant", &tenant))?;
+    let body = Json(requested(command.id));
+    Ok((StatusCode::ACCEPTED, position, [(header::LOCATION, location)], body).into_response())
+}
+
+fn check(wish: &RunWish) -> Result<(), Problem> {
+    let mut faults = Vec::new();
+    if let (Some(from), Some(to)) = (wish.from, wish.to)
+        && to <= from
+    {
+        faults.push(Fault::new("to", format!("{to} is excluded and must be after `from` ({from})")));
+    }
+    let reason = wish.reason.as_deref().unwrap_or_default();
+    if reason.chars().count() > LONGEST_REASON || reason.chars().any(char::is_control) {
+        let message = format!("a reason has at most {LONGEST_REASON} characters, and no control characters");
+        faults.push(Fault::new("reason", message));
+    }
+    if wish.stages.iter().filter(|stage| **stage == StageParam::Gather).count() > 1 {
+        faults.push(Fault::new("stages", "gather is there twice"));
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Problem::of_parameters(faults)) }
+}
+
+/// Runs, newest first
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/runs", tag = "runs",
+    params(("tenant" = String, Path, description = "Name of the tenant"), PageParams),
+    responses((status = 200, body = Listing<RunItem>), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn list(
+    State(api): State<Api>,
+    Path(tenant): Path<String>,
+    Params(page): Params<PageParams>,
+) -> Result<Json<Listing<RunItem>>, Problem> {
+    let tenant = &api.tenant(&tenant)?.tenant_id;
+    let cursor = Cursor::of(&["runs", tenant]);
+    let page = cursor.page::<RunPlace>(&page)?;
+    let (mut reader, _turn) = api.reader().await?;
+    let rows = reader.runs(tenant, page.after.as_ref(), page.limit + 1).await?;
+    Ok(Json(Listing::of(rows, page.limit, |row| cursor.text(&(row.started_at, &row.run_id)), item)))
+}
+
+/// One run, by its own id or that of the wish it answers
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/runs/{id}", tag = "runs",
+    params(("tenant" = String, Path, description = "Name of the tenant"), ("id" = String, Path, description = "Id of the run or of the wish")),
+    responses((status = 200, body = RunItem), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn one(
+    State(api): State<Api>,
+    Path((tenant, id)): Path<(String, String)>,
+) -> Result<Json<RunItem>, Problem> {
+    found(&api, &tenant, &id).await.map(Json)
+}
+
+/// A run while it goes on: an event `run` whenever something of it changes, the last one when it has ended
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/runs/{id}/events", tag = "runs",
+    params(("tenant" = String, Path, description = "Name of the tenant"), ("id" = String, Path, description = "Id of the run or of the wish")),
+    responses((status = 200, content((String = "text/event-stream"))),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn watch(
+    State(api): State<Api>,
+    Path((tenant, id)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let first = found(&api, &tenant, &id).await?;
+    let busy = || Problem::new(Code::Busy, "too many runs are being watched; try again shortly");
+    let place = Arc::clone(&api.watchers).try_acquire_owned().map_err(|_| busy())?;
+    let until = tokio::time::Instant::now() + LONGEST_WATCH;
+    let begin = (Some(first), String::new());
+    let events = stream::unfold(begin, move |(mut next, shown)| {
+        let (api, tenant, id, _place) = (api.clone(), tenant.clone(), id.clone(), &place);
+        let ended_already = next.is_none() && shown.is_empty();
+        async move {
+            if ended_already {
+                return None;
+            }
+            loop {
+                if let Some(run) = next.take() {
+                    let text = serde_json::to_string(&run).unwrap_or_default();
+                    if text != shown {
+                        let rest = if run.ended_at.is_some() { (None, String::new()) } else { (None, text.clone()) };
+                        return Some((Ok::<_, Infallible>(Event::default().event("run").data(text)), rest));
+                    }
+                }
+                tokio::select! {
+                    () = tokio::time::sleep_until(until) => return None,
+                    () = api.stop.cancelled() => return None,
+                    () = tokio::time::sleep(LOOK) => {}
+                }
+                // An outage is waited for: the client sees that nothing is sent but the signs of life.
+                next = found(&api, &tenant, &id).await.ok();
+            }
+        }
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+}
+
+async fn found(api: &Api, tenant: &str, id: &str) -> Result<RunItem, Problem> {
+    let tenant = &api.tenant(tenant)?.tenant_id;
+    if id.contains('\0') {
+        return Err(Problem::not_found("run", id));
+    }
+    let (mut reader, _turn) = api.reader().await?;
+    if let Some(run) = reader.run(tenant, id).await? {
+        return Ok(item(run));
+    }
+    let asked = AuditQuery {
+        tenant: Some(tenant.clone()),
+        action: Some(ASKED.to_owned()),
+        entity: Some(("run".to_owned(), Some(id.to_owned()))),
+        after: None,
+        limit: 1,
+    };
+    let asked = reader.audit(&asked).await?;
+    if asked.is_empty() { Err(Problem::not_found("run", id)) } else { Ok(requested(id.to_owned())) }
+}
+
+/// A wish that nobody has taken up yet.
+fn requested(id: String) -> RunItem {
+    RunItem {
+        status: "requested".to_owned(),
+        trigger: "command".to_owned(),
+        requests: vec![id.clone()],
+        id,
+        instance: None,
+        started_at: None,
+        ended_at: None,
+        from: None,
+        to: None,
+        days_sealed: 0,
+        days_unchanged: 0,
+        days_held: 0,
+        quarantined: 0,
+        errors: Vec::new(),
+        failures_in_a_row: 0,
+        suspended: None,
+        next_due_at: None,
+    }
+}
+
+fn item(row: RunRow) -> RunItem {
+    RunItem {
+        id: row.run_id,
+        status: row.status,
+        trigger: row.trigger,
+        requests: row.commands,
+        instance: Some(row.instance),
+        started_at: Some(row.started_at),
+        ended_at: row.ended_at,
+        from: row.from_day,
+        to: row.to_day,
+        days_sealed: row.sealed,
+        days_unchanged: row.unchanged,
+        days_held: row.held,
+        quarantined: row.quarantined,
+        errors: row.errors,
+        failures_in_a_row: row.failures_in_a_row,
+        suspended: row.suspended,
+        next_due_at: row.next_due_at,
+    }
+}

@@ -19,11 +19,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::auth::guard;
+use super::auth::{Gate, guard};
 use super::problem::{Code, Problem};
 use super::request::{self, identified};
 use super::routes::{
-    aggregate, billing, chargebacks, days, dimensions, events, explanation, inventory, tenants, topics,
+    aggregate, billing, chargebacks, days, dimensions, events, explanation, inventory, tenants, tokens, topics,
 };
 use super::write::{self, Ledger, catch_up};
 use super::{Api, contract};
@@ -60,6 +60,8 @@ pub struct Settings {
 pub struct Doors {
     pub store: Store,
     pub ledger: Ledger,
+    /// Who may come in.
+    pub gate: Arc<Gate>,
 }
 
 /// The contract.
@@ -77,6 +79,7 @@ pub struct Doors {
         (name = "dimensions", description = "What rows can be chosen and grouped by"),
         (name = "inventory", description = "Resources and identities"),
         (name = "audit", description = "Who changed what"),
+        (name = "access", description = "Who may call, and what"),
     )
 )]
 struct Contract;
@@ -104,6 +107,9 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(inventory::summary))
         .routes(routes!(events::of_tenant))
         .routes(routes!(events::of_all))
+        .routes(routes!(tokens::whoami))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::remove))
 }
 
 /// The OpenAPI 3.1 document of the routes.
@@ -131,8 +137,8 @@ fn app(doors: Doors, clock: Clock, settings: Settings) -> Router {
     let turns = Arc::new(Semaphore::new(settings.parallel_requests.max(1)));
     let files = Arc::new(Semaphore::new((settings.parallel_requests / 2).max(1)));
     let cors = cors(&settings.cors_origins);
-    let Doors { store, ledger } = doors;
-    let api = Api { store, clock, ledger, settings: Arc::new(settings), turns, files };
+    let Doors { store, ledger, gate } = doors;
+    let api = Api { store, clock, ledger, gate, settings: Arc::new(settings), turns, files };
     let (router, _) = routes().split_for_parts();
     router
         .method_not_allowed_fallback(no_method)

@@ -32,7 +32,8 @@ impl Served {
         let exported = installation.export(&config, &world.name, "out");
         let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port();
         let text = std::fs::read_to_string(&config).expect("the configuration");
-        std::fs::write(&config, format!("{text}api: {{host: 127.0.0.1, port: {port}}}\n")).expect("written");
+        std::fs::write(&config, format!("{text}auth: {{mode: none}}\napi: {{host: 127.0.0.1, port: {port}}}\n"))
+            .expect("written");
         let mut command = installation.service(&config, "api", "reader");
         let mut running = Running::start(&mut command, installation.dir.path(), "api");
         running.until("the API listens", |_| TcpStream::connect(("127.0.0.1", port)).is_ok());

@@ -10,6 +10,7 @@ pub(super) mod explanation;
 pub(super) mod inventory;
 pub(super) mod lists;
 pub(super) mod tenants;
+pub(super) mod tokens;
 pub(super) mod topics;
 
 use std::time::Duration;

@@ -11,6 +11,7 @@ mod auth;
 mod contract;
 mod flow;
 mod fold;
+mod measure;
 mod params;
 mod problem;
 mod request;

@@ -20,6 +20,7 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::auth::guard;
+use super::measure::measured;
 use super::problem::{Code, Problem};
 use super::request::{self, identified};
 use super::routes::{
@@ -140,6 +141,7 @@ fn app(doors: Doors, clock: Clock, settings: Settings) -> Router {
         // The last one is the first to see a request.
         .layer(middleware::from_fn_with_state(api.clone(), catch_up))
         .layer(middleware::from_fn_with_state(api.clone(), guard))
+        .layer(middleware::from_fn(measured))
         .with_state(api)
         .merge(SwaggerUi::new("/docs").url("/api/v1/openapi.json", openapi()))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

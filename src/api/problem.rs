@@ -50,7 +50,10 @@ pub enum Code {
     Forbidden,
     NotFound,
     MethodNotAllowed,
+    Conflict,
     TooLarge,
+    UnsupportedMedia,
+    BadRange,
     Busy,
     Internal,
     Unavailable,
@@ -67,6 +70,11 @@ impl Code {
             Self::MethodNotAllowed => {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "The resource does not take this method")
             }
+            Self::Conflict => ("conflict", StatusCode::CONFLICT, "The thing is not in a state that allows this"),
+            Self::UnsupportedMedia => {
+                ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is of a type that is not read")
+            }
+            Self::BadRange => ("bad-range", StatusCode::RANGE_NOT_SATISFIABLE, "The range lies outside the file"),
             Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The request is too large"),
             Self::Busy => ("busy", StatusCode::TOO_MANY_REQUESTS, "Too many requests at the same time"),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "The service made a mistake"),

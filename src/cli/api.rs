@@ -7,8 +7,9 @@ use anyhow::{Context, Result, bail};
 use tokio::net::TcpListener;
 
 use crate::api::write::Ledger;
-use crate::api::{Doors, Settings, Tenant, serve as serve_api};
+use crate::api::{Doors, ExportFolder, Settings, Tenant, serve as serve_api};
 use crate::config::Config;
+use crate::embedded;
 use crate::service::Parts;
 
 /// Takes the address.
@@ -52,6 +53,7 @@ pub fn serve(
         cors_origins: if config.api.enable_cors { config.api.cors_origins.clone() } else { Vec::new() },
         // Some connections are left to the projections.
         parallel_requests: (config.database.max_connections as usize / 2).max(1),
+        exports: exports(config),
     };
     let Parts { connection, codec, store, clock, stop, .. } = parts.clone();
     let ledger = Ledger::open(connection, codec, clock, "api")?;
@@ -60,4 +62,12 @@ pub fn serve(
         tracing::info!(%address, "the API listens; its pages are at /docs");
     }
     Ok(async move { Ok(serve_api(listener, doors, clock, settings, stop).await?) })
+}
+
+/// Where exports lie: where the operator says, else beside the data of the embedded services.
+fn exports(config: &Config) -> Option<ExportFolder> {
+    let asked = config.api.exports.directory.clone();
+    let usual = || embedded::data_folder(config.data_dir.as_deref()).map(|folder| folder.join("exports"));
+    let (keep_hours, is_asked) = (config.api.exports.keep_hours, asked.is_some());
+    asked.or_else(usual).map(|directory| ExportFolder { directory, keep_hours, asked: is_asked })
 }

@@ -23,5 +23,6 @@ pub mod shutdown;
 pub mod spreadsheet;
 pub mod store;
 pub mod telemetry;
+pub mod unfinished;
 pub mod upkeep;
 pub mod wording;

@@ -29,6 +29,12 @@ impl<T> Listing<T> {
     }
 }
 
+/// A text as one segment of a path.
+pub(crate) fn segment(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
 /// An amount in every place where one is written: a decimal text, never a float.
 pub(crate) fn decimal(amount: Amount) -> String {
     amount.to_string()
@@ -97,6 +103,12 @@ mod tests {
         assert_eq!(of(page(vec![1, 2, 3])), (vec![10, 20], Some("after 2".to_owned())));
         assert_eq!(of(page(vec![1, 2])), (vec![10, 20], None));
         assert_eq!(of(page(vec![])), (vec![], None));
+    }
+
+    #[test]
+    fn a_name_is_one_segment_of_a_path() {
+        assert_eq!(segment("acme-1.eu_x~"), "acme-1.eu_x~");
+        assert_eq!(segment("a/b ä?"), "a%2Fb%20%C3%A4%3F");
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(crate) type Bytes = Result<Vec<u8>, std::io::Error>;
 pub(crate) enum Cut {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the file could not be written")]
+    File(#[from] std::io::Error),
     #[error("whoever takes the bytes has gone, or took none for a minute")]
     Gone,
 }
@@ -53,14 +55,17 @@ pub(crate) async fn pour(
         let mut rows = reader.rows(&mut asked);
         while let Some(row) = rows.try_next().await? {
             // A column that is asked for is there.
-            table.row((0..columns.len()).map(|column| row.text(column).ok().flatten()));
+            table.row((0..columns.len()).map(|column| row.text(column).ok().flatten()))?;
             count += 1;
-            if table.len() >= CHUNK {
-                hand_on(table.take(), taker).await?;
+            if let Some(bytes) = table.take(CHUNK) {
+                hand_on(bytes, taker).await?;
             }
         }
     }
-    hand_on(table.take(), taker).await?;
+    table.end()?;
+    if let Some(bytes) = table.take(1) {
+        hand_on(bytes, taker).await?;
+    }
     Ok(count)
 }
 

@@ -52,8 +52,10 @@ pub enum Code {
     Forbidden,
     NotFound,
     MethodNotAllowed,
-    OtherMedia,
+    Conflict,
     TooLarge,
+    UnsupportedMedia,
+    BadRange,
     Busy,
     Internal,
     Unavailable,
@@ -67,14 +69,16 @@ impl Code {
             Self::BadParameter => ("bad-parameter", StatusCode::BAD_REQUEST, "A parameter cannot be used"),
             Self::Unauthenticated => ("unauthenticated", StatusCode::UNAUTHORIZED, "Nobody knows who asks"),
             Self::BadToken => ("bad-token", StatusCode::UNAUTHORIZED, "The token lets nobody in"),
-            Self::OtherMedia => {
-                ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is of another kind")
-            }
             Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "The caller may not do this"),
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "There is no such thing"),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "The resource does not take this method")
             }
+            Self::Conflict => ("conflict", StatusCode::CONFLICT, "The thing is not in a state that allows this"),
+            Self::UnsupportedMedia => {
+                ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is of a type that is not read")
+            }
+            Self::BadRange => ("bad-range", StatusCode::RANGE_NOT_SATISFIABLE, "The range lies outside the file"),
             Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The request is too large"),
             Self::Busy => ("busy", StatusCode::TOO_MANY_REQUESTS, "Too many requests at the same time"),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "The service made a mistake"),

@@ -20,10 +20,12 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::auth::{Gate, guard};
+use super::exports::{ExportFolder, Shelf};
+use super::measure::measured;
 use super::problem::{Code, Problem};
 use super::request::{self, identified};
 use super::routes::{
-    aggregate, billing, chargebacks, days, dimensions, events, explanation, inventory, tenants, tokens, topics,
+    aggregate, billing, chargebacks, days, dimensions, events, explanation, exports, inventory, tenants, tokens, topics,
 };
 use super::write::{self, Ledger, catch_up};
 use super::{Api, contract};
@@ -53,6 +55,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// Requests that may be at Postgres at the same time, at least 1.
     pub parallel_requests: usize,
+    /// `None`: there are no exports.
+    pub exports: Option<ExportFolder>,
 }
 
 /// What is behind the server.
@@ -78,6 +82,7 @@ pub struct Doors {
         (name = "costs", description = "Billing lines, chargeback rows, sums over them"),
         (name = "dimensions", description = "What rows can be chosen and grouped by"),
         (name = "inventory", description = "Resources and identities"),
+        (name = "exports", description = "Files of all rows of a range"),
         (name = "audit", description = "Who changed what"),
         (name = "access", description = "Who may call, and what"),
     )
@@ -105,6 +110,10 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(inventory::identities))
         .routes(routes!(inventory::identity))
         .routes(routes!(inventory::summary))
+        .routes(routes!(exports::start))
+        .routes(routes!(exports::list))
+        .routes(routes!(exports::one))
+        .routes(routes!(exports::content))
         .routes(routes!(events::of_tenant))
         .routes(routes!(events::of_all))
         .routes(routes!(tokens::whoami))
@@ -120,7 +129,8 @@ pub fn openapi() -> Document {
 /// Serves until `stop`, then ends the requests that are under way.
 ///
 /// # Errors
-/// If serving fails; a listener that takes no connection is no fault of a request.
+/// If serving fails, or a folder that was asked for cannot be used; a listener that takes no connection is no fault of a
+/// request.
 pub async fn serve(
     listener: TcpListener,
     doors: Doors,
@@ -128,17 +138,18 @@ pub async fn serve(
     settings: Settings,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    let app = app(doors, clock, settings);
+    let shelf = Shelf::of(settings.exports.as_ref(), &clock, &stop)?;
+    let app = app(doors, clock, settings, shelf, stop.clone());
     let service = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
-fn app(doors: Doors, clock: Clock, settings: Settings) -> Router {
+fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>, stop: CancellationToken) -> Router {
     let turns = Arc::new(Semaphore::new(settings.parallel_requests.max(1)));
     let files = Arc::new(Semaphore::new((settings.parallel_requests / 2).max(1)));
     let cors = cors(&settings.cors_origins);
     let Doors { store, ledger, gate } = doors;
-    let api = Api { store, clock, ledger, gate, settings: Arc::new(settings), turns, files };
+    let api = Api { store, clock, ledger, gate, settings: Arc::new(settings), turns, files, shelf, stop };
     let (router, _) = routes().split_for_parts();
     router
         .method_not_allowed_fallback(no_method)
@@ -146,6 +157,7 @@ fn app(doors: Doors, clock: Clock, settings: Settings) -> Router {
         // The last one is the first to see a request.
         .layer(middleware::from_fn_with_state(api.clone(), catch_up))
         .layer(middleware::from_fn_with_state(api.clone(), guard))
+        .layer(middleware::from_fn(measured))
         .with_state(api)
         .merge(SwaggerUi::new("/docs").url("/api/v1/openapi.json", openapi()))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
@@ -189,6 +201,8 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::ETAG,
             header::RETRY_AFTER,
             header::LOCATION,
+            header::CONTENT_RANGE,
+            header::ACCEPT_RANGES,
             header::LINK,
             header::CONTENT_DISPOSITION,
             HeaderName::from_static(request::HEADER),

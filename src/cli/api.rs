@@ -9,8 +9,9 @@ use tokio::net::TcpListener;
 
 use crate::api::auth::{Claims, Gate, Issuer};
 use crate::api::write::Ledger;
-use crate::api::{Doors, Settings, Tenant, serve as serve_api};
+use crate::api::{Doors, ExportFolder, Settings, Tenant, serve as serve_api};
 use crate::config::{AuthMode, Config};
+use crate::embedded;
 use crate::service::Parts;
 
 /// Takes the address.
@@ -55,6 +56,7 @@ pub async fn serve(
         cors_origins: if config.api.enable_cors { config.api.cors_origins.clone() } else { Vec::new() },
         // Some connections are left to the projections.
         parallel_requests: (config.database.max_connections as usize / 2).max(1),
+        exports: exports(config),
     };
     let Parts { connection, codec, store, clock, stop, .. } = parts.clone();
     let ledger = Ledger::open(connection.clone(), Arc::clone(&codec), clock, "api")?;
@@ -86,4 +88,12 @@ fn issuer(config: &Config) -> Result<Option<Issuer>> {
         known: config.tenants.iter().map(|tenant| (tenant.name.clone(), tenant.tenant_id.clone())).collect(),
     };
     Ok(Some(Issuer::new(claims)?))
+}
+
+/// Where exports lie: where the operator says, else beside the data of the embedded services.
+fn exports(config: &Config) -> Option<ExportFolder> {
+    let asked = config.api.exports.directory.clone();
+    let usual = || embedded::data_folder(config.data_dir.as_deref()).map(|folder| folder.join("exports"));
+    let (keep_hours, is_asked) = (config.api.exports.keep_hours, asked.is_some());
+    asked.or_else(usual).map(|directory| ExportFolder { directory, keep_hours, asked: is_asked })
 }

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use futures_util::TryStreamExt;
 
-use super::file::Unfinished;
 use super::plan::{self, Task};
 use super::{EmitError, Emitter, file_name};
 use crate::domain::EmittedRows;
@@ -13,6 +12,7 @@ use crate::journal::blocking;
 use crate::spreadsheet::guarded;
 use crate::store::Store;
 use crate::store::read::emitted_columns;
+use crate::unfinished::Unfinished;
 
 /// Our last column: which revision of the period a row is of.
 const REVISION: &str = "revision";

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 /// Helpers without a part of their own, which every part but the domain may use.
-const HELPERS: [&str; 6] = ["clock", "kafka_properties", "meter", "secret", "spreadsheet", "wording"];
+const HELPERS: [&str; 7] = ["clock", "kafka_properties", "meter", "secret", "spreadsheet", "unfinished", "wording"];
 
 /// Each part of the program with the parts it may name.
 const MAY_NAME: [(&str, &[&str]); 15] = [
@@ -40,6 +40,7 @@ const HOMES: [(&str, &[&str]); 10] = [
     ("reqwest", &["ecosystem/", "journal/registry.rs", "api/auth/issuer.rs"]),
     ("ring", &["api/auth/jwt.rs"]),
     ("axum", &["api/", "demo/", "emit/", "health/"]),
+    ("parquet", &["api/table/"]),
     ("clap", &["cli/", "main.rs"]),
     ("metrics_exporter_prometheus", &["meter.rs"]),
     ("sd_notify", &["notify.rs"]),

@@ -12,4 +12,5 @@ pub(crate) use body::Body;
 pub(crate) use filter::{Filters, conditions, unknown_field};
 pub(crate) use page::{Cursor, PageParams};
 pub(crate) use query::Params;
+pub use query::read_query;
 pub(crate) use range::{Range, RangeParams};

@@ -160,11 +160,14 @@ async fn file(api: &Api, question: Question, asked: &Asked, format: Format) -> R
         return Ok(tag.not_modified());
     }
     let name = format!("attachment; filename=\"{}.{}\"", question.dataset.name(), format.extension());
+    let columns = question.dataset.columns();
+    let table = Table::begin(format, columns).map_err(|error| {
+        tracing::error!(%error, "a file could not be begun");
+        Problem::new(Code::Internal, "the service made a mistake; its log says which")
+    })?;
     let (taker, bytes) = mpsc::channel(WAITING);
     tokio::spawn(async move {
         let _turn = turn;
-        let columns = question.dataset.columns();
-        let table = Table::begin(format, columns);
         let poured = flow::pour(&mut reader, question.dataset, &question.of, columns, table, &taker).await;
         if let Err(error) = poured {
             // The connection is closed without an end, so the client knows.
@@ -172,7 +175,7 @@ async fn file(api: &Api, question: Question, asked: &Asked, format: Format) -> R
             let _ = taker.send_timeout(Err(end), Duration::from_secs(1)).await;
             match error {
                 Cut::Gone => tracing::debug!("a client left before its file was whole"),
-                Cut::Store(error) => tracing::warn!(error = chain(&error), "a file was cut off"),
+                error => tracing::warn!(error = chain(&error), "a file was cut off"),
             }
         }
     });

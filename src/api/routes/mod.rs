@@ -7,6 +7,7 @@ pub(super) mod days;
 pub(super) mod dimensions;
 pub(super) mod events;
 pub(super) mod explanation;
+pub(super) mod exports;
 pub(super) mod inventory;
 pub(super) mod lists;
 pub(super) mod tenants;

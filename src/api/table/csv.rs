@@ -4,12 +4,9 @@ use crate::spreadsheet::guarded;
 use crate::store::read::{Column, Kind};
 
 /// The names of the columns.
-pub(super) fn head(columns: &[Column], out: &mut Vec<u8>) {
-    for (at, column) in columns.iter().enumerate() {
-        separate(at, out);
-        out.extend_from_slice(column.name.as_bytes());
-    }
-    out.extend_from_slice(b"\r\n");
+pub(super) fn head(columns: &[Column]) -> Vec<u8> {
+    let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
+    format!("{}\r\n", names.join(",")).into_bytes()
 }
 
 /// A row. Texts that a spreadsheet would calculate are guarded; numbers are numbers.
@@ -60,8 +57,7 @@ mod tests {
             .iter()
             .map(|name| *columns.iter().find(|column| column.name == *name).unwrap())
             .collect();
-        let mut out = Vec::new();
-        head(&chosen, &mut out);
+        let mut out = head(&chosen);
         row(&chosen, cells.iter().copied(), &mut out);
         String::from_utf8(out).unwrap()
     }

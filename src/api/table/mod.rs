@@ -5,16 +5,25 @@
 
 mod csv;
 mod ndjson;
+mod parquet;
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::store::read::Column;
 
 /// How rows are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Format {
     /// RFC 4180 with a header line; a missing value is nothing, an empty text is `""`.
     Csv,
     /// A JSON object a line.
     Ndjson,
+    /// Columns with types, in groups of rows.
+    Parquet,
 }
 
 impl Format {
@@ -23,6 +32,7 @@ impl Format {
         match self {
             Self::Csv => "text/csv; charset=utf-8; header=present",
             Self::Ndjson => "application/x-ndjson",
+            Self::Parquet => "application/vnd.apache.parquet",
         }
     }
 
@@ -31,6 +41,7 @@ impl Format {
         match self {
             Self::Csv => "csv",
             Self::Ndjson => "ndjson",
+            Self::Parquet => "parquet",
         }
     }
 }
@@ -38,37 +49,62 @@ impl Format {
 /// A file that is being written.
 #[derive(Debug)]
 pub(crate) struct Table {
-    format: Format,
     columns: Vec<Column>,
-    bytes: Vec<u8>,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    Csv(Vec<u8>),
+    Ndjson(Vec<u8>),
+    Parquet(Box<parquet::Parquet>),
 }
 
 impl Table {
     /// A file under `columns`, with what stands before the first row.
-    pub fn begin(format: Format, columns: &[Column]) -> Self {
-        let mut table = Self { format, columns: columns.to_vec(), bytes: Vec::new() };
-        if format == Format::Csv {
-            csv::head(columns, &mut table.bytes);
-        }
-        table
+    ///
+    /// # Errors
+    /// If the columns make no file, which those of a dataset do.
+    pub fn begin(format: Format, columns: &[Column]) -> io::Result<Self> {
+        let body = match format {
+            Format::Csv => Body::Csv(csv::head(columns)),
+            Format::Ndjson => Body::Ndjson(Vec::new()),
+            Format::Parquet => Body::Parquet(Box::new(parquet::Parquet::begin(columns)?)),
+        };
+        Ok(Self { columns: columns.to_vec(), body })
     }
 
     /// Adds a row: a text for each column, `None` where there is no value.
-    pub fn row<'a>(&mut self, cells: impl Iterator<Item = Option<&'a str>>) {
-        match self.format {
-            Format::Csv => csv::row(&self.columns, cells, &mut self.bytes),
-            Format::Ndjson => ndjson::row(&self.columns, cells, &mut self.bytes),
+    ///
+    /// # Errors
+    /// A text that is not of its column's kind, where the format tells kinds apart.
+    pub fn row<'a>(&mut self, cells: impl Iterator<Item = Option<&'a str>>) -> io::Result<()> {
+        match &mut self.body {
+            Body::Csv(bytes) => csv::row(&self.columns, cells, bytes),
+            Body::Ndjson(bytes) => ndjson::row(&self.columns, cells, bytes),
+            Body::Parquet(file) => return file.row(cells),
+        }
+        Ok(())
+    }
+
+    /// Writes what stands after the last row.
+    ///
+    /// # Errors
+    /// What the format says.
+    pub fn end(&mut self) -> io::Result<()> {
+        match &mut self.body {
+            Body::Csv(_) | Body::Ndjson(_) => Ok(()),
+            Body::Parquet(file) => file.end(),
         }
     }
 
-    /// Bytes that nobody has taken yet.
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Takes them.
-    pub fn take(&mut self) -> Vec<u8> {
-        let room = Vec::with_capacity(self.bytes.capacity());
-        std::mem::replace(&mut self.bytes, room)
+    /// Takes the bytes that nobody has taken yet, if there are at least so many.
+    pub fn take(&mut self, least: usize) -> Option<Vec<u8>> {
+        let bytes = match &mut self.body {
+            Body::Csv(bytes) | Body::Ndjson(bytes) => bytes,
+            Body::Parquet(file) => file.bytes(),
+        };
+        let room = bytes.capacity();
+        (bytes.len() >= least).then(|| std::mem::replace(bytes, Vec::with_capacity(room)))
     }
 }

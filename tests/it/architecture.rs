@@ -32,7 +32,7 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
 ];
 
 /// The outside world's crates with the files that may use them, by the beginning of their path.
-const HOMES: [(&str, &[&str]); 10] = [
+const HOMES: [(&str, &[&str]); 11] = [
     ("rdkafka", &["journal/", "embedded/kafka.rs", "ecosystem/self_managed_kafka/admin.rs"]),
     ("apache_avro", &["journal/"]),
     ("serde_avro_fast", &["journal/"]),

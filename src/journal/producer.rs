@@ -203,8 +203,7 @@ impl TransactionalProducer {
         loop {
             let (inner, call) = (Arc::clone(&self.inner), Arc::clone(&call));
             let answer = within(HUNG, move || call(&inner));
-            let answer =
-                answer.ok_or_else(|| JournalError::Hung { bootstrap: self.connection.bootstrap().to_owned() })?;
+            let answer = answer.ok_or_else(|| hung(&self.connection))?;
             match answer.map_err(|cause| self.sort(cause)) {
                 Err(JournalError::Unreachable { cause, .. }) if attempt < ATTEMPTS => {
                     tracing::warn!(%cause, "Kafka does not answer, asking again");
@@ -239,9 +238,15 @@ fn within<T: Send + 'static>(limit: Duration, call: impl FnOnce() -> T + Send + 
 /// Connects as this role of this instance; whoever was it before is put out, and what it left open is aborted.
 fn connect(connection: &Connection, role: &str, limit: Duration) -> Result<Arc<BaseProducer>, JournalError> {
     let sort = |cause| JournalError::of(cause, connection.bootstrap(), connection.instance());
-    let inner: BaseProducer = connection.producer_config(role, limit).create().map_err(sort)?;
-    inner.init_transactions(PATIENCE).map_err(sort)?;
-    Ok(Arc::new(inner))
+    let inner: Arc<BaseProducer> = Arc::new(connection.producer_config(role, limit).create().map_err(sort)?);
+    let called = Arc::clone(&inner);
+    let answer = within(HUNG, move || called.init_transactions(PATIENCE));
+    answer.ok_or_else(|| hung(connection))?.map_err(sort)?;
+    Ok(inner)
+}
+
+fn hung(connection: &Connection) -> JournalError {
+    JournalError::Hung { bootstrap: connection.bootstrap().to_owned() }
 }
 
 #[cfg(test)]

@@ -6,8 +6,10 @@ use std::net::{IpAddr, ToSocketAddrs};
 use anyhow::{Context, Result, bail};
 use tokio::net::TcpListener;
 
-use crate::api::{Settings, Tenant, serve as serve_api};
+use crate::api::write::Ledger;
+use crate::api::{Doors, ExportFolder, Settings, Tenant, serve as serve_api};
 use crate::config::Config;
+use crate::embedded;
 use crate::service::Parts;
 
 /// Takes the address.
@@ -32,7 +34,14 @@ pub async fn listen(config: &Config) -> Result<TcpListener> {
 }
 
 /// Serves until the parts are told to stop.
-pub fn serve(listener: TcpListener, config: &Config, parts: &Parts) -> impl Future<Output = Result<()>> + use<> {
+///
+/// # Errors
+/// If the system has no thread to give.
+pub fn serve(
+    listener: TcpListener,
+    config: &Config,
+    parts: &Parts,
+) -> Result<impl Future<Output = Result<()>> + use<>> {
     let tenant = |tenant: &crate::config::Tenant| Tenant {
         name: tenant.name.clone(),
         tenant_id: tenant.tenant_id.clone(),
@@ -44,10 +53,21 @@ pub fn serve(listener: TcpListener, config: &Config, parts: &Parts) -> impl Futu
         cors_origins: if config.api.enable_cors { config.api.cors_origins.clone() } else { Vec::new() },
         // Some connections are left to the projections.
         parallel_requests: (config.database.max_connections as usize / 2).max(1),
+        exports: exports(config),
     };
-    let (store, clock, stop) = (parts.store.clone(), parts.clock, parts.stop.clone());
+    let Parts { connection, codec, store, clock, stop, .. } = parts.clone();
+    let ledger = Ledger::open(connection, codec, clock, "api")?;
+    let doors = Doors { store, ledger };
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "the API listens; its pages are at /docs");
     }
-    async move { Ok(serve_api(listener, store, clock, settings, stop).await?) }
+    Ok(async move { Ok(serve_api(listener, doors, clock, settings, stop).await?) })
+}
+
+/// Where exports lie: where the operator says, else beside the data of the embedded services.
+fn exports(config: &Config) -> Option<ExportFolder> {
+    let asked = config.api.exports.directory.clone();
+    let usual = || embedded::data_folder(config.data_dir.as_deref()).map(|folder| folder.join("exports"));
+    let (keep_hours, is_asked) = (config.api.exports.keep_hours, asked.is_some());
+    asked.or_else(usual).map(|directory| ExportFolder { directory, keep_hours, asked: is_asked })
 }

@@ -7,11 +7,26 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::domain::Day;
 
+/// What every command takes from its environment.
+const FOR_ALL: &str = "\
+Start with `tributary demo`: it needs no account and no configuration.
+
+Environment:
+  TRIBUTARY_CONFIG         the configuration file, in place of --config
+  TRIBUTARY_DATA_DIR       folder of the embedded Kafka and PostgreSQL
+  TRIBUTARY_KAFKA_JARS     folder of Apache Kafka's jars, for the embedded Kafka
+  TRIBUTARY_KAFKA_HEAP     memory of the embedded Kafka, such as 512m
+  TRIBUTARY_POSTGRES_BIN   folder of PostgreSQL's programs, for the embedded PostgreSQL
+  KAFKA_BOOTSTRAP_SERVERS  where Kafka is, in place of what the configuration says
+  DATABASE_URL             where Postgres is, in place of what the configuration says
+  RUST_LOG                 levels of the log, such as info,tributary::gather=debug";
+
 /// Says which team caused which part of the bill: gathers bills, inventory and usage into Kafka, allocates
 /// each day exactly once, and projects the chargeback rows into Postgres.
 #[derive(Debug, Parser)]
 #[command(name = "tributary", version, arg_required_else_help = true)]
 #[command(after_help = "Start with `tributary demo`: it needs no account and no configuration.")]
+#[command(after_long_help = FOR_ALL)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -295,8 +310,8 @@ pub enum Quarantine {
 
 #[derive(Debug, Args)]
 pub struct Rebuild {
-    /// billing, resources, identities, chargebacks, topic-attributions, days, quarantine, gathering, emissions; default:
-    /// all of them
+    /// billing, resources, identities, chargebacks, topic-attributions, days, quarantine, gathering, emissions, audit,
+    /// tokens; default: all of them
     pub projections: Vec<String>,
     #[command(flatten)]
     pub file: ConfigFile,
@@ -414,7 +429,11 @@ pub enum ConfigCommand {
         show: bool,
     },
     /// Print the JSON Schema of the configuration
-    Schema,
+    Schema {
+        /// As a page for people, with every setting, its default and its meaning
+        #[arg(long)]
+        markdown: bool,
+    },
 }
 
 fn moment(text: &str) -> Result<DateTime<Utc>, String> {

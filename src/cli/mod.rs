@@ -68,7 +68,7 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Config(ConfigCommand::Check { config, env_file, show }) => {
             Ok(config::check(&config, env_file.as_deref(), show, &mut out, &mut io::stderr())?)
         }
-        Command::Config(ConfigCommand::Schema) => done(config::schema(&mut out)),
+        Command::Config(ConfigCommand::Schema { markdown }) => done(config::schema(markdown, &mut out)),
         Command::Topology(Topology::Check) => done(topology::check(&mut out)),
         Command::Topology(Topology::Plan { file }) => on_topics(&file, false).await,
         Command::Topology(Topology::Apply { file }) => on_topics(&file, true).await,

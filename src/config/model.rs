@@ -89,6 +89,16 @@ pub struct Api {
     pub cors_origins: Vec<String>,
     /// 1 to 300.
     pub request_timeout_seconds: u32,
+    pub exports: ApiExports,
+}
+
+/// Files that are made on request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiExports {
+    /// `None`: beside the data of the embedded services.
+    pub directory: Option<PathBuf>,
+    /// 1 to 720.
+    pub keep_hours: u32,
 }
 
 /// The Kafka cluster of our log. `Debug` masks the properties that carry credentials.

@@ -51,6 +51,10 @@ fn whole(config: &Config) -> Json {
         "api": {
             "host": api.host, "port": api.port, "enable_cors": api.enable_cors, "cors_origins": api.cors_origins,
             "request_timeout_seconds": api.request_timeout_seconds,
+            "exports": json!({
+                "directory": api.exports.directory.as_ref().map(|path| path.display().to_string()),
+                "keep_hours": api.exports.keep_hours,
+            }),
         },
         "kafka": {"bootstrap_servers": kafka.bootstrap_servers, "properties": properties},
         "database": {"url": database.url.as_ref().map(|_| "***"), "max_connections": database.max_connections},

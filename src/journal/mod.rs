@@ -23,6 +23,7 @@ pub mod settings;
 mod tenants;
 pub mod topic;
 pub mod topology;
+pub mod writer;
 
 /// Runs calls of this door that block on a thread where they may.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -47,3 +48,4 @@ pub use scan::{ScanRecord, scan};
 pub use settings::Connection;
 pub use tenants::tenant_events;
 pub use topic::Topic;
+pub use writer::{EventWriter, Outgoing, WriteError, Written};

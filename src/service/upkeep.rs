@@ -29,8 +29,8 @@ pub async fn daily(periods: Vec<Period>, parts: Parts) -> Result<()> {
         }
         let keep = Keep::new(periods.clone(), Day::of(parts.clock.now()));
         pause = match upkeep::clean(&parts.store, &parts.connection, &parts.codec, &keep).await {
-            Ok(upkeep::Done { partitions, rows, outcomes }) => {
-                tracing::info!(partitions, rows, outcomes, "removed what is too old");
+            Ok(upkeep::Done { partitions, rows, outcomes, emissions }) => {
+                tracing::info!(partitions, rows, outcomes, emissions, "removed what is too old");
                 DAILY
             }
             Err(error) => {

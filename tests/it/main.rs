@@ -5,6 +5,7 @@ mod harness;
 mod api;
 mod architecture;
 mod bad_input;
+mod book;
 mod corrections;
 mod crash;
 mod cut;

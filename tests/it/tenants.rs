@@ -92,7 +92,7 @@ fn old_days_go_by_day_or_with_their_month_and_stay_away() {
     assert_eq!(installation.sql("SELECT count(*) FROM slices WHERE day < '2026-02-23'"), "0");
     assert_eq!(living(&installation, Topic::Allocations), 6, "outcomes of days that are gone are gone");
     let told = retention(some, &[]);
-    assert!(told.contains("nothing is too old") && told.contains("forgot 0 outcomes"), "{told}");
+    assert!(told.contains("nothing is too old") && told.contains("forgot 0 outcomes and 0 emissions"), "{told}");
 
     for _ in 0..2 {
         let told = retention(all, &[]);

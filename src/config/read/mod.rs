@@ -23,7 +23,7 @@ use super::number::Int;
 use super::scalar::{Choice, Flag};
 use super::section::Section;
 use super::text::{Text, Word};
-use super::{Api, Config, Features, Health, Level, LogFormat, Logging};
+use super::{Api, ApiExports, Config, Features, Health, Level, LogFormat, Logging};
 
 /// The top level.
 pub(super) fn config(s: &mut Section<'_>) -> Config {
@@ -154,5 +154,14 @@ fn api(s: &mut Section<'_>) -> Api {
         enable_cors: s.default("enable_cors", Flag, false, "answer requests of pages from other origins"),
         cors_origins: s.default("cors_origins", List(Text), vec![], "origins that are answered"),
         request_timeout_seconds: s.default("request_timeout_seconds", Int(1..=300), 30, "limit of one request"),
+        exports: s.section("exports", api_exports, "files that are made on request"),
+    }
+}
+
+fn api_exports(s: &mut Section<'_>) -> ApiExports {
+    let doc = "folder of the files; different for each process of a host; default: `exports` in the folder of the embedded services";
+    ApiExports {
+        directory: s.optional("directory", FilePath, doc),
+        keep_hours: s.default("keep_hours", Int(1..=720), 24, "how long a file is kept once it is ready"),
     }
 }

@@ -19,13 +19,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::auth::guard;
+use super::auth::{Gate, guard};
 use super::exports::{ExportFolder, Shelf};
+use super::measure::measured;
 use super::problem::{Code, Problem};
 use super::request::{self, identified};
 use super::routes::{
     aggregate, billing, chargebacks, days, dimensions, events, explanation, exports, inventory, readiness, runs,
-    tag_sets, tags, tenants, topics,
+    tag_sets, tags, tenants, tokens, topics,
 };
 use super::write::{self, Ledger, catch_up};
 use super::{Api, contract};
@@ -71,6 +72,8 @@ pub struct Settings {
 pub struct Doors {
     pub store: Store,
     pub ledger: Ledger,
+    /// Who may come in.
+    pub gate: Arc<Gate>,
 }
 
 /// The contract.
@@ -92,6 +95,7 @@ pub struct Doors {
         (name = "operations", description = "How far everything is"),
         (name = "exports", description = "Files of all rows of a range"),
         (name = "audit", description = "Who changed what"),
+        (name = "access", description = "Who may call, and what"),
     )
 )]
 struct Contract;
@@ -139,6 +143,9 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(exports::content))
         .routes(routes!(events::of_tenant))
         .routes(routes!(events::of_all))
+        .routes(routes!(tokens::whoami))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::remove))
 }
 
 /// The OpenAPI 3.1 document of the routes.
@@ -169,9 +176,9 @@ fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>
     let files = Arc::new(Semaphore::new((settings.parallel_requests / 2).max(1)));
     let (watchers, readiness) = (Arc::new(Semaphore::new(WATCHERS)), Arc::default());
     let cors = cors(&settings.cors_origins);
-    let Doors { store, ledger } = doors;
-    let api =
-        Api { store, clock, ledger, settings: Arc::new(settings), turns, files, shelf, watchers, readiness, stop };
+    let Doors { store, ledger, gate } = doors;
+    let settings = Arc::new(settings);
+    let api = Api { store, clock, ledger, gate, settings, turns, files, shelf, watchers, readiness, stop };
     let (router, _) = routes().split_for_parts();
     router
         .method_not_allowed_fallback(no_method)
@@ -179,6 +186,7 @@ fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>
         // The last one is the first to see a request.
         .layer(middleware::from_fn_with_state(api.clone(), catch_up))
         .layer(middleware::from_fn_with_state(api.clone(), guard))
+        .layer(middleware::from_fn(measured))
         .with_state(api)
         .merge(SwaggerUi::new("/docs").url("/api/v1/openapi.json", openapi()))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

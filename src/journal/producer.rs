@@ -229,8 +229,7 @@ impl TransactionalProducer {
         loop {
             let (inner, call) = (Arc::clone(&self.inner), Arc::clone(&call));
             let answer = within(HUNG, move || call(&inner));
-            let answer =
-                answer.ok_or_else(|| JournalError::Hung { bootstrap: self.connection.bootstrap().to_owned() })?;
+            let answer = answer.ok_or_else(|| hung(&self.connection))?;
             match answer.map_err(|cause| self.sort(cause)) {
                 Err(JournalError::Unreachable { cause, .. }) if attempt < ATTEMPTS => {
                     tracing::warn!(%cause, "Kafka does not answer, asking again");
@@ -319,10 +318,16 @@ fn connect(
     if telling {
         config.set("delivery.report.only.error", "false");
     }
-    let inner: BaseProducer<Deliveries> =
-        config.create_with_context(Deliveries { telling, told: Mutex::default() }).map_err(sort)?;
-    inner.init_transactions(PATIENCE).map_err(sort)?;
-    Ok(Arc::new(inner))
+    let deliveries = Deliveries { telling, told: Mutex::default() };
+    let inner: Arc<BaseProducer<Deliveries>> = Arc::new(config.create_with_context(deliveries).map_err(sort)?);
+    let called = Arc::clone(&inner);
+    let answer = within(HUNG, move || called.init_transactions(PATIENCE));
+    answer.ok_or_else(|| hung(connection))?.map_err(sort)?;
+    Ok(inner)
+}
+
+fn hung(connection: &Connection) -> JournalError {
+    JournalError::Hung { bootstrap: connection.bootstrap().to_owned() }
 }
 
 #[cfg(test)]

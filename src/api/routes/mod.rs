@@ -15,6 +15,7 @@ pub(super) mod runs;
 pub(super) mod tag_sets;
 pub(super) mod tags;
 pub(super) mod tenants;
+pub(super) mod tokens;
 pub(super) mod topics;
 
 use std::time::Duration;

@@ -90,7 +90,7 @@ fn configuration(one: &str, tenants: u32, services: &Services) -> Result<String>
     let all: String = (1..=tenants).map(|n| named(format!("tenant-{n:03}"))).collect();
     let [api, health] = [free_port()?, free_port()?];
     Ok(format!(
-        "instance: soak\nkafka: {{bootstrap_servers: \"{}\"}}\ndatabase: {{url: \"{}\"}}\napi: {{port: {api}}}\nhealth: {{port: {health}}}\n\
+        "instance: soak\nkafka: {{bootstrap_servers: \"{}\"}}\ndatabase: {{url: \"{}\"}}\napi: {{port: {api}}}\nauth: {{mode: none}}\nhealth: {{port: {health}}}\n\
          features: {{refresh_interval: 15, max_parallel_tenants: 8}}\ntenants:\n{all}",
         services.kafka_bootstrap().context("asked for")?,
         services.database_url().context("asked for")?,

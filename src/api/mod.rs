@@ -7,7 +7,7 @@
 //! that changes something writes events by way of [`write`]; who may do what is decided in front of all of them, in [`auth`].
 
 mod answer;
-mod auth;
+pub mod auth;
 mod contract;
 mod exports;
 mod flow;
@@ -40,6 +40,7 @@ pub(crate) struct Api {
     store: Store,
     clock: Clock,
     ledger: write::Ledger,
+    gate: Arc<auth::Gate>,
     settings: Arc<Settings>,
     /// Requests that may be at Postgres at the same time.
     turns: Arc<Semaphore>,

@@ -47,6 +47,8 @@ pub struct Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
     BadParameter,
+    Unauthenticated,
+    BadToken,
     Forbidden,
     NotFound,
     MethodNotAllowed,
@@ -65,6 +67,8 @@ impl Code {
     fn parts(self) -> (&'static str, StatusCode, &'static str) {
         match self {
             Self::BadParameter => ("bad-parameter", StatusCode::BAD_REQUEST, "A parameter cannot be used"),
+            Self::Unauthenticated => ("unauthenticated", StatusCode::UNAUTHORIZED, "Nobody knows who asks"),
+            Self::BadToken => ("bad-token", StatusCode::UNAUTHORIZED, "The token lets nobody in"),
             Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "The caller may not do this"),
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "There is no such thing"),
             Self::MethodNotAllowed => {
@@ -149,6 +153,12 @@ impl IntoResponse for Problem {
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        let challenge = match self.code {
+            "unauthenticated" => Some("Bearer realm=\"tributary\""),
+            "bad-token" => Some("Bearer realm=\"tributary\", error=\"invalid_token\""),
+            _ => None,
+        };
+        challenge.map(|how| headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(how)));
         again.map(|seconds| headers.insert(header::RETRY_AFTER, seconds));
         // Whoever knows the request writes its id into it.
         response.extensions_mut().insert(self);

@@ -19,13 +19,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::auth::guard;
+use super::auth::{Gate, guard};
 use super::exports::{ExportFolder, Shelf};
 use super::measure::measured;
 use super::problem::{Code, Problem};
 use super::request::{self, identified};
 use super::routes::{
-    aggregate, billing, chargebacks, days, dimensions, events, explanation, exports, inventory, tenants, topics,
+    aggregate, billing, chargebacks, days, dimensions, events, explanation, exports, inventory, tenants, tokens, topics,
 };
 use super::write::{self, Ledger, catch_up};
 use super::{Api, contract};
@@ -64,6 +64,8 @@ pub struct Settings {
 pub struct Doors {
     pub store: Store,
     pub ledger: Ledger,
+    /// Who may come in.
+    pub gate: Arc<Gate>,
 }
 
 /// The contract.
@@ -82,6 +84,7 @@ pub struct Doors {
         (name = "inventory", description = "Resources and identities"),
         (name = "exports", description = "Files of all rows of a range"),
         (name = "audit", description = "Who changed what"),
+        (name = "access", description = "Who may call, and what"),
     )
 )]
 struct Contract;
@@ -113,6 +116,9 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(exports::content))
         .routes(routes!(events::of_tenant))
         .routes(routes!(events::of_all))
+        .routes(routes!(tokens::whoami))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::remove))
 }
 
 /// The OpenAPI 3.1 document of the routes.
@@ -142,8 +148,8 @@ fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>
     let turns = Arc::new(Semaphore::new(settings.parallel_requests.max(1)));
     let files = Arc::new(Semaphore::new((settings.parallel_requests / 2).max(1)));
     let cors = cors(&settings.cors_origins);
-    let Doors { store, ledger } = doors;
-    let api = Api { store, clock, ledger, settings: Arc::new(settings), turns, files, shelf, stop };
+    let Doors { store, ledger, gate } = doors;
+    let api = Api { store, clock, ledger, gate, settings: Arc::new(settings), turns, files, shelf, stop };
     let (router, _) = routes().split_for_parts();
     router
         .method_not_allowed_fallback(no_method)

@@ -2,13 +2,15 @@
 
 use std::future::Future;
 use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use tokio::net::TcpListener;
 
+use crate::api::auth::{Claims, Gate, Issuer};
 use crate::api::write::Ledger;
 use crate::api::{Doors, ExportFolder, Settings, Tenant, serve as serve_api};
-use crate::config::Config;
+use crate::config::{AuthMode, Config};
 use crate::embedded;
 use crate::service::Parts;
 
@@ -23,10 +25,11 @@ pub async fn listen(config: &Config) -> Result<TcpListener> {
         .with_context(|| format!("api.host: {host:?} is no address of this machine"))?
         .map(|address| address.ip())
         .collect();
-    if !addresses.iter().all(IpAddr::is_loopback) {
+    let open = config.auth.mode == AuthMode::None && !config.auth.open_to_network;
+    if open && !addresses.iter().all(IpAddr::is_loopback) {
         bail!(
-            "api.host: {host} can be reached from other machines, and this version asks for no tokens; write 127.0.0.1 and \
-             put a proxy that authenticates in front of it"
+            "api.host: {host} can be reached from other machines, and with `auth.mode: none` everybody there may do \
+             everything; set `auth.mode: tokens`, or write 127.0.0.1, or insist with `auth.open_to_network: true`"
         );
     }
     let taken = || format!("the API cannot listen on {host}:{port}; choose another api.port");
@@ -36,8 +39,8 @@ pub async fn listen(config: &Config) -> Result<TcpListener> {
 /// Serves until the parts are told to stop.
 ///
 /// # Errors
-/// If the system has no thread to give.
-pub fn serve(
+/// If Kafka does not answer.
+pub async fn serve(
     listener: TcpListener,
     config: &Config,
     parts: &Parts,
@@ -56,12 +59,35 @@ pub fn serve(
         exports: exports(config),
     };
     let Parts { connection, codec, store, clock, stop, .. } = parts.clone();
-    let ledger = Ledger::open(connection, codec, clock, "api")?;
-    let doors = Doors { store, ledger };
+    let ledger = Ledger::open(connection.clone(), Arc::clone(&codec), clock, "api")?;
+    let takes_tokens = matches!(config.auth.mode, AuthMode::Tokens | AuthMode::Both);
+    if takes_tokens && let Some(line) = super::token::first(&connection, &codec, &ledger).await? {
+        // Not into the log, which others may read.
+        println!("{line}");
+    }
+    let gate =
+        if config.auth.mode == AuthMode::None { Gate::open() } else { Gate::closed(takes_tokens, issuer(config)?) };
+    let doors = Doors { store, ledger, gate: Arc::new(gate) };
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "the API listens; its pages are at /docs");
     }
     Ok(async move { Ok(serve_api(listener, doors, clock, settings, stop).await?) })
+}
+
+/// The issuer of access tokens, if one is configured.
+fn issuer(config: &Config) -> Result<Option<Issuer>> {
+    let Some(oidc) = &config.auth.oidc else { return Ok(None) };
+    let claims = Claims {
+        issuer: oidc.issuer.clone(),
+        audience: oidc.audience.clone(),
+        leeway_seconds: oidc.leeway_seconds,
+        scopes_claim: oidc.scopes_claim.clone(),
+        scopes: oidc.scopes.iter().cloned().collect(),
+        tenants_claim: oidc.tenants_claim.clone(),
+        tenants: oidc.tenants.iter().cloned().collect(),
+        known: config.tenants.iter().map(|tenant| (tenant.name.clone(), tenant.tenant_id.clone())).collect(),
+    };
+    Ok(Some(Issuer::new(claims)?))
 }
 
 /// Where exports lie: where the operator says, else beside the data of the embedded services.

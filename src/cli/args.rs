@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::domain::Day;
+use crate::domain::{Day, Scope};
 
 /// What every command takes from its environment.
 const FOR_ALL: &str = "\
@@ -62,6 +62,9 @@ pub enum Command {
     /// Give a tenant a login of its own to read with, take it back, forget a tenant
     #[command(subcommand)]
     Tenant(Tenant),
+    /// Make tokens of the API, list them, take them back
+    #[command(subcommand)]
+    Token(Token),
     /// Check, compare and create the topics
     #[command(subcommand)]
     Topology(Topology),
@@ -354,6 +357,42 @@ pub enum Tenant {
         #[command(flatten)]
         file: ConfigFile,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Token {
+    /// Make a token of the API; it is printed once
+    Create(CreateToken),
+    /// Tokens, what they may, and when they end
+    List {
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Take a token back; services notice within seconds
+    Revoke {
+        /// Its id, which is the beginning of the token
+        id: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct CreateToken {
+    /// What people call it
+    #[arg(long)]
+    pub name: String,
+    /// What it may: costs:read, tags:write, rules:write, runs:write, exports:write, admin; may be repeated
+    #[arg(long, required = true, value_delimiter = ',')]
+    pub scope: Vec<Scope>,
+    /// Only this tenant, by its name in the configuration; may be repeated
+    #[arg(long, value_delimiter = ',')]
+    pub tenant: Vec<String>,
+    /// Days until it ends; without this it does not
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub expires_in: Option<u32>,
+    #[command(flatten)]
+    pub file: ConfigFile,
 }
 
 #[derive(Debug, Args)]

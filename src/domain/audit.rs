@@ -13,8 +13,8 @@ pub struct AuditEvent {
     pub tenant: Option<String>,
     #[serde(with = "chrono::serde::ts_microseconds")]
     pub at: DateTime<Utc>,
-    /// Who did it: the kind, a colon, the name: `token:<id>`, `user:<subject>`, `cli:<login>`, or `nobody` where nobody has
-    /// to sign in.
+    /// Who did it: the kind, a colon, the name: `token:<id>`, `user:<subject>`, `cli:<login>`, `service` for the
+    /// service itself, or `nobody` where nobody has to sign in.
     pub actor: String,
     /// What was done, as `<kind>.<deed>`: `token.created`.
     pub action: String,

@@ -37,6 +37,13 @@ pub fn check_token(token: &ApiToken) -> Result<(), FactCheck> {
     if digits { Ok(()) } else { Err(FactCheck::NoHash) }
 }
 
+impl From<TokenRow> for ApiToken {
+    fn from(row: TokenRow) -> Self {
+        let TokenRow { id, name, hash, scopes, tenants, created_at, created_by, expires_at } = row;
+        Self { id, name, hash, scopes, tenants, created_at, created_by, expires_at }
+    }
+}
+
 impl From<&ApiToken> for TokenRow {
     fn from(token: &ApiToken) -> Self {
         let all = |texts: &[String]| texts.iter().map(|text| storable(text).into_owned()).collect();

@@ -35,7 +35,7 @@ impl Served {
         let text = std::fs::read_to_string(&config).expect("the configuration");
         let folder = installation.dir.path().join("exports").display().to_string();
         let api = format!("api: {{host: 127.0.0.1, port: {port}, exports: {{directory: {folder}}}}}\n");
-        std::fs::write(&config, format!("{text}{api}")).expect("written");
+        std::fs::write(&config, format!("{text}auth: {{mode: none}}\n{api}")).expect("written");
         let mut command = installation.service(&config, "api", "reader");
         let mut running = Running::start(&mut command, installation.dir.path(), "api");
         running.until("the API listens", |_| TcpStream::connect(("127.0.0.1", port)).is_ok());

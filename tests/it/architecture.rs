@@ -32,12 +32,13 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
 ];
 
 /// The outside world's crates with the files that may use them, by the beginning of their path.
-const HOMES: [(&str, &[&str]); 10] = [
+const HOMES: [(&str, &[&str]); 11] = [
     ("rdkafka", &["journal/", "embedded/kafka.rs", "ecosystem/self_managed_kafka/admin.rs"]),
     ("apache_avro", &["journal/"]),
     ("serde_avro_fast", &["journal/"]),
     ("sqlx", &["store/", "embedded/", "demo/report/query.rs"]),
-    ("reqwest", &["ecosystem/", "journal/registry.rs"]),
+    ("reqwest", &["ecosystem/", "journal/registry.rs", "api/auth/issuer.rs"]),
+    ("ring", &["api/auth/jwt.rs"]),
     ("axum", &["api/", "demo/", "emit/", "health/"]),
     ("parquet", &["api/table/"]),
     ("clap", &["cli/", "main.rs"]),

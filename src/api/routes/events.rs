@@ -20,7 +20,7 @@ pub(crate) struct EventItem {
     /// Of the tenant; null where the change is of the installation.
     tenant_id: Option<String>,
     at: DateTime<Utc>,
-    /// Who did it: `token:<id>`, `user:<subject>`, `cli:<login>`, or `nobody` where nobody has to sign in.
+    /// Who did it: `token:<id>`, `user:<subject>`, `cli:<login>`, `service`, or `nobody` where nobody has to sign in.
     actor: String,
     /// What was done, for example `token.created`.
     action: String,

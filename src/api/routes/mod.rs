@@ -11,6 +11,7 @@ pub(super) mod exports;
 pub(super) mod inventory;
 pub(super) mod lists;
 pub(super) mod tenants;
+pub(super) mod tokens;
 pub(super) mod topics;
 
 use std::time::Duration;

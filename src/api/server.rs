@@ -22,6 +22,8 @@ use utoipa_swagger_ui::SwaggerUi;
 use super::auth::{Gate, guard};
 use super::exports::{ExportFolder, Shelf};
 use super::measure::measured;
+use super::once::{self, once};
+use super::pace::Pace;
 use super::problem::{Code, Problem};
 use super::request::{self, identified};
 use super::routes::{
@@ -33,8 +35,10 @@ use super::{Api, contract};
 use crate::clock::Clock;
 use crate::store::Store;
 
+/// Attempts to sign in that failed, of one address.
+const STRANGERS_PER_SECOND: u32 = 20;
 /// Larger bodies are refused; nothing that is asked today needs one.
-const BODY_LIMIT: usize = 1 << 20;
+pub(super) const BODY_LIMIT: usize = 1 << 20;
 
 /// Runs that may be watched at the same time.
 const WATCHERS: usize = 100;
@@ -63,6 +67,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// Requests that may be at Postgres at the same time, at least 1.
     pub parallel_requests: usize,
+    /// What one client may ask on average; 0: as much as it likes.
+    pub requests_per_second: u32,
     /// `None`: there are no exports.
     pub exports: Option<ExportFolder>,
 }
@@ -177,14 +183,16 @@ fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>
     let (watchers, readiness) = (Arc::new(Semaphore::new(WATCHERS)), Arc::default());
     let cors = cors(&settings.cors_origins);
     let Doors { store, ledger, gate } = doors;
-    let settings = Arc::new(settings);
-    let api = Api { store, clock, ledger, gate, settings, turns, files, shelf, watchers, readiness, stop };
+    let (pace, strangers) = (Pace::of(settings.requests_per_second), Pace::of(STRANGERS_PER_SECOND));
+    let (paces, settings) = (Arc::new((pace, strangers)), Arc::new(settings));
+    let api = Api { store, clock, ledger, gate, paces, settings, turns, files, shelf, watchers, readiness, stop };
     let (router, _) = routes().split_for_parts();
     router
         .method_not_allowed_fallback(no_method)
         .fallback(no_route)
         // The last one is the first to see a request.
         .layer(middleware::from_fn_with_state(api.clone(), catch_up))
+        .layer(middleware::from_fn_with_state(api.clone(), once))
         .layer(middleware::from_fn_with_state(api.clone(), guard))
         .layer(middleware::from_fn(measured))
         .with_state(api)
@@ -225,6 +233,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::IF_NONE_MATCH,
             header::IF_MATCH,
             HeaderName::from_static(request::HEADER),
+            HeaderName::from_static(once::HEADER),
         ])
         .expose_headers([
             header::ETAG,
@@ -236,6 +245,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::CONTENT_DISPOSITION,
             HeaderName::from_static(request::HEADER),
             HeaderName::from_static(write::POSITION_HEADER),
+            HeaderName::from_static(once::REPLAYED),
         ])
         .max_age(Duration::from_secs(600))
 }

@@ -122,35 +122,37 @@ impl Allocation {
     /// The rows, lines by key, parts in the order of the rule, targets by id.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = ChargebackRow<'_>> {
         let count = self.rows();
-        self.rows.iter().enumerate().map(move |(ordinal, row)| self.row(ordinal as u32, count, row))
-    }
-
-    fn row(&self, ordinal: u32, count: u32, row: &Row) -> ChargebackRow<'_> {
-        let line = &self.lines[row.line as usize];
-        let label = &self.book.labels[usize::from(row.label)];
-        let text = |sym: Sym| self.texts.text(sym);
-        ChargebackRow {
-            tenant: &self.seal.tenant,
-            day: self.seal.day,
-            revision: self.seal.revision,
-            ordinal,
-            count,
-            ecosystem: text(line.ecosystem),
-            env_id: text(line.env),
-            resource_id: text(line.resource),
-            product_category: text(line.category),
-            product_type: text(line.product),
-            identity_id: text(row.identity),
-            target: row.target,
-            cost_type: label.cost_type,
-            allocation_method: &label.method,
-            allocation_detail: label.detail.as_deref(),
-            amount: row.amount,
-            currency: text(line.currency),
-            tier: u32::from(row.tier),
-            share: row.share,
-            usage: row.usage(),
-        }
+        let mut line = (u32::MAX, LineTexts::default());
+        self.rows.iter().enumerate().map(move |(ordinal, row)| {
+            // The rows of a line stand together.
+            if line.0 != row.line {
+                line = (row.line, LineTexts::of(&self.lines[row.line as usize], &self.texts));
+            }
+            let label = &self.book.labels[usize::from(row.label)];
+            let LineTexts { ecosystem, env, resource, category, product, currency } = line.1;
+            ChargebackRow {
+                tenant: &self.seal.tenant,
+                day: self.seal.day,
+                revision: self.seal.revision,
+                ordinal: ordinal as u32,
+                count,
+                ecosystem,
+                env_id: env,
+                resource_id: resource,
+                product_category: category,
+                product_type: product,
+                identity_id: self.texts.text(row.identity),
+                target: row.target,
+                cost_type: label.cost_type,
+                allocation_method: &label.method,
+                allocation_detail: label.detail.as_deref(),
+                amount: row.amount,
+                currency,
+                tier: u32::from(row.tier),
+                share: row.share,
+                usage: row.usage(),
+            }
+        })
     }
 
     /// Each line's texts once, each change of label once, then what differs from row to row.
@@ -161,10 +163,10 @@ impl Allocation {
         let mut before: Option<&Row> = None;
         for row in &self.rows {
             if before.is_none_or(|before| before.line != row.line) {
-                let line = &self.lines[row.line as usize];
+                let line = LineTexts::of(&self.lines[row.line as usize], &self.texts);
                 bytes.push(b'L');
-                for sym in [line.ecosystem, line.env, line.resource, line.category, line.product, line.currency] {
-                    put_text(&mut bytes, self.texts.text(sym));
+                for text in [line.ecosystem, line.env, line.resource, line.category, line.product, line.currency] {
+                    put_text(&mut bytes, text);
                 }
             }
             if before.is_none_or(|before| before.line != row.line || before.label != row.label) {
@@ -189,6 +191,30 @@ impl Allocation {
         }
         hasher.update(&bytes);
         hasher.finalize().to_hex().to_string()
+    }
+}
+
+/// What a line is named by.
+#[derive(Debug, Clone, Copy, Default)]
+struct LineTexts<'a> {
+    ecosystem: &'a str,
+    env: &'a str,
+    resource: &'a str,
+    category: &'a str,
+    product: &'a str,
+    currency: &'a str,
+}
+
+impl<'a> LineTexts<'a> {
+    fn of(line: &Line, texts: &'a Texts) -> Self {
+        Self {
+            ecosystem: texts.text(line.ecosystem),
+            env: texts.text(line.env),
+            resource: texts.text(line.resource),
+            category: texts.text(line.category),
+            product: texts.text(line.product),
+            currency: texts.text(line.currency),
+        }
     }
 }
 

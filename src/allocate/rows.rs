@@ -35,6 +35,18 @@ impl Row {
         Self { amount, share: 1.0, usage: f64::NAN, line, identity, label, tier, target: Target::Identity }
     }
 
+    /// Amount, tier, share and usage for the digest, in one piece: a piece costs more than a byte.
+    fn numbers(&self) -> [u8; 34] {
+        let mut bytes = [0xff; 34];
+        bytes[..16].copy_from_slice(&self.amount.units().to_le_bytes());
+        bytes[16..18].copy_from_slice(&self.tier.to_le_bytes());
+        bytes[18..26].copy_from_slice(&self.share.to_le_bytes());
+        if let Some(usage) = self.usage() {
+            bytes[26..].copy_from_slice(&usage.to_le_bytes());
+        }
+        bytes
+    }
+
     fn usage(&self) -> Option<f64> {
         (!self.usage.is_nan()).then_some(self.usage)
     }
@@ -179,10 +191,7 @@ impl Allocation {
             }
             bytes.extend([b'R', row.target as u8]);
             put_text(&mut bytes, self.texts.text(row.identity));
-            bytes.extend(row.amount.units().to_le_bytes());
-            bytes.extend(row.tier.to_le_bytes());
-            bytes.extend(row.share.to_le_bytes());
-            bytes.extend(row.usage().map_or([0xff; 8], f64::to_le_bytes));
+            bytes.extend(row.numbers());
             before = Some(row);
             if bytes.len() >= FLUSH {
                 hasher.update(&bytes);

@@ -189,9 +189,9 @@ impl Allocation {
                 put_text(&mut bytes, label.detail.as_deref().unwrap_or_default());
                 put_text(&mut bytes, label.cost_type.as_str());
             }
-            bytes.extend([b'R', row.target as u8]);
+            bytes.extend_from_slice(&[b'R', row.target as u8]);
             put_text(&mut bytes, self.texts.text(row.identity));
-            bytes.extend(row.numbers());
+            bytes.extend_from_slice(&row.numbers());
             before = Some(row);
             if bytes.len() >= FLUSH {
                 hasher.update(&bytes);
@@ -229,6 +229,6 @@ impl<'a> LineTexts<'a> {
 
 /// With its length in front, so that no two lists of texts look the same.
 fn put_text(bytes: &mut Vec<u8>, text: &str) {
-    bytes.extend((text.len() as u64).to_le_bytes());
-    bytes.extend(text.as_bytes());
+    bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(text.as_bytes());
 }

@@ -15,6 +15,8 @@ import tempfile
 
 SEEDS = 10_000
 LANE, PLAN, PARTITIONS = "src/allocate/lane.rs", "src/project/plan.rs", "src/allocate/partitions.rs"
+GATHER, OUTCOME, SCHEDULE = "src/gather/plan.rs", "src/service/outcome.rs", "src/service/schedule.rs"
+FORGOTTEN, RETENTION = "src/allocate/forgotten.rs", "src/upkeep/plan.rs"
 
 # name, file, what stands there, what is put in its place
 MUTANTS = [
@@ -53,6 +55,18 @@ MUTANTS = [
     ("shows a stale revision again", PLAN, "if day.now.complete >= Some(revision) {", "if day.now.complete == Some(revision) {"),
     ("leaves the rows of the revision before", PLAN, "let replaces = self.lowest_stored.is_some_and(|lowest| lowest < revision);", "let replaces = false;"),
     ("does not see a day without rows", PLAN, "if count == 0 {", "if false {"),
+    ("does not see a corrected bill", GATHER, "if day.bill_digest != content.bill_digest {", "if false {"),
+    ("does not wait for usage", GATHER, "!given_up(id) && attempts < limits.of(id)", "false && !given_up(id) && attempts < limits.of(id)"),
+    ("waits for usage for ever", GATHER, "!given_up(id) && attempts < limits.of(id)", "!given_up(id)"),
+    ("takes usage away in an outage", GATHER, "if loses {", "if false {"),
+    ("begins at 1 again after a tenant was forgotten", GATHER, "memory.revision.max(last_forgotten + 1)", "memory.revision.max(last_forgotten * 0)"),
+    ("never suspends a tenant", OUTCOME, "(failures_in_a_row >= threshold.max(1)).then(", "(failures_in_a_row > threshold + 1000).then("),
+    ("counts on after a tenant was resumed", OUTCOME, "known.filter(|_| !resumed)", "known.filter(|_| !resumed || true)"),
+    ("gathers a suspended tenant", SCHEDULE, "if past.suspended.is_some() {", "if false {"),
+    ("takes up what was forgotten", FORGOTTEN, "if !self.has(tenant, revision) {", "if !self.has(tenant, revision) || true {"),
+    ("waits for the rest of what was forgotten", LANE, "if !forgotten(key, collecting.day.revision()) {", "if !forgotten(key, collecting.day.revision()) || true {"),
+    ("drops a month that somebody keeps", RETENTION, "of_month(projection, month).all(wholly_old)", "of_month(projection, month).any(wholly_old)"),
+    ("leaves old days beside younger ones", RETENTION, "holding.first < *first", "holding.last < *first"),
 ]
 
 

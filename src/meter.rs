@@ -96,6 +96,16 @@ fn describe() {
         "Offsets before the end of its topics that a projection has not read, transaction markers included."
     );
     describe_gauge!("tributary_project_position", "The offset that a projection reads next, by topic and partition.");
+    describe_counter!(
+        "tributary_emit_periods_total",
+        "Days and months emitted by tenant, emitter and outcome: emitted, skipped, failed."
+    );
+    describe_counter!("tributary_api_requests_total", "Requests to the API by route, method and status.");
+    describe_histogram!(
+        "tributary_api_request_seconds",
+        Unit::Seconds,
+        "Time until the answer of a request to the API begins, by route."
+    );
     describe_gauge!("tributary_quarantine_open", "Entries of the quarantine that are open.");
     describe_counter!("tributary_role_restarts_total", "Times that a role began again after something failed.");
     describe_gauge!("tributary_ready", "1 if the part is ready, 0 if not; /readyz says why not.");
@@ -173,6 +183,21 @@ pub fn position(projection: &'static str, topic: &str, partition: i32, next: i64
 /// How far the allocate stage is behind.
 pub fn allocate_lag(offsets: u64) {
     gauge!("tributary_allocate_lag").set(offsets as f64);
+}
+
+/// A day or a month has left for a file or a gauge, or has not.
+pub fn emitted(tenant: &str, emitter: &str, outcome: &'static str) {
+    let (tenant, emitter) = (tenant.to_owned(), emitter.to_owned());
+    counter!("tributary_emit_periods_total", "tenant" => tenant, "emitter" => emitter, "outcome" => outcome)
+        .increment(1);
+}
+
+/// The answer of a request to the API begins. `route` is one of ours, with its parameters' names, or `none`.
+pub fn api_request(route: &str, method: &str, status: u16, took: Duration) {
+    let (route, method) = (route.to_owned(), method.to_owned());
+    histogram!("tributary_api_request_seconds", "route" => route.clone()).record(took);
+    let status = status.to_string();
+    counter!("tributary_api_requests_total", "route" => route, "method" => method, "status" => status).increment(1);
 }
 
 /// How many entries of the quarantine are open.

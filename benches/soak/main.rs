@@ -67,7 +67,8 @@ async fn soak(minutes: u32, tenants: u32) -> Result<ExitCode> {
         anyhow::Ok(seen)
     }
     .await;
-    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM)?;
+    // One that has ended by itself is told of below, with its log.
+    let _ = kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM);
     let ended = child.wait()?;
     services.stop().await;
     let seen = soaked.inspect_err(|_| eprintln!("{}", std::fs::read_to_string(&log).unwrap_or_default()))?;
@@ -79,15 +80,17 @@ async fn soak(minutes: u32, tenants: u32) -> Result<ExitCode> {
 
 /// The configuration of one tenant for many, each gathered again fifteen seconds after it was.
 fn configuration(one: &str, tenants: u32, services: &Services) -> Result<String> {
-    let block = one.strip_prefix("tenants:\n").context("the demo's configuration begins with its tenants")?;
+    // The demo has other tenants, too.
+    let (_, rest) = one.split_once(&format!("  {TENANT}:\n")).context("the demo's configuration has its tenant")?;
+    let block: String = rest.split_inclusive('\n').take_while(|line| line.starts_with("    ")).collect();
     let named = |name: String| {
-        let block = block.replacen(&format!("  {TENANT}:\n"), &format!("  {name}:\n"), 1);
-        block.replacen(&format!("tenant_id: {TENANT}\n"), &format!("tenant_id: {name}\n"), 1)
+        let block = block.replacen(&format!("tenant_id: {TENANT}\n"), &format!("tenant_id: {name}\n"), 1);
+        format!("  {name}:\n{block}")
     };
     let all: String = (1..=tenants).map(|n| named(format!("tenant-{n:03}"))).collect();
     let [api, health] = [free_port()?, free_port()?];
     Ok(format!(
-        "instance: soak\nkafka: {{bootstrap_servers: \"{}\"}}\ndatabase: {{url: \"{}\"}}\napi: {{port: {api}}}\nhealth: {{port: {health}}}\n\
+        "instance: soak\nkafka: {{bootstrap_servers: \"{}\"}}\ndatabase: {{url: \"{}\"}}\napi: {{port: {api}}}\nauth: {{mode: none}}\nhealth: {{port: {health}}}\n\
          features: {{refresh_interval: 15, max_parallel_tenants: 8}}\ntenants:\n{all}",
         services.kafka_bootstrap().context("asked for")?,
         services.database_url().context("asked for")?,

@@ -146,6 +146,19 @@ impl Lane {
         collecting.doubt.get_or_insert_with(doubt).first[kind as usize].get_or_insert(offset);
     }
 
+    /// Lets go of what was collected of revisions that are not to be taken up any more. A record of the day that could
+    /// not be read still counts for those that come.
+    pub fn forget(&mut self, forgotten: impl Fn(&TenantDay, u32) -> bool) {
+        self.open.retain(|key, collecting| {
+            if !forgotten(key, collecting.day.revision()) {
+                return true;
+            }
+            collecting.day = OpenDay::new(key.clone(), UNKNOWN);
+            collecting.first = collecting.doubt.as_ref().map_or(collecting.first, |doubt| doubt.first);
+            collecting.doubt.is_some()
+        });
+    }
+
     /// Notes when the record that comes next was written, in milliseconds since 1970.
     pub fn at(&mut self, time: i64) {
         self.now = time;
@@ -486,6 +499,19 @@ mod tests {
         let Taken::Unsealed(key, 1, Refusal::NeverFinished { missing }) = lane.give_up_oldest() else { panic!("held") };
         assert_eq!((key.day.to_string().as_str(), missing.as_str()), (NEXT, "the seal"));
         assert!(matches!(lane.give_up_oldest(), Taken::Nothing), "of the other, nothing can be read");
+    }
+
+    #[test]
+    fn what_is_forgotten_in_the_middle_waits_for_nothing() {
+        let mut lane = Lane::default();
+        lane.take(Kind::Billing, 1, Fact::Line(line(DAY, 1, 0, 2)));
+        lane.take(Kind::Billing, 2, Fact::Line(line(NEXT, 1, 0, 2)));
+        bad(&mut lane, Kind::Metrics, 7);
+        lane.take(Kind::Billing, 3, Fact::Line(line("2026-02-03", 2, 0, 2)));
+        lane.forget(|_, revision| revision <= 1);
+        assert_eq!((lane.open_days(), lane.oldest().map(|key| key.day.to_string())), (2, Some("2026-02-03".into())));
+        assert_eq!(lane.next_offsets(), [Some(3), None, None, Some(7), None], "the bad record may be of what comes");
+        assert!(matches!(lane.exhausted()[..], [Taken::Nothing]));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 pub mod book;
 pub mod facts;
+pub mod forgotten;
 pub mod interval;
 pub mod lane;
 pub mod line;

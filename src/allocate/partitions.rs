@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 
+use super::forgotten::Forgotten;
 use super::lane::{Fact, KINDS, Kind, Lane, Taken};
 use super::outcome::{decide, unsealed};
 use super::{Allocation, RuleBooks};
@@ -70,6 +71,13 @@ impl Partitions {
         days.retain(|day| day.partition != partition);
         bad.retain(|(number, _)| *number != partition);
         *rows = days.iter().filter_map(|day| day.allocation.as_ref()).map(rows_of).sum();
+    }
+
+    /// Tenants were forgotten: nothing more is taken of their open days, so these must not wait for it.
+    pub fn forget(&mut self, forgotten: &Forgotten) {
+        for lane in self.lanes.values_mut() {
+            lane.forget(|key, revision| forgotten.has_day(key, revision));
+        }
     }
 
     /// Whether the partition is ours.

@@ -15,11 +15,12 @@ use chrono::{DateTime, Utc};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use super::forgotten::{Forgotten, Heard};
 use super::lane::{Fact, KINDS, Kind, Lane};
 use super::partitions::{Decided, Partitions, Starts};
 use crate::clock::Clock;
 use crate::domain::quarantine::Stage;
-use crate::domain::{DayAllocated, Outcome, TenantDay, TenantEvent, check_key};
+use crate::domain::{DayAllocated, Outcome, TenantDay, check_key};
 use crate::journal::codec::{Codec, DecodeError, EncodeError};
 use crate::journal::ends::{is_settled, unread};
 use crate::journal::registry::RegistryError;
@@ -105,7 +106,7 @@ pub fn run(
         partitions: Partitions::default(),
         ready_since: None,
         paused: Vec::new(),
-        forgotten: BTreeMap::new(),
+        forgotten: Forgotten::default(),
         asked: Instant::now(),
     };
     loop {
@@ -153,8 +154,8 @@ struct Worker<'c> {
     /// Since when something waits for the next transaction.
     ready_since: Option<Instant>,
     paused: Vec<(Topic, i32)>,
-    /// The tenants that were forgotten: facts up to their last revision are passed over.
-    forgotten: BTreeMap<String, TenantEvent>,
+    /// What is passed over.
+    forgotten: Forgotten,
     /// When that was asked for.
     asked: Instant,
 }
@@ -192,7 +193,8 @@ impl Worker<'_> {
     }
 
     fn ask_forgotten(&mut self) -> Result<(), JournalError> {
-        self.forgotten = tenant_events(self.connection, &self.codec)?;
+        self.forgotten = Forgotten::new(tenant_events(self.connection, &self.codec)?);
+        self.partitions.forget(&self.forgotten);
         self.asked = Instant::now();
         Ok(())
     }
@@ -339,15 +341,15 @@ impl Worker<'_> {
         // A tombstone in a fact topic says nothing about a revision.
         let Some(payload) = payload else { return self.partitions.passed(partition, kind, offset) };
         match read(&self.codec, kind, &record, payload) {
-            Ok(fact) if self.is_forgotten(&fact) => match self.is_late(&fact, record.timestamp_ms) {
-                None => self.partitions.passed(partition, kind, offset),
-                Some(reason) => {
+            Ok(fact) => match self.forgotten.judge(&fact, record.timestamp_ms) {
+                Heard::New => self.partitions.take(partition, kind, offset, fact, now),
+                Heard::Forgotten => self.partitions.passed(partition, kind, offset),
+                Heard::Late(reason) => {
                     let bad = record.set_aside(Stage::Allocate, reason);
                     tracing::error!(source = bad.source, reason = bad.reason, "a seal was set aside");
                     self.partitions.set_aside(partition, kind, offset, bad);
                 }
             },
-            Ok(fact) => self.partitions.take(partition, kind, offset, fact, now),
             // Read before the partition was lost: the next owner sets it aside.
             Err(_) if !self.partitions.has(partition) => {}
             Err((day, reason)) => {
@@ -356,28 +358,6 @@ impl Worker<'_> {
                 self.partitions.spoil(partition, kind, offset, day, bad);
             }
         }
-    }
-
-    fn is_forgotten(&self, fact: &Fact<'_>) -> bool {
-        let (tenant, _, revision) = fact.place();
-        self.forgotten.get(tenant).is_some_and(|event| revision <= event.last_revision)
-    }
-
-    /// What is wrong with a forgotten revision that was sealed after that; once a revision is enough.
-    fn is_late(&self, fact: &Fact<'_>, written_ms: i64) -> Option<String> {
-        let Fact::Seal(seal) = fact else { return None };
-        let event = self.forgotten.get(&seal.tenant)?;
-        (written_ms > event.at.timestamp_millis()).then(|| {
-            format!(
-                "tenant {} was forgotten on {} up to revision {}, and this revision {} was sealed after that; let its \
-                 writer number revisions from {} on",
-                seal.tenant,
-                event.at.format("%Y-%m-%d %H:%M:%S UTC"),
-                event.last_revision,
-                seal.revision,
-                event.last_revision + 1
-            )
-        })
     }
 
     /// Makes everything that is ready visible, together with the positions behind it.

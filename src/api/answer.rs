@@ -29,6 +29,12 @@ impl<T> Listing<T> {
     }
 }
 
+/// A text as one segment of a path.
+pub(crate) fn segment(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
 /// An amount in every place where one is written: a decimal text, never a float.
 pub(crate) fn decimal(amount: Amount) -> String {
     amount.to_string()
@@ -36,31 +42,54 @@ pub(crate) fn decimal(amount: Amount) -> String {
 
 /// An answer that a client may keep for as long as its tables do not change.
 pub(crate) struct Kept<T> {
-    /// What the answer was made from: the version of the tables and the question.
-    pub tag: String,
+    /// What the answer was made from.
+    pub tag: Tag,
     pub body: T,
 }
 
 impl<T: Serialize> Kept<T> {
     /// The answer, or 304 where the client has it.
     pub fn respond(self, asked: &HeaderMap) -> Response {
-        let tag = format!("W/\"{}\"", self.tag);
-        let known = asked.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-        let known = known.is_some_and(|known| known.split(',').any(|one| one.trim() == tag));
-        let mut response =
-            if known { StatusCode::NOT_MODIFIED.into_response() } else { Json(self.body).into_response() };
-        let headers = response.headers_mut();
-        headers.insert(header::ETAG, HeaderValue::from_str(&tag).expect("hex digits in quotes"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        if self.tag.is_known(asked) {
+            return self.tag.not_modified();
+        }
+        let mut response = Json(self.body).into_response();
+        self.tag.sign(response.headers_mut());
         response
     }
 }
 
-/// The tag of an answer: the same for the same tables and the same question.
-pub(crate) fn tag(version: &str, question: &str) -> String {
+/// The same for the same tables and the same question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tag(String);
+
+/// The tag of an answer to `question` from tables of that version.
+pub(crate) fn tag(version: &str, question: &str) -> Tag {
     let mut hasher = blake3::Hasher::new();
     hasher.update(version.as_bytes()).update(b" ").update(question.as_bytes());
-    hasher.finalize().to_hex()[..32].to_owned()
+    Tag(format!("W/\"{}\"", &hasher.finalize().to_hex()[..32]))
+}
+
+impl Tag {
+    /// Does the client have the answer?
+    pub fn is_known(&self, asked: &HeaderMap) -> bool {
+        let known = asked.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+        known.is_some_and(|known| known.split(',').any(|one| one.trim() == self.0))
+    }
+
+    /// The answer to a client that has it.
+    pub fn not_modified(&self) -> Response {
+        let mut response = StatusCode::NOT_MODIFIED.into_response();
+        self.sign(response.headers_mut());
+        response
+    }
+
+    /// Says how the answer may be kept.
+    pub fn sign(&self, headers: &mut HeaderMap) {
+        headers.insert(header::ETAG, HeaderValue::from_str(&self.0).expect("hex digits in quotes"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        headers.insert(header::VARY, HeaderValue::from_static("accept"));
+    }
 }
 
 #[cfg(test)]
@@ -77,13 +106,21 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_one_segment_of_a_path() {
+        assert_eq!(segment("acme-1.eu_x~"), "acme-1.eu_x~");
+        assert_eq!(segment("a/b ä?"), "a%2Fb%20%C3%A4%3F");
+    }
+
+    #[test]
     fn an_answer_the_client_has_is_not_sent_again() {
         let mut asked = HeaderMap::new();
-        let answer = || Kept { tag: "ab12".to_owned(), body: "rows" };
+        let answer = || Kept { tag: tag("tables", "question"), body: "rows" };
         assert_eq!(answer().respond(&asked).status(), StatusCode::OK);
-        asked.insert(header::IF_NONE_MATCH, HeaderValue::from_static("\"x\", W/\"ab12\""));
+        let sent = answer().respond(&asked).headers()[header::ETAG].to_str().unwrap().to_owned();
+        asked.insert(header::IF_NONE_MATCH, format!("\"x\", {sent}").parse().unwrap());
         assert_eq!(answer().respond(&asked).status(), StatusCode::NOT_MODIFIED);
-        asked.insert(header::IF_NONE_MATCH, HeaderValue::from_static("W/\"ab1\""));
+        asked.insert(header::IF_NONE_MATCH, sent[..10].parse().unwrap());
         assert_eq!(answer().respond(&asked).status(), StatusCode::OK);
+        assert_ne!(tag("tables", "question"), tag("later tables", "question"));
     }
 }

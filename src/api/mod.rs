@@ -1,23 +1,35 @@
 //! What people and programs read: the REST API under `/api/v1`.
 //!
-//! In: requests. Out: JSON, amounts as decimal texts, every fault as a problem document (RFC 9457). The OpenAPI document
-//! is made from the handlers' own types. Absent: SQL (the store's), decisions about money, sessions.
+//! In: requests. Out: JSON, CSV, NDJSON, Parquet, amounts as decimal texts, every fault as a problem document (RFC 9457). The
+//! OpenAPI document is made from the handlers' own types. Absent: SQL (the store's), decisions about money, sessions.
 //!
-//! A handler reads its parameters, asks one [`crate::store::read::Reader`], and shapes the answer; shaping is pure.
+//! A handler reads its parameters, asks one [`crate::store::read::Reader`], and shapes the answer; shaping is pure. A handler
+//! that changes something writes events by way of [`write`]; who may do what is decided in front of all of them, in [`auth`].
 
 mod answer;
+pub mod auth;
+mod contract;
+mod exports;
+mod flow;
 mod fold;
+mod measure;
 mod params;
 mod problem;
+mod request;
 mod routes;
 mod server;
+mod table;
+pub mod write;
 
+pub use exports::ExportFolder;
+pub use params::read_query;
 pub use problem::Problem;
-pub use server::{Settings, Tenant, openapi, serve};
+pub use server::{Doors, Settings, Tenant, openapi, serve};
 
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::store::Store;
@@ -27,7 +39,14 @@ use crate::store::Store;
 pub(crate) struct Api {
     store: Store,
     clock: Clock,
+    ledger: write::Ledger,
+    gate: Arc<auth::Gate>,
     settings: Arc<Settings>,
     /// Requests that may be at Postgres at the same time.
     turns: Arc<Semaphore>,
+    /// Files that may be sent at the same time: each keeps a connection to Postgres for as long as its client reads.
+    files: Arc<Semaphore>,
+    /// `None`: there is no folder for exports.
+    shelf: Option<Arc<exports::Shelf>>,
+    stop: CancellationToken,
 }

@@ -23,6 +23,12 @@ pub struct Problem {
     pub code: &'static str,
     /// May the same request succeed later?
     pub retryable: bool,
+    /// The path of the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// The id of the request: the same as in the header `X-Request-Id` and in the service's log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
     /// The parameters that are wrong, if any are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Fault>,
@@ -41,12 +47,19 @@ pub struct Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
     BadParameter,
+    Unauthenticated,
+    BadToken,
+    Forbidden,
     NotFound,
     MethodNotAllowed,
+    Conflict,
     TooLarge,
+    UnsupportedMedia,
+    BadRange,
     Busy,
     Internal,
     Unavailable,
+    Behind,
     TooSlow,
 }
 
@@ -54,14 +67,25 @@ impl Code {
     fn parts(self) -> (&'static str, StatusCode, &'static str) {
         match self {
             Self::BadParameter => ("bad-parameter", StatusCode::BAD_REQUEST, "A parameter cannot be used"),
+            Self::Unauthenticated => ("unauthenticated", StatusCode::UNAUTHORIZED, "Nobody knows who asks"),
+            Self::BadToken => ("bad-token", StatusCode::UNAUTHORIZED, "The token lets nobody in"),
+            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "The caller may not do this"),
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "There is no such thing"),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "The resource does not take this method")
             }
+            Self::Conflict => ("conflict", StatusCode::CONFLICT, "The thing is not in a state that allows this"),
+            Self::UnsupportedMedia => {
+                ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is of a type that is not read")
+            }
+            Self::BadRange => ("bad-range", StatusCode::RANGE_NOT_SATISFIABLE, "The range lies outside the file"),
             Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The request is too large"),
             Self::Busy => ("busy", StatusCode::TOO_MANY_REQUESTS, "Too many requests at the same time"),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "The service made a mistake"),
-            Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "The tables cannot be read now"),
+            Self::Unavailable => {
+                ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "A service behind this one does not answer now")
+            }
+            Self::Behind => ("behind", StatusCode::SERVICE_UNAVAILABLE, "The tables are behind the change"),
             Self::TooSlow => ("too-slow", StatusCode::GATEWAY_TIMEOUT, "The answer took too long"),
         }
     }
@@ -77,7 +101,9 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             code: word,
-            retryable: matches!(code, Code::Busy | Code::Unavailable | Code::TooSlow),
+            retryable: matches!(code, Code::Busy | Code::Unavailable | Code::Behind | Code::TooSlow),
+            instance: None,
+            request_id: None,
             errors: Vec::new(),
         }
     }
@@ -127,7 +153,15 @@ impl IntoResponse for Problem {
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        let challenge = match self.code {
+            "unauthenticated" => Some("Bearer realm=\"tributary\""),
+            "bad-token" => Some("Bearer realm=\"tributary\", error=\"invalid_token\""),
+            _ => None,
+        };
+        challenge.map(|how| headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(how)));
         again.map(|seconds| headers.insert(header::RETRY_AFTER, seconds));
+        // Whoever knows the request writes its id into it.
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderValue, Method, Uri, header};
+use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
 use axum::response::IntoResponse;
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
@@ -19,9 +19,16 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::Api;
+use super::auth::{Gate, guard};
+use super::exports::{ExportFolder, Shelf};
+use super::measure::measured;
 use super::problem::{Code, Problem};
-use super::routes::{aggregate, billing, chargebacks, days, dimensions, explanation, inventory, tenants, topics};
+use super::request::{self, identified};
+use super::routes::{
+    aggregate, billing, chargebacks, days, dimensions, events, explanation, exports, inventory, tenants, tokens, topics,
+};
+use super::write::{self, Ledger, catch_up};
+use super::{Api, contract};
 use crate::clock::Clock;
 use crate::store::Store;
 
@@ -48,6 +55,17 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// Requests that may be at Postgres at the same time, at least 1.
     pub parallel_requests: usize,
+    /// `None`: there are no exports.
+    pub exports: Option<ExportFolder>,
+}
+
+/// What is behind the server.
+#[derive(Debug, Clone)]
+pub struct Doors {
+    pub store: Store,
+    pub ledger: Ledger,
+    /// Who may come in.
+    pub gate: Arc<Gate>,
 }
 
 /// The contract.
@@ -64,6 +82,9 @@ pub struct Settings {
         (name = "costs", description = "Billing lines, chargeback rows, sums over them"),
         (name = "dimensions", description = "What rows can be chosen and grouped by"),
         (name = "inventory", description = "Resources and identities"),
+        (name = "exports", description = "Files of all rows of a range"),
+        (name = "audit", description = "Who changed what"),
+        (name = "access", description = "Who may call, and what"),
     )
 )]
 struct Contract;
@@ -89,42 +110,60 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(inventory::identities))
         .routes(routes!(inventory::identity))
         .routes(routes!(inventory::summary))
+        .routes(routes!(exports::start))
+        .routes(routes!(exports::list))
+        .routes(routes!(exports::one))
+        .routes(routes!(exports::content))
+        .routes(routes!(events::of_tenant))
+        .routes(routes!(events::of_all))
+        .routes(routes!(tokens::whoami))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::remove))
 }
 
 /// The OpenAPI 3.1 document of the routes.
 pub fn openapi() -> Document {
-    routes().into_openapi()
+    contract::finished(routes().into_openapi())
 }
 
 /// Serves until `stop`, then ends the requests that are under way.
 ///
 /// # Errors
-/// If serving fails; a listener that takes no connection is no fault of a request.
+/// If serving fails, or a folder that was asked for cannot be used; a listener that takes no connection is no fault of a
+/// request.
 pub async fn serve(
     listener: TcpListener,
-    store: Store,
+    doors: Doors,
     clock: Clock,
     settings: Settings,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    let app = app(store, clock, settings);
+    let shelf = Shelf::of(settings.exports.as_ref(), &clock, &stop)?;
+    let app = app(doors, clock, settings, shelf, stop.clone());
     let service = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
-fn app(store: Store, clock: Clock, settings: Settings) -> Router {
+fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>, stop: CancellationToken) -> Router {
     let turns = Arc::new(Semaphore::new(settings.parallel_requests.max(1)));
+    let files = Arc::new(Semaphore::new((settings.parallel_requests / 2).max(1)));
     let cors = cors(&settings.cors_origins);
-    let api = Api { store, clock, settings: Arc::new(settings), turns };
-    let (router, document) = routes().split_for_parts();
+    let Doors { store, ledger, gate } = doors;
+    let api = Api { store, clock, ledger, gate, settings: Arc::new(settings), turns, files, shelf, stop };
+    let (router, _) = routes().split_for_parts();
     router
         .method_not_allowed_fallback(no_method)
         .fallback(no_route)
+        // The last one is the first to see a request.
+        .layer(middleware::from_fn_with_state(api.clone(), catch_up))
+        .layer(middleware::from_fn_with_state(api.clone(), guard))
+        .layer(middleware::from_fn(measured))
         .with_state(api)
-        .merge(SwaggerUi::new("/docs").url("/api/v1/openapi.json", document))
+        .merge(SwaggerUi::new("/docs").url("/api/v1/openapi.json", openapi()))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::map_response(headers))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(identified))
         .layer(cors)
 }
 
@@ -151,8 +190,24 @@ fn cors(origins: &[String]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_NONE_MATCH, header::IF_MATCH])
-        .expose_headers([header::ETAG, header::RETRY_AFTER, header::LOCATION])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::IF_NONE_MATCH,
+            header::IF_MATCH,
+            HeaderName::from_static(request::HEADER),
+        ])
+        .expose_headers([
+            header::ETAG,
+            header::RETRY_AFTER,
+            header::LOCATION,
+            header::CONTENT_RANGE,
+            header::ACCEPT_RANGES,
+            header::LINK,
+            header::CONTENT_DISPOSITION,
+            HeaderName::from_static(request::HEADER),
+            HeaderName::from_static(write::POSITION_HEADER),
+        ])
         .max_age(Duration::from_secs(600))
 }
 

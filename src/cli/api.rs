@@ -2,12 +2,16 @@
 
 use std::future::Future;
 use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use tokio::net::TcpListener;
 
-use crate::api::{Settings, Tenant, serve as serve_api};
-use crate::config::Config;
+use crate::api::auth::{Claims, Gate, Issuer};
+use crate::api::write::Ledger;
+use crate::api::{Doors, ExportFolder, Settings, Tenant, serve as serve_api};
+use crate::config::{AuthMode, Config};
+use crate::embedded;
 use crate::service::Parts;
 
 /// Takes the address.
@@ -21,10 +25,11 @@ pub async fn listen(config: &Config) -> Result<TcpListener> {
         .with_context(|| format!("api.host: {host:?} is no address of this machine"))?
         .map(|address| address.ip())
         .collect();
-    if !addresses.iter().all(IpAddr::is_loopback) {
+    let open = config.auth.mode == AuthMode::None && !config.auth.open_to_network;
+    if open && !addresses.iter().all(IpAddr::is_loopback) {
         bail!(
-            "api.host: {host} can be reached from other machines, and this version asks for no tokens; write 127.0.0.1 and \
-             put a proxy that authenticates in front of it"
+            "api.host: {host} can be reached from other machines, and with `auth.mode: none` everybody there may do \
+             everything; set `auth.mode: tokens`, or write 127.0.0.1, or insist with `auth.open_to_network: true`"
         );
     }
     let taken = || format!("the API cannot listen on {host}:{port}; choose another api.port");
@@ -32,7 +37,14 @@ pub async fn listen(config: &Config) -> Result<TcpListener> {
 }
 
 /// Serves until the parts are told to stop.
-pub fn serve(listener: TcpListener, config: &Config, parts: &Parts) -> impl Future<Output = Result<()>> + use<> {
+///
+/// # Errors
+/// If Kafka does not answer.
+pub async fn serve(
+    listener: TcpListener,
+    config: &Config,
+    parts: &Parts,
+) -> Result<impl Future<Output = Result<()>> + use<>> {
     let tenant = |tenant: &crate::config::Tenant| Tenant {
         name: tenant.name.clone(),
         tenant_id: tenant.tenant_id.clone(),
@@ -44,10 +56,44 @@ pub fn serve(listener: TcpListener, config: &Config, parts: &Parts) -> impl Futu
         cors_origins: if config.api.enable_cors { config.api.cors_origins.clone() } else { Vec::new() },
         // Some connections are left to the projections.
         parallel_requests: (config.database.max_connections as usize / 2).max(1),
+        exports: exports(config),
     };
-    let (store, clock, stop) = (parts.store.clone(), parts.clock, parts.stop.clone());
+    let Parts { connection, codec, store, clock, stop, .. } = parts.clone();
+    let ledger = Ledger::open(connection.clone(), Arc::clone(&codec), clock, "api")?;
+    let takes_tokens = matches!(config.auth.mode, AuthMode::Tokens | AuthMode::Both);
+    if takes_tokens && let Some(line) = super::token::first(&connection, &codec, &ledger).await? {
+        // Not into the log, which others may read.
+        println!("{line}");
+    }
+    let gate =
+        if config.auth.mode == AuthMode::None { Gate::open() } else { Gate::closed(takes_tokens, issuer(config)?) };
+    let doors = Doors { store, ledger, gate: Arc::new(gate) };
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "the API listens; its pages are at /docs");
     }
-    async move { Ok(serve_api(listener, store, clock, settings, stop).await?) }
+    Ok(async move { Ok(serve_api(listener, doors, clock, settings, stop).await?) })
+}
+
+/// The issuer of access tokens, if one is configured.
+fn issuer(config: &Config) -> Result<Option<Issuer>> {
+    let Some(oidc) = &config.auth.oidc else { return Ok(None) };
+    let claims = Claims {
+        issuer: oidc.issuer.clone(),
+        audience: oidc.audience.clone(),
+        leeway_seconds: oidc.leeway_seconds,
+        scopes_claim: oidc.scopes_claim.clone(),
+        scopes: oidc.scopes.iter().cloned().collect(),
+        tenants_claim: oidc.tenants_claim.clone(),
+        tenants: oidc.tenants.iter().cloned().collect(),
+        known: config.tenants.iter().map(|tenant| (tenant.name.clone(), tenant.tenant_id.clone())).collect(),
+    };
+    Ok(Some(Issuer::new(claims)?))
+}
+
+/// Where exports lie: where the operator says, else beside the data of the embedded services.
+fn exports(config: &Config) -> Option<ExportFolder> {
+    let asked = config.api.exports.directory.clone();
+    let usual = || embedded::data_folder(config.data_dir.as_deref()).map(|folder| folder.join("exports"));
+    let (keep_hours, is_asked) = (config.api.exports.keep_hours, asked.is_some());
+    asked.or_else(usual).map(|directory| ExportFolder { directory, keep_hours, asked: is_asked })
 }

@@ -5,13 +5,28 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::domain::Day;
+use crate::domain::{Day, Scope};
+
+/// What every command takes from its environment.
+const FOR_ALL: &str = "\
+Start with `tributary demo`: it needs no account and no configuration.
+
+Environment:
+  TRIBUTARY_CONFIG         the configuration file, in place of --config
+  TRIBUTARY_DATA_DIR       folder of the embedded Kafka and PostgreSQL
+  TRIBUTARY_KAFKA_JARS     folder of Apache Kafka's jars, for the embedded Kafka
+  TRIBUTARY_KAFKA_HEAP     memory of the embedded Kafka, such as 512m
+  TRIBUTARY_POSTGRES_BIN   folder of PostgreSQL's programs, for the embedded PostgreSQL
+  KAFKA_BOOTSTRAP_SERVERS  where Kafka is, in place of what the configuration says
+  DATABASE_URL             where Postgres is, in place of what the configuration says
+  RUST_LOG                 levels of the log, such as info,tributary::gather=debug";
 
 /// Says which team caused which part of the bill: gathers bills, inventory and usage into Kafka, allocates
 /// each day exactly once, and projects the chargeback rows into Postgres.
 #[derive(Debug, Parser)]
 #[command(name = "tributary", version, arg_required_else_help = true)]
 #[command(after_help = "Start with `tributary demo`: it needs no account and no configuration.")]
+#[command(after_long_help = FOR_ALL)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -47,6 +62,9 @@ pub enum Command {
     /// Give a tenant a login of its own to read with, take it back, forget a tenant
     #[command(subcommand)]
     Tenant(Tenant),
+    /// Make tokens of the API, list them, take them back
+    #[command(subcommand)]
+    Token(Token),
     /// Check, compare and create the topics
     #[command(subcommand)]
     Topology(Topology),
@@ -295,8 +313,8 @@ pub enum Quarantine {
 
 #[derive(Debug, Args)]
 pub struct Rebuild {
-    /// billing, resources, identities, chargebacks, topic-attributions, days, quarantine, gathering, emissions; default:
-    /// all of them
+    /// billing, resources, identities, chargebacks, topic-attributions, days, quarantine, gathering, emissions, audit,
+    /// tokens; default: all of them
     pub projections: Vec<String>,
     #[command(flatten)]
     pub file: ConfigFile,
@@ -339,6 +357,42 @@ pub enum Tenant {
         #[command(flatten)]
         file: ConfigFile,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Token {
+    /// Make a token of the API; it is printed once
+    Create(CreateToken),
+    /// Tokens, what they may, and when they end
+    List {
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Take a token back; services notice within seconds
+    Revoke {
+        /// Its id, which is the beginning of the token
+        id: String,
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct CreateToken {
+    /// What people call it
+    #[arg(long)]
+    pub name: String,
+    /// What it may: costs:read, tags:write, rules:write, runs:write, exports:write, admin; may be repeated
+    #[arg(long, required = true, value_delimiter = ',')]
+    pub scope: Vec<Scope>,
+    /// Only this tenant, by its name in the configuration; may be repeated
+    #[arg(long, value_delimiter = ',')]
+    pub tenant: Vec<String>,
+    /// Days until it ends; without this it does not
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub expires_in: Option<u32>,
+    #[command(flatten)]
+    pub file: ConfigFile,
 }
 
 #[derive(Debug, Args)]
@@ -414,7 +468,11 @@ pub enum ConfigCommand {
         show: bool,
     },
     /// Print the JSON Schema of the configuration
-    Schema,
+    Schema {
+        /// As a page for people, with every setting, its default and its meaning
+        #[arg(long)]
+        markdown: bool,
+    },
 }
 
 fn moment(text: &str) -> Result<DateTime<Utc>, String> {

@@ -16,6 +16,12 @@ use crate::store::Store;
 /// How often the answer is looked for.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
+/// After how long without any run somebody may wonder.
+const PATIENCE: Duration = Duration::from_secs(10);
+const UNANSWERED: &str = "still waiting: nobody has taken this up yet. Other cycles may come first; otherwise see that \
+                          `tributary run` is up with the roles gather and project (`tributary status`). What was asked \
+                          for stays in Kafka, so Ctrl-C loses nothing";
+
 /// The commands for a wish: one for each tenant.
 ///
 /// # Errors
@@ -100,19 +106,27 @@ pub fn send(connection: &Connection, codec: &Codec, commands: &[Command]) -> Res
     producer.commit().context("nothing was asked for")
 }
 
-/// Waits for the run that answers each command and prints it. Returns whether all of them completed.
+/// Waits for the run that answers each command and prints it; on standard error it says when nobody seems to take a
+/// command up. Returns whether all of them completed.
 ///
 /// # Errors
 /// When Postgres does not answer.
 pub async fn wait(store: &Store, config: &Config, commands: &[Command], mut out: impl Write) -> Result<bool> {
     let mut completed = true;
+    let asked = tokio::time::Instant::now();
+    let mut told = false;
     for command in commands {
         let run = loop {
             match store.run_of(&command.id).await? {
                 // A process that ended does not answer: whoever gathers the tenant now does.
                 Some(run) if run.ended_at.is_some() && run.status != RunStatus::Interrupted => break run,
-                _ => tokio::time::sleep(LOOK_AGAIN).await,
+                None if !told && asked.elapsed() >= PATIENCE => {
+                    told = true;
+                    eprintln!("{UNANSWERED}");
+                }
+                _ => {}
             }
+            tokio::time::sleep(LOOK_AGAIN).await;
         };
         completed &= run.status == RunStatus::Completed;
         let name =

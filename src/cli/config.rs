@@ -38,9 +38,12 @@ pub fn check(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the JSON Schema of configuration files.
-pub fn schema(out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{:#}", config::schema())
+/// Prints the JSON Schema of configuration files, or as `markdown` the page of the book that is made from it.
+pub fn schema(markdown: bool, out: &mut impl Write) -> io::Result<()> {
+    match markdown {
+        true => write!(out, "{}", config::reference(&config::schema())),
+        false => writeln!(out, "{:#}", config::schema()),
+    }
 }
 
 fn tenants(config: &Config) -> String {

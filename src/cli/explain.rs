@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use super::args::Explain;
 use crate::config::Config;
 use crate::store::Store;
-use crate::store::read::{Condition, Dataset, Operator, Selection};
+use crate::store::read::{ChargebackRowOf, Condition, Dataset, Operator, Selection};
 
 /// How long one question to Postgres may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,7 +27,7 @@ pub async fn explain(store: &Store, config: &Config, args: &Explain, mut out: im
         conditions: conditions(args),
     };
     let mut reader = store.reader(PATIENCE).await?;
-    let rows = reader.chargebacks(&of, None, args.limit).await?;
+    let rows: Vec<ChargebackRowOf> = reader.page(&of, None, args.limit).await?;
     if rows.is_empty() {
         bail!("no row fits; `tributary export chargebacks` shows the rows, `tributary status` the days that have some");
     }

@@ -25,6 +25,7 @@ pub mod stack;
 pub mod status;
 pub mod summary;
 pub mod tenant;
+pub mod token;
 pub mod topology;
 
 use std::fs::File;
@@ -68,7 +69,7 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Config(ConfigCommand::Check { config, env_file, show }) => {
             Ok(config::check(&config, env_file.as_deref(), show, &mut out, &mut io::stderr())?)
         }
-        Command::Config(ConfigCommand::Schema) => done(config::schema(&mut out)),
+        Command::Config(ConfigCommand::Schema { markdown }) => done(config::schema(markdown, &mut out)),
         Command::Topology(Topology::Check) => done(topology::check(&mut out)),
         Command::Topology(Topology::Plan { file }) => on_topics(&file, false).await,
         Command::Topology(Topology::Apply { file }) => on_topics(&file, true).await,
@@ -115,6 +116,11 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Tenant(args::Tenant::Forget { tenant, yes, file }) => {
             attached(&file, Need::BOTH, Task::Forget(tenant, yes)).await
         }
+        Command::Token(args::Token::Create(args)) => {
+            attached(&args.file.clone(), Need::BOTH, Task::CreateToken(args)).await
+        }
+        Command::Token(args::Token::List { file }) => attached(&file, Need::BOTH, Task::ListTokens).await,
+        Command::Token(args::Token::Revoke { id, file }) => attached(&file, Need::BOTH, Task::RevokeToken(id)).await,
         Command::Retention(Retention { dry_run, now, file }) => {
             let now = now.unwrap_or_else(|| Clock::system().now());
             attached(&file, Need::BOTH, Task::Retention(now, dry_run)).await
@@ -143,6 +149,9 @@ enum Task {
     ListTenants,
     Forget(String, bool),
     Retention(DateTime<Utc>, bool),
+    CreateToken(args::CreateToken),
+    ListTokens,
+    RevokeToken(String),
 }
 
 /// What the service is asked for.
@@ -181,6 +190,21 @@ async fn attached(file: &ConfigFile, need: Need, task: Task) -> Result<ExitCode>
                 let connection = stack.connection(&config)?;
                 let codec = codec(&config, &connection).await?;
                 retention::clean(&store, &connection, &codec, &keep, &mut out).await
+            }
+            Task::CreateToken(args) => {
+                let connection = stack.connection(&config)?;
+                let codec = codec(&config, &connection).await?;
+                token::create(&connection, &codec, &config, &args, &mut out).await
+            }
+            Task::ListTokens => {
+                let connection = stack.connection(&config)?;
+                let codec = codec(&config, &connection).await?;
+                token::list(&connection, &codec, &config, &mut out).await
+            }
+            Task::RevokeToken(id) => {
+                let connection = stack.connection(&config)?;
+                let codec = codec(&config, &connection).await?;
+                token::revoke(&connection, &codec, &id, &mut out).await
             }
             Task::Status(watch, json) => {
                 let connection = stack.connection(&config)?;

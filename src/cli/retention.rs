@@ -71,8 +71,9 @@ pub async fn clean(
 ) -> anyhow::Result<()> {
     show(store, keep, out).await?;
     let done = upkeep::clean(store, connection, codec, keep).await?;
-    let upkeep::Done { partitions, rows, outcomes } = done;
-    writeln!(out, "dropped {partitions} partitions, deleted {rows} rows, forgot {outcomes} outcomes")?;
+    let upkeep::Done { partitions, rows, outcomes, emissions } = done;
+    let gone = format!("forgot {outcomes} outcomes and {emissions} emissions");
+    writeln!(out, "dropped {partitions} partitions, deleted {rows} rows, {gone}")?;
     Ok(())
 }
 

@@ -98,7 +98,7 @@ async fn serve(config: &Config, args: &Run, parts: &Parts, stack: &Stack) -> Res
         roles.spawn(service::gathering(gathering, parts.clone()));
     }
     if args.roles.contains(&Role::Api) && !args.once {
-        roles.spawn(super::api::serve(super::api::listen(config).await?, config, &parts));
+        roles.spawn(super::api::serve(super::api::listen(config).await?, config, &parts).await?);
     }
     let emitters = if args.roles.contains(&Role::Emit) { emitters::of(config) } else { Vec::new() };
     if args.roles == [Role::Emit] && emitters.is_empty() {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::Secret;
 use super::metered::{GenericMetrics, SelfManagedKafka};
+use crate::domain::Scope;
 use crate::domain::rule::change::Changes;
 
 /// A whole configuration. Everything in it was checked when it was read.
@@ -16,6 +17,8 @@ pub struct Config {
     pub health: Health,
     /// The HTTP API, served by the role `api`.
     pub api: Api,
+    /// Who may use it.
+    pub auth: Auth,
     pub kafka: Kafka,
     pub database: Database,
     /// `None`: schema ids come from `schemas/`.
@@ -89,6 +92,58 @@ pub struct Api {
     pub cors_origins: Vec<String>,
     /// 1 to 300.
     pub request_timeout_seconds: u32,
+    pub exports: ApiExports,
+}
+
+/// Files that are made on request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiExports {
+    /// `None`: beside the data of the embedded services.
+    pub directory: Option<PathBuf>,
+    /// 1 to 720.
+    pub keep_hours: u32,
+}
+
+/// Who may use the HTTP API.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Auth {
+    pub mode: AuthMode,
+    /// `mode: none` holds for other than loopback addresses, too.
+    pub open_to_network: bool,
+    /// There where `mode` uses it.
+    pub oidc: Option<Oidc>,
+}
+
+/// How callers say who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AuthMode {
+    /// Not at all: everybody may do everything.
+    None,
+    /// By tokens of our own.
+    #[default]
+    Tokens,
+    /// By access tokens of an issuer.
+    Oidc,
+    /// By either.
+    Both,
+}
+
+/// An issuer of access tokens (OpenID Connect).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Oidc {
+    /// As in the claim `iss`.
+    pub issuer: String,
+    /// One of the claim `aud`.
+    pub audience: String,
+    /// 0 to 300.
+    pub leeway_seconds: u32,
+    pub scopes_claim: String,
+    /// Value of the claim and what it gives; empty: values are our scopes by name.
+    pub scopes: Vec<(String, Vec<Scope>)>,
+    /// None: every caller sees all tenants.
+    pub tenants_claim: Option<String>,
+    /// Value of the claim and names of tenants, `*` for all; empty: values are names of tenants.
+    pub tenants: Vec<(String, Vec<String>)>,
 }
 
 /// The Kafka cluster of our log. `Debug` masks the properties that carry credentials.

@@ -9,8 +9,8 @@ use serde_json::{Map, Value as Json, json};
 
 use super::model::shown;
 use super::{
-    BaseBook, Config, Ecosystem, Emitter, Granularity, Level, LogFormat, Metrics, MetricsAuth, MissingMetrics, Param,
-    Rules, Sink, Tenant, TopicMethod,
+    Auth, AuthMode, BaseBook, Config, Ecosystem, Emitter, Granularity, Level, LogFormat, Metrics, MetricsAuth,
+    MissingMetrics, Param, Rules, Sink, Tenant, TopicMethod,
 };
 use super::{ConfluentCloud, External, TopicAttribution};
 
@@ -27,6 +27,7 @@ fn whole(config: &Config) -> Json {
         features,
         health,
         api,
+        auth,
         kafka,
         database,
         schema_registry,
@@ -51,7 +52,12 @@ fn whole(config: &Config) -> Json {
         "api": {
             "host": api.host, "port": api.port, "enable_cors": api.enable_cors, "cors_origins": api.cors_origins,
             "request_timeout_seconds": api.request_timeout_seconds,
+            "exports": json!({
+                "directory": api.exports.directory.as_ref().map(|path| path.display().to_string()),
+                "keep_hours": api.exports.keep_hours,
+            }),
         },
+        "auth": auth_of(auth),
         "kafka": {"bootstrap_servers": kafka.bootstrap_servers, "properties": properties},
         "database": {"url": database.url.as_ref().map(|_| "***"), "max_connections": database.max_connections},
         "schema_registry": registry.map(|r| json!({
@@ -200,6 +206,27 @@ fn emitter(emitter: &Emitter) -> Json {
         "type": kind, "name": emitter.name, "aggregation": aggregation, "params": params,
         "lookback_days": emitter.lookback_days,
     })
+}
+
+fn auth_of(auth: &Auth) -> Json {
+    let mode = match auth.mode {
+        AuthMode::None => "none",
+        AuthMode::Tokens => "tokens",
+        AuthMode::Oidc => "oidc",
+        AuthMode::Both => "both",
+    };
+    let oidc = auth.oidc.as_ref().map(|oidc| {
+        let scopes = oidc.scopes.iter().map(|(value, scopes)| {
+            (value.clone(), scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().into())
+        });
+        let tenants = oidc.tenants.iter().map(|(value, names)| (value.clone(), names.clone().into()));
+        json!({
+            "issuer": oidc.issuer, "audience": oidc.audience, "leeway_seconds": oidc.leeway_seconds,
+            "scopes_claim": oidc.scopes_claim, "scopes": scopes.collect::<Map<_, _>>(),
+            "tenants_claim": oidc.tenants_claim, "tenants": tenants.collect::<Map<_, _>>(),
+        })
+    });
+    json!({"mode": mode, "open_to_network": auth.open_to_network, "oidc": oidc})
 }
 
 fn level(level: Level) -> &'static str {

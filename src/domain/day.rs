@@ -3,12 +3,16 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One UTC calendar day, `[start, end)`. On the wire an Avro `date`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Day(NaiveDate);
+
+/// For how many days after the end of a tenant's retention topics may still have records of a day: their own retention,
+/// which is a month longer than the longest of tenants (730 days).
+pub const TOPICS_KEEP_DAYS: u64 = 760;
 
 /// A text that is no `YYYY-MM-DD`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +53,12 @@ impl Day {
     /// The day `n` days earlier.
     pub fn minus(self, n: u64) -> Self {
         Self(self.0.checked_sub_days(Days::new(n)).unwrap_or(NaiveDate::MIN))
+    }
+
+    /// The first days of its month and of the month after it.
+    pub fn month(self) -> (Self, Self) {
+        let first = self.0.with_day(1).unwrap_or(self.0);
+        (Self(first), Self(first.checked_add_months(Months::new(1)).unwrap_or(NaiveDate::MAX)))
     }
 
     /// The days from this one up to but not including `end`.
@@ -191,6 +201,13 @@ mod tests {
         }
         assert!(check_key(None, "team/a", day).is_err());
         assert!(check_key(Some(b"team/a/\xff026-02-28"), "team/a", day).is_err());
+    }
+
+    #[test]
+    fn a_month_ends_with_the_first_day_of_the_next() {
+        let day = |text: &str| text.parse::<Day>().unwrap();
+        assert_eq!(day("2025-12-31").month(), (day("2025-12-01"), day("2026-01-01")));
+        assert_eq!(day("2028-02-01").month(), (day("2028-02-01"), day("2028-03-01")));
     }
 
     #[test]

@@ -67,6 +67,16 @@ impl Emission {
     }
 }
 
+impl Emission {
+    /// The last day of the period, included.
+    pub fn last_day(&self) -> Day {
+        match self.aggregation {
+            Aggregation::Rows | Aggregation::Daily => self.day,
+            Aggregation::Monthly => self.day.month().1.minus(1),
+        }
+    }
+}
+
 impl EmittedRows {
     /// As in keys and tables.
     pub const fn as_str(self) -> &'static str {

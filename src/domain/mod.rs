@@ -12,6 +12,7 @@
 
 pub mod amount;
 pub mod attribution;
+pub mod audit;
 pub mod billing;
 pub mod chargeback;
 pub mod command;
@@ -29,14 +30,16 @@ pub mod run;
 pub mod seal;
 pub mod split;
 pub mod tenant;
+pub mod token;
 pub mod usage;
 
 pub use amount::{Amount, AmountError};
 pub use attribution::{TopicAttributionRow, TopicRules};
+pub use audit::AuditEvent;
 pub use billing::BillingLine;
 pub use chargeback::{ChargebackRow, CostType, DayAllocated, Outcome, Target};
 pub use command::{Command, CommandKind};
-pub use day::{Day, Misplaced, TenantDay, check_key};
+pub use day::{Day, Misplaced, TOPICS_KEEP_DAYS, TenantDay, check_key};
 pub use emission::{Aggregation, Emission, EmissionOutcome, EmittedRows};
 pub use gathered::{EntityKind, GatherState, GatheredDay, GatheredEntity, GatheredListing, GatheredTenant};
 pub use granularity::Granularities;
@@ -46,4 +49,5 @@ pub use rule::{RuleBook, Usage};
 pub use run::{Run, RunStatus};
 pub use seal::{DaySealed, Reason};
 pub use tenant::{TenantEvent, TenantEventKind};
+pub use token::{ApiToken, NoScope, Scope};
 pub use usage::{MetricValue, MetricValueRef, Subject};

@@ -26,6 +26,11 @@ pub struct MetricValue {
     pub value: f64,
 }
 
+/// The metric under which rules find the usage of a product type of a measured system.
+pub fn metric_of_product(product_type: &str) -> String {
+    format!("alloc_{product_type}")
+}
+
 /// A [`MetricValue`] that borrows its texts from the bytes it was read from: usage comes by the million.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MetricValueRef<'a> {

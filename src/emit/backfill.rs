@@ -8,12 +8,12 @@ use futures_util::TryStreamExt;
 
 use super::EmitError;
 use super::csv::CsvError;
-use super::file::Unfinished;
 use super::gauges::{Format, Line, families, header, help, hourly, labels, name};
 use crate::domain::{Day, EmittedRows};
 use crate::journal::blocking;
 use crate::store::Store;
 use crate::store::read::{GaugeFamily, GaugePoint, GaugeQuery, Reader};
+use crate::unfinished::Unfinished;
 
 /// How long Postgres may take for one family.
 const LIMIT: Duration = Duration::from_secs(3600);

@@ -1,18 +1,18 @@
 //! A period's rows as a CSV file: Chitragupta's columns and form, behind them our own.
 
-use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
 use futures_util::TryStreamExt;
 
-use super::file::Unfinished;
 use super::plan::{self, Task};
 use super::{EmitError, Emitter, file_name};
 use crate::domain::EmittedRows;
 use crate::journal::blocking;
+use crate::spreadsheet::guarded;
 use crate::store::Store;
 use crate::store::read::emitted_columns;
+use crate::unfinished::Unfinished;
 
 /// Our last column: which revision of the period a row is of.
 const REVISION: &str = "revision";
@@ -93,27 +93,9 @@ fn io_error(error: csv::Error) -> io::Error {
     }
 }
 
-/// A text that a spreadsheet takes for a text: one that looks like a formula gets an apostrophe in front.
-fn guarded(text: &str) -> Cow<'_, str> {
-    match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        true => format!("'{text}").into(),
-        false => text.into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_looks_like_a_formula_is_guarded() {
-        for text in ["=1+1", "+1", "-lkc", "@sum", "\t=1", "\r=1"] {
-            assert_eq!(guarded(text), format!("'{text}"));
-        }
-        for text in ["", "lkc-1", "a=b", "1"] {
-            assert!(matches!(guarded(text), Cow::Borrowed(same) if same == text));
-        }
-    }
 
     #[test]
     fn amounts_are_numbers_in_both_tables() {

@@ -47,16 +47,17 @@ impl Recorder {
     pub fn open(connection: &Connection, codec: &Arc<Codec>) -> Result<(Self, Memory), EmitError> {
         // Before the topic is read: afterwards nobody else can add to it.
         let producer = TransactionalProducer::patient(&connection.as_instance("emitters"), "emit")?;
-        let (mut latest, mut unreadable) = (BTreeMap::new(), None);
+        let (mut latest, mut unreadable) = (BTreeMap::new(), BTreeMap::new());
         scan(connection, Topic::Emissions, None, |record| {
             let key = record.key.unwrap_or_default().to_vec();
+            unreadable.remove(&key);
             match record.payload.map(|payload| codec.decode::<Emission>(payload)) {
                 Some(Ok(emission)) => drop(latest.insert(key, emission)),
-                Some(Err(source)) => unreadable = Some((record.partition, record.offset, source)),
+                Some(Err(source)) => drop(unreadable.insert(key, (record.partition, record.offset, source))),
                 None => drop(latest.remove(&key)),
             }
         })?;
-        if let Some((partition, offset, source)) = unreadable {
+        if let Some((_, (partition, offset, source))) = unreadable.pop_first() {
             // What was emitted before is not known, and to emit everything again would be wrong.
             let place = format!("{}[{partition}]@{offset}", connection.topic(Topic::Emissions));
             return Err(JournalError::Unreadable { place, source: Box::new(source) }.into());

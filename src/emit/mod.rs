@@ -8,7 +8,6 @@
 
 pub mod backfill;
 mod csv;
-mod file;
 pub mod gauges;
 mod memory;
 mod name;

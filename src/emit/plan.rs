@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Emitter;
 use crate::domain::{Aggregation, Day, Emission, EmissionOutcome};
@@ -101,20 +101,12 @@ pub fn revision(days: &[VisibleDay]) -> u32 {
     days.iter().fold(0, |sum, day| sum.saturating_add(day.revision))
 }
 
-/// The first days of the month of a day and of the month after it.
-pub fn month_of(day: Day) -> (Day, Day) {
-    let date = day.date();
-    let first = |year, month| Day::from(NaiveDate::from_ymd_opt(year, month, 1).unwrap_or(date));
-    let (next_year, next) = if date.month() == 12 { (date.year() + 1, 1) } else { (date.year(), date.month() + 1) };
-    (first(date.year(), date.month()), first(next_year, next))
-}
-
 /// The months that are there: with every day from the tenant's first one on, or long enough over to wait no more.
 fn months(visible: &[VisibleDay], cutoff_days: u32, now: DateTime<Utc>) -> Vec<Period> {
     let Some(first_ever) = visible.iter().map(|day| day.day).min() else { return Vec::new() };
     let mut months: BTreeMap<(Day, Day), Vec<VisibleDay>> = BTreeMap::new();
     for day in visible {
-        months.entry(month_of(day.day)).or_default().push(*day);
+        months.entry(day.day.month()).or_default().push(*day);
     }
     let whole = |(first, next): (Day, Day), days: usize| first.max(first_ever).until(next).count() == days;
     let over = |next: Day| Day::of(now) >= next.plus(u64::from(cutoff_days) + GRACE_DAYS);
@@ -261,11 +253,6 @@ mod tests {
         assert_eq!(of(Aggregation::Monthly, 10).len(), 1);
         assert_eq!(of(Aggregation::Monthly, 34).len(), 2, "31 January is 34 days before");
         assert_eq!(of(Aggregation::Monthly, 33).len(), 1);
-    }
-
-    #[test]
-    fn december_ends_in_the_next_year() {
-        assert_eq!(month_of(day("2025-12-31")), (day("2025-12-01"), day("2026-01-01")));
     }
 
     proptest! {

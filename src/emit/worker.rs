@@ -20,6 +20,7 @@ use super::plan::{self, Task};
 use super::{EmitError, Emitter, Parts, Sink};
 use crate::domain::{Day, Emission, EmissionOutcome};
 use crate::journal::blocking;
+use crate::meter;
 use crate::store::read::VisibleDay;
 use crate::store::{EmitTurn, Projection};
 use crate::wording::chain;
@@ -252,6 +253,7 @@ impl Worker {
     }
 
     async fn keep(&mut self, emission: Emission) -> Result<(), EmitError> {
+        meter::emitted(&emission.tenant, &emission.emitter, emission.outcome.as_str());
         if self.done.is_empty() {
             self.since = Instant::now();
         }

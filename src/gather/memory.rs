@@ -48,20 +48,21 @@ impl Memory {
     /// tenant would count its revisions from 1 again, and nobody would listen.
     pub fn load(connection: &Connection, codec: &Codec) -> Result<BTreeMap<String, Self>, GatherError> {
         let mut newest = Newest::default();
-        let mut unreadable = None;
+        let mut unreadable = BTreeMap::new();
         scan(connection, Topic::GatherState, None, |record| {
             let key = record.key.unwrap_or_default();
+            // A later record under the same key, or a tombstone, takes its place.
+            unreadable.remove(key);
             match record.payload.map(|payload| codec.decode(payload)) {
                 None => newest.note(key, record.timestamp_ms, None),
                 Some(Ok(state)) => newest.note(key, record.timestamp_ms, Some(state)),
-                Some(Err(source)) if unreadable.is_none() => {
+                Some(Err(source)) => {
                     let (partition, offset) = (record.partition, record.offset);
-                    unreadable = Some(GatherError::Unreadable { partition, offset, source });
+                    unreadable.insert(key.to_vec(), GatherError::Unreadable { partition, offset, source });
                 }
-                Some(Err(_)) => {}
             }
         })?;
-        if let Some(error) = unreadable {
+        if let Some((_, error)) = unreadable.pop_first() {
             return Err(error);
         }
         let mut memories = by_tenant(newest.0.into_values().filter_map(|(_, state)| state));

@@ -83,7 +83,8 @@ pub enum GatherError {
     Encode(#[from] EncodeError),
     /// Gathering without this memory would give revision numbers that nobody listens to.
     #[error(
-        "gather-state[{partition}]@{offset} cannot be read; run the version of Tributary that wrote it, or a newer one"
+        "gather-state[{partition}]@{offset} cannot be read; run the version of Tributary that wrote it, or a newer one; if \
+         Tributary never wrote it, write a tombstone under its key"
     )]
     Unreadable {
         partition: i32,

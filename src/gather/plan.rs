@@ -250,6 +250,11 @@ fn sealed(remembered: Option<&GatheredDay>, content: &Content, usage: &Usage, no
     }
 }
 
+/// The memory of a revision under a number that was not given to any before the tenant was forgotten, either.
+pub fn numbered(memory: GatheredDay, last_forgotten: u32) -> GatheredDay {
+    GatheredDay { revision: memory.revision.max(last_forgotten + 1), ..memory }
+}
+
 /// The memory of a day that is held: of its last revision, with the reason.
 pub fn held(remembered: Option<&GatheredDay>, content: &Content, why: &str) -> GatheredDay {
     let last = remembered.cloned().unwrap_or_else(|| GatheredDay::never_sealed(content.day));

@@ -5,11 +5,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::domain::Day;
-
-/// For how many days after the end of retention topics may still have records of a day: their own retention, which is a
-/// month longer than the longest of tenants (730 days).
-const TOPICS_KEEP: u64 = 760;
+use crate::domain::{Day, TOPICS_KEEP_DAYS};
 
 /// The whole UTC days of a cycle, `[start, end)`, and how far back a held day stays due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +27,7 @@ impl Window {
         };
         let start = ago(lookback_days);
         let oldest = ago(retention_days).min(start);
-        Self { start, end: ago(cutoff_days).max(start), oldest, forgotten: oldest.minus(TOPICS_KEEP) }
+        Self { start, end: ago(cutoff_days).max(start), oldest, forgotten: oldest.minus(TOPICS_KEEP_DAYS) }
     }
 
     /// The same for chosen days `[from, to)`, as far as they are within retention and their bill is ready.

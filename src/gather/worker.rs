@@ -267,8 +267,8 @@ impl Gatherer {
                 self.commit(Transaction::of(memory.map(Change::Day))).await
             }
             Verdict::Hold(memory) => self.hold(memory, report).await,
-            Verdict::Seal { why, mut memory } => {
-                memory.revision = memory.revision.max(self.memory.last_forgotten + 1);
+            Verdict::Seal { why, memory } => {
+                let memory = plan::numbered(memory, self.memory.last_forgotten);
                 let sealed = (memory.day, memory.revision);
                 let entities = &self.memory.entities;
                 let topics = topics::observe(entities, content.day, &answer.values);

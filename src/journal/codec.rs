@@ -16,8 +16,8 @@ use serde_avro_fast::de::{DeError, DeserializerConfig, DeserializerState};
 use serde_avro_fast::ser::{SerError, SerializerConfig};
 
 use crate::domain::{
-    BillingLine, ChargebackRow, Command, DayAllocated, DaySealed, Emission, GatherState, Identity, MetricValue,
-    MetricValueRef, Quarantined, Resource, Run, TenantEvent, TopicAttributionRow,
+    ApiToken, AuditEvent, BillingLine, ChargebackRow, Command, DayAllocated, DaySealed, Emission, GatherState,
+    Identity, MetricValue, MetricValueRef, Quarantined, Resource, Run, TenantEvent, TopicAttributionRow,
 };
 
 use super::registry::{Registry, RegistryError};
@@ -59,6 +59,8 @@ records! {
     Run => "run",
     TenantEvent => "tenant-event",
     Emission => "emission",
+    AuditEvent => "audit-event",
+    ApiToken => "api-token",
 }
 
 /// Why a record could not be written.

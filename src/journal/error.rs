@@ -48,7 +48,10 @@ pub enum JournalError {
     #[error("the Kafka client failed")]
     Fatal(#[source] KafkaError),
     /// What others were told long ago is not understood here.
-    #[error("{place} cannot be read; run the version of Tributary that wrote it, or a newer one")]
+    #[error(
+        "{place} cannot be read; run the version of Tributary that wrote it, or a newer one; if Tributary never wrote it, \
+         write a tombstone under its key"
+    )]
     Unreadable {
         place: String,
         #[source]

@@ -21,8 +21,10 @@ pub mod scan;
 pub mod schema;
 pub mod settings;
 mod tenants;
+mod tokens;
 pub mod topic;
 pub mod topology;
+pub mod writer;
 
 /// Runs calls of this door that block on a thread where they may.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -46,4 +48,6 @@ pub use registry::{Registry, RegistryError};
 pub use scan::{ScanRecord, scan};
 pub use settings::Connection;
 pub use tenants::tenant_events;
+pub use tokens::tokens;
 pub use topic::Topic;
+pub use writer::{EventWriter, Outgoing, WriteError, Written};

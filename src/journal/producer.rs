@@ -2,13 +2,14 @@
 //!
 //! Every call blocks: run it on a thread of its own or in `spawn_blocking`.
 
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use rdkafka::TopicPartitionList;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::message::Message as _;
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use rdkafka::{ClientContext, TopicPartitionList};
 
 use super::error::JournalError;
 use super::settings::Connection;
@@ -39,7 +40,11 @@ const USUAL: usize = 50_000;
 /// A producer that fences every earlier one of the same instance and role.
 pub struct TransactionalProducer {
     /// Shared with calls that are under way, also with one that never comes back.
-    inner: Arc<BaseProducer>,
+    inner: Arc<BaseProducer<Deliveries>>,
+    /// Does the client report every record, or only those that were refused?
+    telling: bool,
+    /// Records of the open transaction.
+    sent: usize,
     connection: Connection,
     role: String,
     /// How long the broker lets a transaction stand open.
@@ -71,7 +76,15 @@ impl TransactionalProducer {
     /// # Errors
     /// [`JournalError::Unreachable`] if the brokers do not answer in time.
     pub fn new(connection: &Connection, role: &str) -> Result<Self, JournalError> {
-        Self::with_limit(connection, role, SHORT)
+        Self::with_limit(connection, role, SHORT, false)
+    }
+
+    /// As [`Self::new`], and [`Self::delivered`] tells where each record lies. For small transactions.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn telling(connection: &Connection, role: &str) -> Result<Self, JournalError> {
+        Self::with_limit(connection, role, SHORT, true)
     }
 
     /// As [`Self::new`], for transactions of any size under a name that goes to whoever does the work next.
@@ -79,14 +92,14 @@ impl TransactionalProducer {
     /// # Errors
     /// As for [`Self::new`].
     pub fn patient(connection: &Connection, role: &str) -> Result<Self, JournalError> {
-        Self::with_limit(connection, role, PATIENT)
+        Self::with_limit(connection, role, PATIENT, false)
     }
 
-    fn with_limit(connection: &Connection, role: &str, limit: Duration) -> Result<Self, JournalError> {
+    fn with_limit(connection: &Connection, role: &str, limit: Duration, telling: bool) -> Result<Self, JournalError> {
         let names = Topic::all().iter().map(|topic| (*topic, connection.topic(*topic))).collect();
-        let inner = connect(connection, role, limit)?;
+        let inner = connect(connection, role, limit, telling)?;
         let (connection, role) = (connection.clone(), role.to_owned());
-        Ok(Self { inner, connection, role, limit, begun: Instant::now(), since_poll: 0, names })
+        Ok(Self { inner, telling, sent: 0, connection, role, limit, begun: Instant::now(), since_poll: 0, names })
     }
 
     /// The one producer of a tenant's memory: opening it puts out whoever gathers the tenant, in whatever process.
@@ -106,6 +119,8 @@ impl TransactionalProducer {
     /// [`JournalError`] if the producer is fenced or beyond use.
     pub fn begin(&mut self) -> Result<(), JournalError> {
         self.begun = Instant::now();
+        self.sent = 0;
+        self.inner.context().forget();
         self.inner.begin_transaction().map_err(|cause| self.sort(cause))
     }
 
@@ -119,7 +134,7 @@ impl TransactionalProducer {
     pub fn begin_for(&mut self, records: usize) -> Result<(), JournalError> {
         let limit = if records <= USUAL { SHORT } else { LONG };
         if limit != self.limit {
-            self.inner = connect(&self.connection, &self.role, limit)?;
+            self.inner = connect(&self.connection, &self.role, limit, self.telling)?;
             self.limit = limit;
         }
         self.begin()
@@ -139,7 +154,7 @@ impl TransactionalProducer {
         payload: Option<&[u8]>,
     ) -> Result<(), JournalError> {
         let name = self.names.iter().find(|(t, _)| *t == topic).map_or("", |(_, name)| name.as_str());
-        let mut record = BaseRecord::<[u8], [u8]>::to(name).key(key);
+        let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(name, self.sent).key(key);
         record.partition = partition;
         record.payload = payload;
         loop {
@@ -156,6 +171,7 @@ impl TransactionalProducer {
                 Err((cause, _)) => return Err(self.sort(cause)),
             }
         }
+        self.sent += 1;
         self.since_poll += 1;
         if self.since_poll >= POLL_EVERY {
             self.since_poll = 0;
@@ -176,6 +192,16 @@ impl TransactionalProducer {
                 .map_err(|cause| self.sort(cause))?;
         }
         self.patiently(move |inner| inner.send_offsets_to_transaction(&list, &group, PATIENCE))
+    }
+
+    /// Waits until every record of the open transaction has a place, and tells partition and offset in the order they were
+    /// sent. Nobody sees them before [`Self::commit`].
+    ///
+    /// # Errors
+    /// [`JournalError`] if a record was refused or the brokers do not answer; nothing will be visible.
+    pub fn delivered(&self) -> Result<Vec<(i32, i64)>, JournalError> {
+        self.patiently(|inner| inner.flush(PATIENCE))?;
+        self.inner.context().places(self.sent).map_err(|cause| self.sort(cause))
     }
 
     /// Makes the transaction's records visible, all at once.
@@ -209,15 +235,14 @@ impl TransactionalProducer {
     /// Asks again while the coordinator is away, for a minute in all.
     fn patiently<C>(&self, call: C) -> Result<(), JournalError>
     where
-        C: Fn(&BaseProducer) -> Result<(), KafkaError> + Send + Sync + 'static,
+        C: Fn(&BaseProducer<Deliveries>) -> Result<(), KafkaError> + Send + Sync + 'static,
     {
         let call = Arc::new(call);
         let mut attempt = 1;
         loop {
             let (inner, call) = (Arc::clone(&self.inner), Arc::clone(&call));
             let answer = within(HUNG, move || call(&inner));
-            let answer =
-                answer.ok_or_else(|| JournalError::Hung { bootstrap: self.connection.bootstrap().to_owned() })?;
+            let answer = answer.ok_or_else(|| hung(&self.connection))?;
             match answer.map_err(|cause| self.sort(cause)) {
                 Err(JournalError::Unreachable { cause, .. }) if attempt < ATTEMPTS => {
                     tracing::warn!(%cause, "Kafka does not answer, asking again");
@@ -238,6 +263,51 @@ impl TransactionalProducer {
     }
 }
 
+/// Partition and offset of a record, or why it has none.
+type Delivered = Result<(i32, i64), KafkaError>;
+
+/// Where the records of the open transaction lie, by the order they were sent in, as far as the client has said.
+#[derive(Debug)]
+struct Deliveries {
+    /// Is anything kept?
+    telling: bool,
+    told: Mutex<Vec<Option<Delivered>>>,
+}
+
+impl Deliveries {
+    fn forget(&self) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn places(&self, count: usize) -> Result<Vec<(i32, i64)>, KafkaError> {
+        let told = std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner));
+        let silent = || Err(KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut));
+        let mut told = told.into_iter();
+        (0..count).map(|_| told.next().flatten().unwrap_or_else(silent)).collect()
+    }
+}
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    /// How many records of the transaction were sent before.
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, at: usize) {
+        if !self.telling {
+            return;
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() <= at {
+            told.resize(at + 1, None);
+        }
+        told[at] = Some(match result {
+            Ok(message) => Ok((message.partition(), message.offset())),
+            Err((cause, _)) => Err(cause.clone()),
+        });
+    }
+}
+
 /// What a call says, if it comes back in time. If not, its thread is left behind with all it holds.
 fn within<T: Send + 'static>(limit: Duration, call: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (answer, answered) = mpsc::sync_channel(1);
@@ -250,11 +320,27 @@ fn within<T: Send + 'static>(limit: Duration, call: impl FnOnce() -> T + Send + 
 }
 
 /// Connects as this role of this instance; whoever was it before is put out, and what it left open is aborted.
-fn connect(connection: &Connection, role: &str, limit: Duration) -> Result<Arc<BaseProducer>, JournalError> {
+fn connect(
+    connection: &Connection,
+    role: &str,
+    limit: Duration,
+    telling: bool,
+) -> Result<Arc<BaseProducer<Deliveries>>, JournalError> {
     let sort = |cause| JournalError::of(cause, connection.bootstrap(), connection.instance());
-    let inner: BaseProducer = connection.producer_config(role, limit).create().map_err(sort)?;
-    inner.init_transactions(PATIENCE).map_err(sort)?;
-    Ok(Arc::new(inner))
+    let mut config = connection.producer_config(role, limit);
+    if telling {
+        config.set("delivery.report.only.error", "false");
+    }
+    let deliveries = Deliveries { telling, told: Mutex::default() };
+    let inner: Arc<BaseProducer<Deliveries>> = Arc::new(config.create_with_context(deliveries).map_err(sort)?);
+    let called = Arc::clone(&inner);
+    let answer = within(HUNG, move || called.init_transactions(PATIENCE));
+    answer.ok_or_else(|| hung(connection))?.map_err(sort)?;
+    Ok(inner)
+}
+
+fn hung(connection: &Connection) -> JournalError {
+    JournalError::Hung { bootstrap: connection.bootstrap().to_owned() }
 }
 
 #[cfg(test)]

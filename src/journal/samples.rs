@@ -335,6 +335,34 @@ pub fn emission() -> Emission {
     }
 }
 
+pub fn audit_event() -> AuditEvent {
+    AuditEvent {
+        id: "01957d2a-1-0".into(),
+        tenant: Some("acme".into()),
+        at: at("2026-03-02T04:05:06Z"),
+        actor: "token:tk-7f3a".into(),
+        action: "tag.set".into(),
+        entity_type: "resource".into(),
+        entity_id: "lkc-abc".into(),
+        before: None,
+        after: Some("{\"team\":\"données\"}".into()),
+        request_id: "01957d2a-1".into(),
+    }
+}
+
+pub fn api_token() -> ApiToken {
+    ApiToken {
+        id: "trib_7f3ac2d1".into(),
+        name: "Grafana".into(),
+        hash: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
+        scopes: vec!["costs:read".into(), "tags:write".into()],
+        tenants: Some(vec!["acme".into()]),
+        created_at: at("2026-03-02T04:05:06Z"),
+        created_by: "cli:root".into(),
+        expires_at: None,
+    }
+}
+
 pub fn tenant_event() -> TenantEvent {
     TenantEvent {
         tenant: "acme".into(),

@@ -76,6 +76,8 @@ pub const FILES: &[SchemaFile<'static>] = embedded![
     "run" v 1,
     "tenant-event" v 1,
     "emission" v 1,
+    "audit-event" v 1,
+    "api-token" v 1,
 ];
 
 const RELEASED: &str = include_str!("../../schemas/released.toml");

@@ -13,19 +13,21 @@ use crate::domain::TenantEvent;
 ///
 /// # Errors
 /// [`JournalError`] if the topic cannot be read. An event that cannot is an error, too: without it revisions would be
-/// numbered from 1 again, and nobody would listen.
+/// numbered from 1 again, and nobody would listen. A later record under its key, or a tombstone, takes its place.
 pub fn tenant_events(connection: &Connection, codec: &Codec) -> Result<BTreeMap<String, TenantEvent>, JournalError> {
-    let (mut events, mut unreadable) = (BTreeMap::new(), None);
+    let (mut events, mut unreadable) = (BTreeMap::new(), BTreeMap::new());
     scan(connection, Topic::Tenants, None, |record| {
+        let key = record.key.unwrap_or_default();
+        unreadable.remove(key);
         match record.payload.map(|payload| codec.decode::<TenantEvent>(payload)) {
             Some(Ok(event)) => drop(events.insert(event.tenant.clone(), event)),
-            Some(Err(source)) => unreadable = Some((record.partition, record.offset, source)),
+            Some(Err(source)) => drop(unreadable.insert(key.to_vec(), (record.partition, record.offset, source))),
             None => {}
         }
     })?;
-    match unreadable {
+    match unreadable.pop_first() {
         None => Ok(events),
-        Some((partition, offset, source)) => {
+        Some((_, (partition, offset, source))) => {
             let place = format!("{}[{partition}]@{offset}", connection.topic(Topic::Tenants));
             Err(JournalError::Unreadable { place, source: Box::new(source) })
         }

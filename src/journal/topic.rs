@@ -22,10 +22,12 @@ pub enum Topic {
     Runs,
     Tenants,
     Emissions,
+    Audit,
+    Tokens,
 }
 
 impl Topic {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
         Self::Billing,
         Self::Resources,
         Self::Identities,
@@ -40,6 +42,8 @@ impl Topic {
         Self::Runs,
         Self::Tenants,
         Self::Emissions,
+        Self::Audit,
+        Self::Tokens,
     ];
 
     /// Every topic, in the data's order.
@@ -64,6 +68,8 @@ impl Topic {
             Self::Runs => "runs",
             Self::Tenants => "tenants",
             Self::Emissions => "emissions",
+            Self::Audit => "audit",
+            Self::Tokens => "tokens",
         }
     }
 
@@ -84,6 +90,8 @@ impl Topic {
             Self::Runs => "run",
             Self::Tenants => "tenant-event",
             Self::Emissions => "emission",
+            Self::Audit => "audit-event",
+            Self::Tokens => "api-token",
         }
     }
 

@@ -8,6 +8,7 @@
 //! whatever crashes. Whoever finds the positions moved by somebody else forgets everything and joins the group anew.
 
 mod batch;
+mod events;
 mod gathering;
 pub mod plan;
 mod prepare;
@@ -112,6 +113,8 @@ pub fn topics(projection: Projection) -> &'static [Topic] {
         Projection::Gathering => &[Topic::Runs, Topic::GatherState],
         Projection::Tenants => &[Topic::Tenants],
         Projection::Emissions => &[Topic::Emissions],
+        Projection::Audit => &[Topic::Audit],
+        Projection::Tokens => &[Topic::Tokens],
     }
 }
 

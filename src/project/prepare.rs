@@ -9,14 +9,17 @@ use ahash::{AHashMap, AHashSet};
 use chrono::Datelike;
 
 use super::batch::{Item, allocation, emission, item, seal};
+use super::events::Latest;
 use super::plan::Note;
-use super::{Parts, ProjectError, gathering};
+use super::{Parts, ProjectError, events, gathering};
 use crate::domain::{
-    BillingLine, Day, DayAllocated, DaySealed, Emission, GatheredDay, Identity, Quarantined, Resource, Run,
-    TenantEvent, TopicAttributionRow,
+    ApiToken, AuditEvent, BillingLine, Day, DayAllocated, DaySealed, Emission, GatheredDay, Identity, Quarantined,
+    Resource, Run, TenantEvent, TopicAttributionRow,
 };
 use crate::journal::{Batch, DecodeError, Topic};
-use crate::store::{CopyRows, DayKey, DimensionCache, DimensionOf, Fact, Fingerprint, Fingerprints, Projection};
+use crate::store::{
+    CopyRows, DayKey, DimensionCache, DimensionOf, Fact, Fingerprint, Fingerprints, Projection, check_token,
+};
 
 /// A batch that waits to be written.
 #[derive(Debug)]
@@ -40,6 +43,9 @@ pub(super) enum Content {
     Tenants(Vec<TenantEvent>),
     /// What emitters did, with their tenants' keys, and the keys of records that are gone.
     Emissions(Vec<(i32, Emission)>, Vec<String>),
+    /// What people changed, with the offset and the tenant's key of each event.
+    Audit(Vec<(i64, Option<i32>, AuditEvent)>),
+    Tokens(Latest<ApiToken>),
 }
 
 /// Rows of revisions.
@@ -138,6 +144,11 @@ impl Preparer {
             Projection::Gathering => self.gathering(batch).await,
             Projection::Tenants => Ok(self.events(batch)),
             Projection::Emissions => self.emissions(batch).await,
+            Projection::Audit => self.audit(batch).await,
+            Projection::Tokens => {
+                let (tokens, bad) = events::latest(&self.parts.codec, batch, check_token);
+                Ok((Content::Tokens(tokens), bad))
+            }
         }
     }
 
@@ -264,6 +275,14 @@ impl Preparer {
         let key = |tenant: &str| self.tenants.get(tenant).map(|of| of.key);
         let found = found.into_iter().filter_map(|emission| Some((key(&emission.tenant)?, emission)));
         Ok((Content::Emissions(found.collect(), gone), bad))
+    }
+
+    async fn audit(&mut self, batch: &Batch) -> Result<(Content, Vec<(usize, String)>), ProjectError> {
+        let (events, bad) = events::audit(&self.parts.codec, batch);
+        self.learn_tenants(events.iter().filter_map(|(_, event)| event.tenant.as_deref())).await?;
+        let key = |tenant: &str| self.tenants.get(tenant).map(|of| of.key);
+        let events = events.into_iter().map(|(seq, event)| (seq, event.tenant.as_deref().and_then(key), event));
+        Ok((Content::Audit(events.collect()), bad))
     }
 
     async fn gathering(&mut self, batch: &Batch) -> Result<(Content, Vec<(usize, String)>), ProjectError> {

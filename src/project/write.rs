@@ -158,6 +158,17 @@ impl Writer {
                 tx.save_emissions(&newest).await?;
                 Progress { rows: newest.len(), set_aside, ..Progress::default() }
             }
+            Content::Audit(events) => {
+                let set_aside = self.set_aside(&prepared.batch, &prepared.bad, &mut tx).await?;
+                tx.save_audit(&events.iter().map(|(seq, tenant, event)| (*seq, *tenant, event)).collect::<Vec<_>>())
+                    .await?;
+                Progress { rows: events.len(), set_aside, ..Progress::default() }
+            }
+            Content::Tokens(tokens) => {
+                let set_aside = self.set_aside(&prepared.batch, &prepared.bad, &mut tx).await?;
+                tx.save_tokens(&tokens.kept, &tokens.gone).await?;
+                Progress { rows: tokens.kept.len(), set_aside, ..Progress::default() }
+            }
             Content::Tenants(_) => {
                 let set_aside = self.set_aside(&prepared.batch, &prepared.bad, &mut tx).await?;
                 Progress { set_aside, ..Progress::default() }

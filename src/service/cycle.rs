@@ -106,12 +106,8 @@ async fn gather(
     let unfinished = known.as_ref().and_then(|known| outcome::interrupted(&tenant.settings.tenant_id, known, now));
     let known = known.map(|known| outcome::under_settings(known, &tenant.digest));
     let resumed = matches!(order, Order::Gather { resume: true, .. });
-    let before = known.as_ref().filter(|_| !resumed);
-    let run = Run {
-        failures_in_a_row: before.map_or(0, |known| known.failures_in_a_row),
-        suspended: before.and_then(|known| known.suspended.clone()),
-        ..started(parts, tenant, order, now)
-    };
+    let (failures_in_a_row, suspended) = outcome::inherited(known.as_ref(), resumed);
+    let run = Run { failures_in_a_row, suspended, ..started(parts, tenant, order, now) };
     let start = outcome::memory(&run, tenant.digest.clone());
     gatherer.record(unfinished.into_iter().chain([run.clone()]).collect(), Some(start)).await?;
 

@@ -21,6 +21,13 @@ pub enum End {
     Stopped,
 }
 
+/// What a run takes over from those before it: failures in a row, and why the tenant is suspended. Somebody who resumes it
+/// wants both forgotten.
+pub fn inherited(known: Option<&GatheredTenant>, resumed: bool) -> (u32, Option<String>) {
+    let known = known.filter(|_| !resumed);
+    known.map_or((0, None), |known| (known.failures_in_a_row, known.suspended.clone()))
+}
+
 /// The run as it is when its cycle has ended.
 pub fn judge(run: Run, end: End, report: &CycleReport, threshold: u32, now: DateTime<Utc>) -> Run {
     let status = match (end, &report.failure) {

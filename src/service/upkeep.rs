@@ -1,8 +1,7 @@
 //! Removes once a day what is too old.
 
-use std::time::Duration;
-
 use anyhow::Result;
+use chrono::TimeDelta;
 
 use super::Parts;
 use crate::domain::Day;
@@ -10,27 +9,28 @@ use crate::upkeep::{self, Keep, Period};
 use crate::wording::chain;
 
 /// A service that has just begun has better things to do, and one that is started again and again, too.
-const SETTLING: Duration = Duration::from_secs(600);
+const SETTLING: TimeDelta = TimeDelta::minutes(10);
 /// Between two runs.
-const DAILY: Duration = Duration::from_secs(86_400);
+const DAILY: TimeDelta = TimeDelta::days(1);
 /// After one that failed.
-const AGAIN: Duration = Duration::from_secs(1_800);
+const AGAIN: TimeDelta = TimeDelta::minutes(30);
 
 /// Works until it is told to stop. What fails is tried again: that something stays for longer harms nobody.
 ///
 /// # Errors
 /// None; it has the form of a role.
 pub async fn daily(periods: Vec<Period>, parts: Parts) -> Result<()> {
-    let mut pause = SETTLING;
+    let mut due = parts.clock.now() + SETTLING;
     loop {
         tokio::select! {
             () = parts.stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(pause) => {}
+            () = parts.clock.reaches(Some(due)) => {}
         }
-        let keep = Keep::new(periods.clone(), Day::of(parts.clock.now()));
-        pause = match upkeep::clean(&parts.store, &parts.connection, &parts.codec, &keep).await {
-            Ok(upkeep::Done { partitions, rows, outcomes }) => {
-                tracing::info!(partitions, rows, outcomes, "removed what is too old");
+        let now = parts.clock.now();
+        let keep = Keep::new(periods.clone(), Day::of(now));
+        let pause = match upkeep::clean(&parts.store, &parts.connection, &parts.codec, &keep).await {
+            Ok(upkeep::Done { partitions, rows, outcomes, emissions }) => {
+                tracing::info!(partitions, rows, outcomes, emissions, "removed what is too old");
                 DAILY
             }
             Err(error) => {
@@ -38,5 +38,6 @@ pub async fn daily(periods: Vec<Period>, parts: Parts) -> Result<()> {
                 AGAIN
             }
         };
+        due = now + pause;
     }
 }

@@ -15,6 +15,9 @@ pub enum FactCheck {
     /// Beyond what the tables hold.
     #[error("`{0}` is out of range; days lie between 1970 and 9999, whole numbers below 2147483648")]
     OutOfRange(&'static str),
+    /// Nobody could ever be let in by it.
+    #[error("its hash is not the 64 lower-case hex digits of a SHA-256")]
+    NoHash,
     /// There is no such record in its revision.
     #[error("it is record {ordinal} of a revision that has {count}; ordinals count from 0")]
     Ordinal { ordinal: u32, count: u32 },

@@ -135,9 +135,8 @@ impl Store {
         let deleted = async {
             let mut tx = self.pool().begin().await?;
             let mut rows = 0;
-            if projection == Projection::Days {
-                hold(&mut tx, projection).await?;
-            }
+            // A projector in the middle of a batch would call a revision whole whose first rows are gone.
+            hold(&mut tx, projection).await?;
             for (table, day) in tables {
                 let facts = format!("DELETE FROM {table} WHERE tenant_key = $1 AND {day} >= $2 AND {day} < $3");
                 let done = sqlx::query(AssertSqlSafe(facts)).bind(key).bind(from.date()).bind(before.date());
@@ -203,6 +202,8 @@ impl Store {
             rows += runs.bind(key).bind(event.at).execute(self.pool()).await?.rows_affected();
             let emitted = sqlx::query("DELETE FROM emission_facts WHERE tenant_key = $1 AND at <= $2");
             rows += emitted.bind(key).bind(event.at).execute(self.pool()).await?.rows_affected();
+            let audit = sqlx::query("DELETE FROM audit_facts WHERE tenant_key = $1 AND at <= $2");
+            rows += audit.bind(key).bind(event.at).execute(self.pool()).await?.rows_affected();
             let held = sqlx::query("DELETE FROM held_days WHERE tenant_key = $1 AND written_ms <= $2");
             rows += held.bind(key).bind(event.at.timestamp_millis()).execute(self.pool()).await?.rows_affected();
             rows += forget_days(self, key, last).await?;

@@ -3,6 +3,7 @@
 //! In: decoded facts, positions, questions. Out: rows, sums, progress. Every write goes through a [`ProjectionTx`],
 //! in which rows and positions move together. Absent: Kafka, Avro, vendors, decisions about what to write.
 
+mod audit;
 mod copy;
 mod days;
 mod dimensions;
@@ -21,6 +22,7 @@ mod roles;
 mod scram;
 mod slices;
 mod text;
+mod tokens;
 mod transaction;
 
 use std::str::FromStr;
@@ -29,6 +31,7 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection as _, Row};
 
+pub use audit::check_audit_event;
 pub use copy::CopyRows;
 pub use days::{check_allocation, check_seal};
 pub use dimensions::{DimensionCache, DimensionOf, Fingerprint, Fingerprints};
@@ -44,6 +47,7 @@ pub use positions::{Position, Projection};
 pub use quarantine::{stage_name, status_name};
 pub use roles::{Granted, KnownTenant, RoleError, TenantRole};
 pub use slices::{DayKey, DaySlices, Slice};
+pub use tokens::{TokenRow, check_token};
 pub use transaction::{ProjectionTx, SliceChange, TenantKey};
 
 /// Oldest Postgres that has what the migrations use.

@@ -15,11 +15,13 @@ pub enum Projection {
     Gathering,
     Tenants,
     Emissions,
+    Audit,
+    Tokens,
 }
 
 impl Projection {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Billing,
         Self::Resources,
         Self::Identities,
@@ -30,6 +32,8 @@ impl Projection {
         Self::Gathering,
         Self::Tenants,
         Self::Emissions,
+        Self::Audit,
+        Self::Tokens,
     ];
 
     /// Its name on the command line, in consumer groups and in tables.
@@ -45,6 +49,8 @@ impl Projection {
             Self::Gathering => "gathering",
             Self::Tenants => "tenants",
             Self::Emissions => "emissions",
+            Self::Audit => "audit",
+            Self::Tokens => "tokens",
         }
     }
 
@@ -61,7 +67,13 @@ impl Projection {
             Self::Identities => Some("identity_facts"),
             Self::Chargebacks => Some("chargeback_facts"),
             Self::TopicAttributions => Some("topic_attribution_facts"),
-            Self::Days | Self::Quarantine | Self::Gathering | Self::Tenants | Self::Emissions => None,
+            Self::Days
+            | Self::Quarantine
+            | Self::Gathering
+            | Self::Tenants
+            | Self::Emissions
+            | Self::Audit
+            | Self::Tokens => None,
         }
     }
 
@@ -79,6 +91,8 @@ impl Projection {
             // What was forgotten stays so, whatever is read again and in whichever order.
             Self::Tenants => &[],
             Self::Emissions => &["emission_facts"],
+            Self::Audit => &["audit_facts"],
+            Self::Tokens => &["api_tokens"],
         }
     }
 }

@@ -101,6 +101,23 @@ impl Store {
         read.map_err(|error| self.sort(error))
     }
 
+    /// Is any table behind these positions? One whose topic nobody has read yet is.
+    ///
+    /// # Errors
+    /// [`StoreError`] if Postgres does not answer.
+    pub async fn behind(&self, records: &[Position]) -> Result<bool, StoreError> {
+        let behind = sqlx::query_scalar(
+            "SELECT coalesce(bool_or(p.next_offset IS NULL OR p.next_offset < given.next), false)
+             FROM unnest($1::text[], $2::int[], $3::bigint[]) AS given (topic, partition, next)
+             LEFT JOIN positions p USING (topic, partition)",
+        );
+        let behind = behind
+            .bind(records.iter().map(|at| at.topic.as_str()).collect::<Vec<_>>())
+            .bind(records.iter().map(|at| at.partition).collect::<Vec<_>>())
+            .bind(records.iter().map(|at| at.next).collect::<Vec<_>>());
+        behind.fetch_one(&self.pool).await.map_err(|error| self.sort(error))
+    }
+
     /// Opens a transaction and moves the positions from `believed` to `ends`.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 //! gone, tombstones in the compacted topics. Absent: configuration, schedules, the gather stage's memory of days (it
 //! forgets that itself).
 //!
-//! [`plan`] decides what is too old, [`retention`] takes the steps, [`forget`] removes a tenant: event first, tables
+//! [`plan`] decides what is too old, [`retention`] takes the steps, [`forget()`] removes a tenant: event first, tables
 //! from it.
 
 pub mod forget;

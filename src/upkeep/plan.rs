@@ -10,9 +10,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use chrono::{Datelike, Months};
-
-use crate::domain::{Day, TenantDay};
+use crate::domain::{Day, TOPICS_KEEP_DAYS, TenantDay};
 use crate::store::{Holding, Projection};
 
 /// How long a tenant's days are kept, each 1 or more.
@@ -51,6 +49,12 @@ impl Keep {
     /// Is this day too old for every table?
     pub fn expires(&self, key: &TenantDay) -> bool {
         self.0.get(&key.tenant).is_some_and(|first| key.day < first.day.min(first.of_topics))
+    }
+
+    /// Has the log nothing more of this day, so that not even a rebuild brings it back?
+    pub fn is_gone(&self, key: &TenantDay) -> bool {
+        let first = self.0.get(&key.tenant).map(|first| first.day.min(first.of_topics));
+        first.is_some_and(|first| key.day < first.minus(TOPICS_KEEP_DAYS))
     }
 
     /// The first day of a tenant that a projection keeps.
@@ -114,7 +118,7 @@ pub fn plan(months: &[(Projection, Day)], holdings: &[Holding], keep: &Keep) -> 
             && of_month(projection, month).all(wholly_old)
             // One without any rows was made for rows that are on their way, unless it is from long ago.
             && (of_month(projection, month).next().is_some()
-                || keep.first_of_all(projection).is_some_and(|first| next_month(month) <= first))
+                || keep.first_of_all(projection).is_some_and(|first| month.month().1 <= first))
     };
     let months = months.iter().filter(|(projection, month)| dropped(*projection, *month));
     let drops = months.map(|(projection, month)| Step::DropMonth { projection: *projection, month: *month });
@@ -125,12 +129,6 @@ pub fn plan(months: &[(Projection, Day)], holdings: &[Holding], keep: &Keep) -> 
         Some(Step::DeleteDays { projection, key, tenant, from: first, before })
     });
     drops.chain(deletes).collect()
-}
-
-fn next_month(month: Day) -> Day {
-    let date = month.date();
-    let first = date.with_day(1).unwrap_or(date);
-    first.checked_add_months(Months::new(1)).map_or(month, Day::from)
 }
 
 #[cfg(test)]
@@ -172,6 +170,15 @@ mod tests {
         assert!(keep.expires(&TenantDay::new("t", day("2026-03-02"))));
         assert!(!keep.expires(&TenantDay::new("t", day("2026-03-03"))));
         assert!(!keep.expires(&TenantDay::new("other", day("1999-01-01"))));
+    }
+
+    #[test]
+    fn the_log_has_a_day_for_longer_than_the_tables() {
+        let period = Period { tenant: "t".to_owned(), days: 250, topic_days: 90 };
+        let keep = Keep::new([period], day("2026-03-05"));
+        let last = day("2026-03-05").minus(250 + TOPICS_KEEP_DAYS);
+        assert!(keep.is_gone(&TenantDay::new("t", last.minus(1))) && !keep.is_gone(&TenantDay::new("t", last)));
+        assert!(!keep.is_gone(&TenantDay::new("other", day("1999-01-01"))));
     }
 
     #[test]

@@ -1,12 +1,15 @@
-//! Takes the steps of `plan` in the tables, and lets the compacted topic of outcomes forget the same days.
+//! Takes the steps of `plan` in the tables, and lets compacted topics forget the same days.
 
 use std::collections::BTreeMap;
 
 use super::UpkeepError;
 use super::plan::{Keep, Step, plan};
-use crate::domain::{Day, TenantDay};
+use crate::domain::{Day, DayAllocated, Emission, TenantDay};
 use crate::journal::{Codec, Connection, Topic, TransactionalProducer, blocking, scan, tenant_events};
 use crate::store::{Projection, Store, StoreError};
+
+/// A record in the way: topic, partition, key.
+type Place = (Topic, i32, Vec<u8>);
 
 /// How often a partition that readers hold is tried again in one run.
 const ATTEMPTS: u32 = 5;
@@ -20,6 +23,8 @@ pub struct Done {
     pub rows: u64,
     /// Outcomes of days that topic `allocations` does not keep any more.
     pub outcomes: usize,
+    /// Records of what was emitted that topic `emissions` does not keep any more.
+    pub emissions: usize,
 }
 
 /// What [`clean`] would do in the tables.
@@ -57,7 +62,8 @@ pub async fn clean(
         done.rows += store.delete_idle_dimensions().await?;
     }
     let (connection, codec, keep) = (connection.clone(), std::sync::Arc::clone(codec), keep.clone());
-    done.outcomes = blocking(move || forget_outcomes(&connection, &codec, &keep)).await?;
+    let forgetting = move || forget_records(&connection, &codec, &keep);
+    (done.outcomes, done.emissions) = blocking(forgetting).await?;
     Ok(done)
 }
 
@@ -74,35 +80,53 @@ async fn drop_month(store: &Store, projection: Projection, month: Day) -> Result
     }
 }
 
-/// Writes tombstones over the outcomes of days that are too old, and of revisions that were forgotten with their tenant.
-fn forget_outcomes(connection: &Connection, codec: &Codec, keep: &Keep) -> Result<usize, UpkeepError> {
+/// Writes tombstones over outcomes and emissions that nobody needs any more, and counts them.
+fn forget_records(connection: &Connection, codec: &Codec, keep: &Keep) -> Result<(usize, usize), UpkeepError> {
     let forgotten = tenant_events(connection, codec)?;
-    let mut outcomes: BTreeMap<(i32, Vec<u8>), bool> = BTreeMap::new();
-    scan(connection, Topic::Allocations, None, |record| {
-        let key = record.key.unwrap_or_default();
-        let goes = || {
-            let day: TenantDay = std::str::from_utf8(key).ok()?.parse().ok()?;
-            let before = || {
-                let outcome = codec.decode::<crate::domain::DayAllocated>(record.payload?).ok()?;
-                Some(outcome.revision <= forgotten.get(&day.tenant)?.last_revision)
-            };
-            Some(keep.expires(&day) || before().unwrap_or(false))
+    let outcomes = old_records(connection, Topic::Allocations, |key, payload| {
+        let Some(day) = std::str::from_utf8(key).ok().and_then(|key| key.parse::<TenantDay>().ok()) else {
+            return false;
         };
-        let goes = record.payload.is_some() && goes().unwrap_or(false);
-        outcomes.insert((record.partition, key.to_vec()), goes);
+        let before = || {
+            let outcome = codec.decode::<DayAllocated>(payload).ok()?;
+            Some(outcome.revision <= forgotten.get(&day.tenant)?.last_revision)
+        };
+        keep.expires(&day) || before().unwrap_or(false)
     })?;
-    let old: Vec<(i32, Vec<u8>)> = outcomes.into_iter().filter(|(_, goes)| *goes).map(|(place, _)| place).collect();
-    if old.is_empty() {
-        return Ok(0);
-    }
-    // A name of its own each time: two processes may be at it together.
-    let mut producer = TransactionalProducer::new(connection, &format!("retention-{:08x}", rand::random::<u32>()))?;
-    for chunk in old.chunks(TOMBSTONES) {
-        producer.begin()?;
-        for (partition, key) in chunk {
-            producer.send(Topic::Allocations, Some(*partition), key, None)?;
+    // A rebuild shows old days again for as long as the log has them; what was emitted of them is not emitted anew.
+    let emissions = old_records(connection, Topic::Emissions, |_, payload| {
+        let last = |of: Emission| TenantDay { day: of.last_day(), tenant: of.tenant };
+        codec.decode::<Emission>(payload).is_ok_and(|emission| keep.is_gone(&last(emission)))
+    })?;
+    let counts = (outcomes.len(), emissions.len());
+    let places: Vec<Place> = outcomes.into_iter().chain(emissions).collect();
+    if !places.is_empty() {
+        // A name of its own each time: two processes may be at it together.
+        let name = format!("retention-{:08x}", rand::random::<u32>());
+        let mut producer = TransactionalProducer::new(connection, &name)?;
+        for chunk in places.chunks(TOMBSTONES) {
+            producer.begin()?;
+            for (topic, partition, key) in chunk {
+                producer.send(*topic, Some(*partition), key, None)?;
+            }
+            producer.commit()?;
         }
-        producer.commit()?;
     }
-    Ok(old.len())
+    Ok(counts)
+}
+
+/// The records of a compacted topic that still stand and, by their key and value, are to go.
+fn old_records(
+    connection: &Connection,
+    topic: Topic,
+    goes: impl Fn(&[u8], &[u8]) -> bool,
+) -> Result<Vec<Place>, UpkeepError> {
+    let mut records: BTreeMap<(i32, Vec<u8>), bool> = BTreeMap::new();
+    scan(connection, topic, None, |record| {
+        let key = record.key.unwrap_or_default();
+        let old = record.payload.is_some_and(|payload| goes(key, payload));
+        records.insert((record.partition, key.to_vec()), old);
+    })?;
+    let old = records.into_iter().filter(|(_, old)| *old);
+    Ok(old.map(|((partition, key), _)| (topic, partition, key)).collect())
 }

@@ -1,5 +1,8 @@
 //! The API over the tables of a whole organisation: what it answers is what is exported.
 
+mod exports;
+mod files;
+
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -30,7 +33,9 @@ impl Served {
         let exported = installation.export(&config, &world.name, "out");
         let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port();
         let text = std::fs::read_to_string(&config).expect("the configuration");
-        std::fs::write(&config, format!("{text}api: {{host: 127.0.0.1, port: {port}}}\n")).expect("written");
+        let folder = installation.dir.path().join("exports").display().to_string();
+        let api = format!("api: {{host: 127.0.0.1, port: {port}, exports: {{directory: {folder}}}}}\n");
+        std::fs::write(&config, format!("{text}auth: {{mode: none}}\n{api}")).expect("written");
         let mut command = installation.service(&config, "api", "reader");
         let mut running = Running::start(&mut command, installation.dir.path(), "api");
         running.until("the API listens", |_| TcpStream::connect(("127.0.0.1", port)).is_ok());
@@ -53,6 +58,26 @@ impl Served {
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
         let chunked = head.to_lowercase().contains("transfer-encoding: chunked");
         (status, head.to_owned(), if chunked { unchunk(body) } else { body.to_owned() })
+    }
+
+    /// Status, headers and body of any request.
+    fn send(&self, method: &str, path: &str, more: &str, body: &[u8]) -> (u16, String, Vec<u8>) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n{more}\r\n"
+        );
+        stream.write_all(head.as_bytes()).expect("sent");
+        // A server that has read enough may answer and close.
+        let _ = stream.write_all(body);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+        let body = answer.split_off(end + 4);
+        let head = String::from_utf8(answer).expect("a head of texts");
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+        let chunked = head.to_lowercase().contains("transfer-encoding: chunked");
+        (status, head, if chunked { unchunk(&String::from_utf8(body).expect("UTF-8")).into_bytes() } else { body })
     }
 
     #[track_caller]
@@ -117,6 +142,8 @@ fn the_api_answers_what_is_exported() {
     single_things_can_be_had(&served);
     rows_are_explained(&served);
     topics_are_listed_as_they_are_exported(&served);
+    files::lists_are_files(&served);
+    exports::exports_are_whole_files(&served);
     faults_are_problem_documents(&served);
     known_answers_are_not_sent_again(&served);
     the_contract_and_its_pages_are_served(&served);

@@ -309,6 +309,36 @@ fn a_corrected_day_is_emitted_again() {
 }
 
 #[test]
+fn what_was_emitted_is_remembered_for_as_long_as_the_log_has_the_days() {
+    let Some(world) = World::named("tiny-ccloud") else { return };
+    let of = Emitting::new(world, "emit-old", &[]);
+    succeed(&mut of.installation.once(&of.config, &of.world.runs[0].clone()));
+    let (emitted, paid) = (of.records("true"), "SELECT count(*) FROM chargebacks");
+    let (rows, written) = (of.installation.sql(paid), of.installation.records("emissions"));
+    assert!(emitted != "0" && rows != "0", "{emitted}, {rows}");
+    let command = |words: &[&str]| {
+        let mut command = of.installation.tributary();
+        String::from_utf8_lossy(&succeed(command.args(words).arg("--config").arg(&of.config)).stdout).into_owned()
+    };
+
+    let later = "2027-06-01T06:00:00Z";
+    let told = command(&["retention", "--now", later]);
+    assert!(told.contains("and 0 emissions"), "{told}");
+    assert_eq!(of.installation.sql(paid), "0");
+    command(&["rebuild"]);
+    assert_eq!((of.installation.sql(paid), of.records("true")), (rows, emitted), "the log has everything");
+    succeed(&mut of.roles("emit,project", later));
+    assert_eq!(of.installation.records("emissions"), written, "no day is emitted anew");
+
+    let told = command(&["retention", "--now", "2029-06-01T06:00:00Z"]);
+    assert!(!told.contains("and 0 emissions"), "{told}");
+    let mut service = of.installation.service(&of.config, "project", "projector");
+    let mut service = Running::start(&mut service, of.installation.dir.path(), "projector");
+    service.until("the table follows", |_| of.records("true") == "0");
+    service.stop();
+}
+
+#[test]
 fn a_crash_between_file_and_record_doubles_and_loses_nothing() {
     let Some(world) = World::named("tiny-ccloud") else { return };
     let of = Emitting::new(world, "emit-crash", &[]);

@@ -4,7 +4,9 @@ mod harness;
 
 mod api;
 mod architecture;
+mod auth;
 mod bad_input;
+mod book;
 mod corrections;
 mod crash;
 mod cut;
@@ -15,6 +17,7 @@ mod external;
 mod metered;
 mod operations;
 mod outage;
+mod poison;
 mod quarantine;
 mod real_system;
 mod rebalance;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use tokio::runtime::Runtime;
 
-use crate::harness::{Installation, Proxy, Running, Upstream, Wire, World, fail, installed, succeed, until};
+use crate::harness::{Installation, Proxy, Running, Upstream, Wire, World, fail, free_port, installed, succeed, until};
 
 /// The status line's code and the body of an answer.
 fn get(address: &str, path: &str) -> (u16, String) {
@@ -108,7 +108,12 @@ fn what_a_cycle_did_is_counted() {
     let upstream = Upstream::start(&world, &[]);
     let installation = Installation::new("counted");
     let config = world.config(&installation, &upstream.url);
-    let mut command = installation.service(&config, "gather,allocate,project", "one");
+    let text = std::fs::read_to_string(&config).expect("the configuration");
+    let (port, files) = (free_port(), installation.dir.path().join("files").display().to_string());
+    let emitter = format!("    plugin_settings:\n      emitters: [{{type: csv, params: {{output_dir: {files}}}}}]\n");
+    let text = text.replacen("    plugin_settings:\n", &emitter, 1);
+    std::fs::write(&config, format!("{text}api: {{port: {port}}}\n")).expect("written");
+    let mut command = installation.service(&config, "gather,allocate,project,emit,api", "one");
     command.args(["--now", &world.runs[0]]).env("TRIBUTARY_HEALTH_PORT", "0");
     let (mut service, address) = listening(&mut command, &installation, "one");
     let samples = || parsed(&get(&address, "/metrics").1);
@@ -132,6 +137,19 @@ fn what_a_cycle_did_is_counted() {
     };
     let all = samples();
     assert!(all.iter().any(answered), "{all:?}");
+    let emitted = "tributary_emit_periods_total{tenant=\"small-ccloud\",emitter=\"csv\",outcome=\"emitted\"}";
+    service.until("each day has its file", |_| of(emitted) == days);
+
+    let api = format!("127.0.0.1:{port}");
+    service.until("the API answers", |_| TcpStream::connect(&api).is_ok());
+    let (status, _) = get(&api, "/api/v1/tenants");
+    let (missing, _) = get(&api, "/api/v1/nothing");
+    let requests = |route: &str, status: u16| {
+        let labels = format!("route=\"{route}\",method=\"GET\",status=\"{status}\"");
+        of(&format!("tributary_api_requests_total{{{labels}}}"))
+    };
+    assert_eq!((requests("/api/v1/tenants", status), requests("none", missing)), (1, 1), "{:?}", samples());
+    assert_eq!(of("tributary_api_request_seconds_count{route=\"/api/v1/tenants\"}"), 1);
     let set_aside: usize = installation.sql("SELECT count(*) FROM quarantine").parse().expect("a number");
     service.until("open entries are counted", |_| of("tributary_quarantine_open") == set_aside);
     assert!(set_aside > 0);

@@ -32,6 +32,13 @@ impl Writer {
         self.write_at(Clock::system().now(), topic, key, payload);
     }
 
+    /// Writes a tombstone.
+    pub(super) fn bury(&self, topic: &str, key: &[u8]) {
+        let name = format!("{}{topic}", self.prefix);
+        self.producer.send(BaseRecord::<[u8], [u8]>::to(&name).key(key)).expect("queued");
+        self.producer.flush(Duration::from_secs(10)).expect("written");
+    }
+
     /// Writes as if it were another time.
     fn write_at(&self, at: DateTime<Utc>, topic: &str, key: &[u8], payload: &[u8]) {
         let name = format!("{}{topic}", self.prefix);
@@ -112,7 +119,7 @@ pub(super) fn seal(tenant: &str, day: Day) -> DaySealed {
 
 /// Bytes that look like a record of schema id 1 234 567, which nobody knows.
 const UNKNOWN: &[u8] = &[0, 0x00, 0x12, 0xd6, 0x87, 1, 2, 3];
-const GARBAGE: &[u8] = b"\xffnot a record at all";
+pub(super) const GARBAGE: &[u8] = b"\xffnot a record at all";
 
 fn stdout(output: &std::process::Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()

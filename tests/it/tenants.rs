@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use tributary::journal::{Connection, Topic, scan};
 
 use crate::harness::{Installation, Running, Upstream, World, fail, sql, succeed};
@@ -92,7 +93,7 @@ fn old_days_go_by_day_or_with_their_month_and_stay_away() {
     assert_eq!(installation.sql("SELECT count(*) FROM slices WHERE day < '2026-02-23'"), "0");
     assert_eq!(living(&installation, Topic::Allocations), 6, "outcomes of days that are gone are gone");
     let told = retention(some, &[]);
-    assert!(told.contains("nothing is too old") && told.contains("forgot 0 outcomes"), "{told}");
+    assert!(told.contains("nothing is too old") && told.contains("forgot 0 outcomes and 0 emissions"), "{told}");
 
     for _ in 0..2 {
         let told = retention(all, &[]);
@@ -105,6 +106,44 @@ fn old_days_go_by_day_or_with_their_month_and_stay_away() {
         rebuild(&installation, &config);
         assert!(installation.has("chargeback_facts_2026_02"));
     }
+}
+
+/// By the service's own clock, which a file moves.
+#[test]
+fn the_service_removes_what_is_too_old_once_a_day() {
+    let Some(world) = World::named("tiny-ccloud") else { return };
+    let upstream = Upstream::start(&world, &[]);
+    let installation = Installation::new("daily");
+    let config = world.config(&installation, &upstream.url);
+    succeed(&mut installation.once(&config, &world.runs[0]));
+    let clock = installation.dir.path().join("now");
+    let set = |now: DateTime<Utc>| {
+        let beside = clock.with_extension("next");
+        std::fs::write(&beside, now.to_rfc3339()).expect("written");
+        std::fs::rename(beside, &clock).expect("renamed");
+    };
+    let days = || installation.sql("SELECT count(DISTINCT day) FROM chargebacks");
+    let looks = |service: &Running| service.said().matches("removed what is too old").count();
+    // 68 days are kept: the first is too old, the other two are not yet.
+    let mut now: DateTime<Utc> = "2026-05-06T06:00:00Z".parse().expect("a moment");
+    set(now);
+    let mut command = installation.service(&config, "project", "daily");
+    let mut service = Running::start(command.arg("--clock-file").arg(&clock), installation.dir.path(), "daily");
+    service.until("it looks for the first time", |it| {
+        now += TimeDelta::seconds(30);
+        set(now);
+        looks(it) == 1
+    });
+    assert_eq!(days(), "2");
+    for (seen, left) in [(2, "1"), (3, "0")] {
+        // Another day of the calendar, but no day has passed since the last look.
+        set(now + TimeDelta::hours(20));
+        now += TimeDelta::hours(24);
+        set(now);
+        service.until("it looks again", |it| looks(it) >= seen);
+        assert_eq!((looks(&service), days().as_str()), (seen, left));
+    }
+    service.stop();
 }
 
 #[test]

@@ -114,4 +114,4 @@ macro_rules! noise {
     ($($name:ident),*) => {$(#[test] fn $name() { noise(stringify!($name)); })*};
 }
 
-noise!(avro, key, amount, billing_row, bill, inventory, headers, prometheus, rules, config, dotenv);
+noise!(avro, key, amount, billing_row, bill, inventory, headers, prometheus, rules, config, dotenv, query);

@@ -3,6 +3,7 @@
 //! Shared by `tests/noise` (stable Rust, seconds) and the targets under `fuzz/` (libFuzzer, as long as one likes).
 
 use tributary::allocate::RuleBooks;
+use tributary::api::read_query;
 use tributary::config;
 use tributary::domain::{
     Amount, BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, GatherState, Granularities, Identity,
@@ -19,7 +20,7 @@ use tributary::journal::codec::Codec;
 pub type Parser = fn(&[u8]);
 
 /// All of them, by the folder of their corpus.
-pub const ALL: [(&str, Parser); 11] = [
+pub const ALL: [(&str, Parser); 12] = [
     ("avro", avro),
     ("key", key),
     ("amount", amount),
@@ -31,6 +32,7 @@ pub const ALL: [(&str, Parser); 11] = [
     ("rules", rules),
     ("config", config),
     ("dotenv", dotenv),
+    ("query", query),
 ];
 
 /// A record of each topic: what can be read can be written, and reads the same again.
@@ -167,6 +169,15 @@ pub fn dotenv(bytes: &[u8]) {
     let found = config::dotenv::parse(text, &|name| (name == "HOME").then(|| "/home/somebody".to_owned()));
     assert!(found.unreadable.len() <= text.lines().count());
     assert!(found.values.keys().all(|name| !name.is_empty() && !name.contains('=')));
+}
+
+/// What follows the question mark of an address: refused with a reason, or days in order, sound filters, a page.
+pub fn query(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let now = chrono::DateTime::from_timestamp(1_772_700_000, 0).expect("a moment");
+    if let Err(problem) = read_query(text, now) {
+        assert!((400..500).contains(&problem.status) && !problem.detail.is_empty(), "{problem:?}");
+    }
 }
 
 /// A configuration file.

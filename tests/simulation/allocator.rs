@@ -2,13 +2,14 @@
 //!
 //! It takes the steps of `allocate::worker` one by one, so that anything may happen between two of them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use chrono::DateTime;
+use tributary::allocate::forgotten::{Forgotten, Heard};
 use tributary::allocate::lane::{KINDS, Kind};
 use tributary::allocate::partitions::{Partitions, Starts};
+use tributary::domain::TenantDay;
 use tributary::domain::quarantine::{Quarantined, Stage, Status};
-use tributary::domain::{Outcome, TenantDay};
 
 use crate::dice::Dice;
 use crate::facts::{Record, kind_name, text};
@@ -46,6 +47,10 @@ pub enum Fault {
     StaleMember,
     /// A projector writes wherever the tables stand.
     Unfenced,
+    /// A gatherer commits although another one has its tenant by now.
+    PutOut,
+    /// A projector does not ask which revisions were forgotten.
+    Remembers,
 }
 
 pub struct Allocator {
@@ -58,6 +63,9 @@ pub struct Allocator {
     owned: Vec<usize>,
     positions: [[usize; KINDS]; PARTITIONS],
     early: Vec<HashMap<TenantDay, u32>>,
+    forgotten: Forgotten,
+    /// How many events of tenants it knows of.
+    events: usize,
 }
 
 impl Allocator {
@@ -71,6 +79,8 @@ impl Allocator {
             owned: Vec::new(),
             positions: [[0; KINDS]; PARTITIONS],
             early: Vec::new(),
+            forgotten: Forgotten::default(),
+            events: 0,
         }
     }
 
@@ -88,6 +98,7 @@ impl Allocator {
             && self.partitions.ready().is_empty()
             && self.owned.iter().all(read)
             && self.partitions.doubtful().next().is_none()
+            && (self.owned.is_empty() || self.events == kafka.events.len())
     }
 
     pub fn step(&mut self, kafka: &mut Kafka, dice: &mut Dice, trouble: bool) {
@@ -133,11 +144,20 @@ impl Allocator {
         }
     }
 
+    fn ask_forgotten(&mut self, kafka: &Kafka) {
+        if self.events != kafka.events.len() {
+            self.forgotten = forgotten(kafka);
+            self.events = kafka.events.len();
+            self.partitions.forget(&self.forgotten);
+        }
+    }
+
     fn restore(&mut self, kafka: &Kafka, starts: &[(usize, Starts)], ends: &[usize]) {
         let seen = |(number, end): (&usize, &usize)| kafka.stable(Place::Allocations(*number)) >= *end;
         if !matches!(self.fault, Fault::ScanFirst | Fault::ImpatientScan) && !self.owned.iter().zip(ends).all(seen) {
             return;
         }
+        self.ask_forgotten(kafka);
         for (at, (number, starts)) in starts.iter().enumerate() {
             let now = done(kafka, *number);
             let done = if self.fault == Fault::ScanFirst { self.early[at].clone() } else { now };
@@ -150,6 +170,10 @@ impl Allocator {
     fn read(&mut self, kafka: &Kafka, dice: &mut Dice, trouble: bool) {
         if trouble && dice.chance(5) {
             self.read_again(kafka, dice);
+        }
+        // Now and then, by the clock.
+        if !trouble || dice.chance(10) {
+            self.ask_forgotten(kafka);
         }
         for _ in 0..1 + dice.below(4) {
             let paused = self.paused();
@@ -223,9 +247,16 @@ impl Allocator {
         if matches!(record, Record::Aborted) {
             return;
         }
-        self.partitions.at(partition, kafka.facts[number].times[kind as usize][at]);
+        let written = kafka.facts[number].times[kind as usize][at];
+        self.partitions.at(partition, written);
         match (record.fact(), record) {
-            (Some(fact), _) => self.partitions.take(partition, kind, offset, fact, DateTime::UNIX_EPOCH),
+            (Some(fact), _) => match self.forgotten.judge(&fact, written) {
+                Heard::New => self.partitions.take(partition, kind, offset, fact, DateTime::UNIX_EPOCH),
+                Heard::Forgotten => self.partitions.passed(partition, kind, offset),
+                Heard::Late(_) => {
+                    self.partitions.set_aside(partition, kind, offset, set_aside(number, kind, offset, None));
+                }
+            },
             (None, Record::Garbage(key)) => {
                 let bad = set_aside(number, kind, offset, key.as_ref());
                 self.partitions.spoil(partition, kind, offset, key.clone(), bad);
@@ -282,12 +313,21 @@ impl Allocator {
 fn done(kafka: &Kafka, number: usize) -> HashMap<TenantDay, u32> {
     let mut done: HashMap<TenantDay, u32> = HashMap::new();
     for (_, value) in kafka.read(Place::Allocations(number), 0) {
-        if let Value::Outcome { key, revision, .. } = value {
-            let last = done.entry(key.clone()).or_default();
-            *last = (*last).max(*revision);
+        match value {
+            Value::Outcome { key, revision, .. } => {
+                let last = done.entry(key.clone()).or_default();
+                *last = (*last).max(*revision);
+            }
+            Value::Gone(key) => drop(done.remove(key)),
+            _ => {}
         }
     }
     done
+}
+
+fn forgotten(kafka: &Kafka) -> Forgotten {
+    // The last event of a tenant holds.
+    Forgotten::new(kafka.events.iter().map(|event| (event.tenant.clone(), event.clone())).collect())
 }
 
 fn set_aside(number: usize, kind: Kind, offset: i64, key: Option<&TenantDay>) -> Quarantined {
@@ -306,64 +346,5 @@ fn set_aside(number: usize, kind: Kind, offset: i64, key: Option<&TenantDay>) ->
         reason: String::new(),
         status: Status::Open,
         at: DateTime::UNIX_EPOCH,
-    }
-}
-
-/// Compares the results in the log with what the facts must lead to.
-pub struct Log {
-    /// Rows of each allocated revision.
-    pub rows: HashMap<TenantDay, HashMap<u32, Vec<String>>>,
-    pub allocated: HashMap<TenantDay, u32>,
-    pub refused: BTreeSet<(TenantDay, u32)>,
-    pub quarantined: BTreeSet<String>,
-}
-
-impl Log {
-    /// Reads what readers of committed records see.
-    ///
-    /// # Errors
-    /// What is doubled, or out of order, or not as many as announced.
-    pub fn read(kafka: &Kafka) -> Result<Self, String> {
-        let mut log = Self {
-            rows: HashMap::new(),
-            allocated: HashMap::new(),
-            refused: BTreeSet::new(),
-            quarantined: BTreeSet::new(),
-        };
-        for number in 0..PARTITIONS {
-            for (_, value) in kafka.read(Place::Chargebacks(number), 0) {
-                let Value::Row { key, revision, ordinal, text, .. } = value else { continue };
-                let rows = log.rows.entry(key.clone()).or_default().entry(*revision).or_default();
-                if rows.len() != *ordinal as usize {
-                    return Err(format!("{key} revision {revision}: row {ordinal} stands at place {}", rows.len()));
-                }
-                rows.push(text.clone());
-            }
-            for (_, value) in kafka.read(Place::Allocations(number), 0) {
-                let Value::Outcome { key, revision, outcome, rows } = value else { continue };
-                log.outcome(key, *revision, *outcome, *rows)?;
-            }
-        }
-        for (_, value) in kafka.read(Place::Quarantine, 0) {
-            if let Value::Quarantined(id) = value {
-                log.quarantined.insert(id.clone());
-            }
-        }
-        Ok(log)
-    }
-
-    fn outcome(&mut self, key: &TenantDay, revision: u32, outcome: Outcome, rows: u32) -> Result<(), String> {
-        if outcome == Outcome::Refused {
-            let new = self.refused.insert((key.clone(), revision));
-            return if new { Ok(()) } else { Err(format!("{key} revision {revision} was refused twice")) };
-        }
-        if self.allocated.insert(key.clone(), revision) >= Some(revision) {
-            return Err(format!("{key} revision {revision} was allocated after itself or a later one"));
-        }
-        let there = self.rows.entry(key.clone()).or_default().entry(revision).or_default().len();
-        if there != rows as usize {
-            return Err(format!("{key} revision {revision} announces {rows} rows, there are {there}"));
-        }
-        Ok(())
     }
 }

@@ -11,6 +11,8 @@ use tributary::domain::{
     Amount, BillingLine, ChargebackRow, CostType, Day, DaySealed, Identity, MetricValue, MetricValueRef, Reason,
     Resource, Subject, TenantDay,
 };
+use tributary::ecosystem::UsageNeed;
+use tributary::gather::plan::Content;
 
 use crate::dice::Dice;
 
@@ -111,6 +113,22 @@ impl Revision {
         made
     }
 
+    /// The revision of what the outside world says of a day: all of it follows from the version of the bill. Without the
+    /// usage of `failed`.
+    pub fn gathered(key: &TenantDay, revision: u32, version: u64, failed: &[String]) -> Self {
+        let mut records = of_version(key, revision, version);
+        if !failed.is_empty() || needs(&records).is_empty() {
+            records[Kind::Metrics as usize].clear();
+        }
+        let metrics = records[Kind::Metrics as usize].len() as u32;
+        if let Some(Record::Seal(seal)) = records[Kind::Days as usize].first_mut() {
+            seal.metrics = metrics;
+            seal.metrics_failed = failed.to_vec();
+        }
+        let rows = reference(key, revision, &records).expect("what is gathered can be allocated");
+        Self { key: key.clone(), revision, records, quality: Quality::Sound(rows) }
+    }
+
     /// Tears a sound revision in two: what is written now, and what may follow.
     pub fn tear(&mut self, dice: &mut Dice) -> [Vec<Record>; KINDS] {
         if let Quality::Sound(rows) = &self.quality {
@@ -156,6 +174,38 @@ impl Revision {
     }
 }
 
+/// What a version of a bill says, before its usage is known.
+pub fn content(key: &TenantDay, version: u64) -> Content {
+    let records = of_version(key, 0, version);
+    Content {
+        day: key.day,
+        bill_digest: version.to_string(),
+        inventory_digest: "the same".to_owned(),
+        billing_lines: records[Kind::Billing as usize].len() as u32,
+        billed: true,
+        needs: needs(&records),
+    }
+}
+
+/// Has a version of a bill any usage?
+pub fn is_used(key: &TenantDay, version: u64) -> bool {
+    !of_version(key, 0, version)[Kind::Metrics as usize].is_empty()
+}
+
+fn of_version(key: &TenantDay, revision: u32, version: u64) -> [Vec<Record>; KINDS] {
+    let seed = key.to_string().bytes().fold(version, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
+    records(&mut Dice::new(seed), key, revision)
+}
+
+/// The resources whose usage decides about a line.
+fn needs(records: &[Vec<Record>; KINDS]) -> Vec<UsageNeed> {
+    let used = records[Kind::Billing as usize].iter().filter_map(|record| match record {
+        Record::Line(line) if line.product_type == "USED" => Some(line.resource_id.clone()),
+        _ => None,
+    });
+    used.map(|resource_id| UsageNeed { resource_id, metrics: vec!["bytes".to_owned()] }).collect()
+}
+
 /// The rows of a revision, computed from its records in their order and nothing else.
 fn reference(key: &TenantDay, revision: u32, records: &[Vec<Record>; KINDS]) -> Option<Vec<String>> {
     let mut day = OpenDay::new(key.clone(), revision);
@@ -191,9 +241,15 @@ pub fn text(row: &ChargebackRow<'_>) -> String {
     )
 }
 
+/// A day of a tenant that writes its facts itself.
 pub fn key(tenant: usize, day: u64) -> TenantDay {
-    let first: Day = "2026-02-27".parse().expect("a date");
-    TenantDay::new(format!("t{tenant}"), first.plus(day))
+    TenantDay::new(format!("t{tenant}"), date(day))
+}
+
+/// The days of all tenants; they lie in two months.
+pub fn date(day: u64) -> Day {
+    static FIRST: LazyLock<Day> = LazyLock::new(|| "2026-02-27".parse().expect("a date"));
+    FIRST.plus(day)
 }
 
 static RULES: LazyLock<String> = LazyLock::new(|| {

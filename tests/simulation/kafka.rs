@@ -8,9 +8,10 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use tributary::allocate::lane::{KINDS, Kind};
 use tributary::allocate::partitions::Starts;
-use tributary::domain::{Outcome, TenantDay};
+use tributary::domain::{Outcome, TenantDay, TenantEvent};
 
 use crate::dice::Dice;
 use crate::facts::Record;
@@ -19,11 +20,27 @@ pub const PARTITIONS: usize = 3;
 
 pub type Txn = u64;
 
+/// When a run begins, in milliseconds since 1970: usage of its days is not settled then.
+const BEGAN: i64 = 1_772_496_000_000;
+
 /// What our transactions write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    Row { key: TenantDay, revision: u32, ordinal: u32, count: u32, text: String },
-    Outcome { key: TenantDay, revision: u32, outcome: Outcome, rows: u32 },
+    Row {
+        key: TenantDay,
+        revision: u32,
+        ordinal: u32,
+        count: u32,
+        text: String,
+    },
+    Outcome {
+        key: TenantDay,
+        revision: u32,
+        outcome: Outcome,
+        rows: u32,
+    },
+    /// A tombstone: the day's outcome is kept no longer.
+    Gone(TenantDay),
     Quarantined(String),
     Offset(usize, Kind, i64),
     Marker,
@@ -56,7 +73,7 @@ impl Results {
 #[derive(Debug, Default)]
 pub struct Facts {
     pub records: [Vec<Record>; KINDS],
-    /// When each was written, in milliseconds.
+    /// When each was written, in milliseconds since 1970.
     pub times: [Vec<i64>; KINDS],
     /// The end for readers of committed records.
     pub visible: [usize; KINDS],
@@ -83,12 +100,14 @@ pub struct Kafka {
     transactions: BTreeMap<Txn, Open>,
     committed: BTreeMap<Txn, bool>,
     last: Txn,
-    /// What the brokers' clock shows, in milliseconds.
+    /// What has passed by the brokers' clock, in milliseconds.
     pub time: i64,
     offsets: BTreeMap<(usize, usize), i64>,
     /// Rises with every rebalance of the group.
     pub generation: u64,
     pub owners: [Option<usize>; PARTITIONS],
+    /// Topic `tenants`.
+    pub events: Vec<TenantEvent>,
 }
 
 impl Kafka {
@@ -97,8 +116,18 @@ impl Kafka {
         let Facts { records: topics, times, .. } = &mut self.facts[partition];
         for ((topic, times), records) in topics.iter_mut().zip(times).zip(records) {
             topic.extend(records.iter().cloned());
-            times.resize(topic.len(), self.time);
+            times.resize(topic.len(), BEGAN + self.time);
         }
+    }
+
+    /// The moment that the brokers' clock shows.
+    pub fn now(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(BEGAN + self.time).expect("within the calendar")
+    }
+
+    /// The last revision of a tenant that is not to be taken up any more; 0: it was never forgotten.
+    pub fn last_forgotten(&self, tenant: &str) -> u32 {
+        self.events.iter().filter(|event| event.tenant == tenant).map(|event| event.last_revision).max().unwrap_or(0)
     }
 
     /// A marker reaches its partition; false: none is under way.

@@ -1,20 +1,28 @@
 //! The core under every schedule that chance can think of.
 //!
-//! Facts, Kafka and Postgres are small models; lanes, allocation and the plans of projections are the program's own. A
-//! run follows from its seed alone: deliveries are delayed, repeated and mixed between topics, workers die at every
-//! step, partitions move while their last owner still believes in them, revisions are repeated, superseded, unsound,
-//! unreadable, empty, corrected, written in pieces, aborted or never finished, while the log grows older. Afterwards the
-//! rows in the log and in the tables are those of the same facts computed directly.
+//! Facts, providers, Kafka and Postgres are small models; what is gathered and when, lanes, allocation, the plans of
+//! projections and of retention are the program's own. A run follows from its seed alone: deliveries are delayed,
+//! repeated and mixed between topics, workers die at every step, partitions and tenants move while their last owner still
+//! believes in them, revisions are repeated, superseded, unsound, unreadable, empty, corrected, written in pieces, aborted
+//! or never finished, usage cannot be had for a while or for ever, tenants are suspended, resumed, forgotten and come
+//! back, days become too old, while the log grows older. Afterwards the rows in the log and in the tables are those of
+//! the same facts computed directly, and nothing is left of what was forgotten.
 //!
 //! `TRIBUTARY_SIM_SEED=4711 cargo test --test simulation` runs one seed again, `TRIBUTARY_SIM_SEEDS=1000000` so many.
 
 mod allocator;
+mod check;
 mod dice;
 mod facts;
+mod gatherer;
 mod kafka;
+mod log;
+mod outside;
 mod run;
 mod tables;
+mod upkeep;
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -25,6 +33,18 @@ const SEEDS: u64 = 10_000;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
+/// Is one seed run again, whose story is told?
+fn told() -> bool {
+    static TOLD: LazyLock<bool> = LazyLock::new(|| std::env::var_os("TRIBUTARY_SIM_SEED").is_some());
+    *TOLD
+}
+
+fn tell(what: impl FnOnce() -> String) {
+    if told() {
+        println!("{}", what());
+    }
 }
 
 /// The first of these seeds that ends wrong.
@@ -71,7 +91,9 @@ fn whatever_happens_the_rows_are_those_of_the_facts() {
 
 #[test]
 fn the_simulation_sees_workers_that_trust_what_they_must_not() {
-    for fault in [Fault::ScanFirst, Fault::ImpatientScan, Fault::StaleMember, Fault::Unfenced] {
+    let faults =
+        [Fault::ScanFirst, Fault::ImpatientScan, Fault::StaleMember, Fault::Unfenced, Fault::PutOut, Fault::Remembers];
+    for fault in faults {
         let (seed, what) = first_wrong(SEEDS, fault).unwrap_or_else(|| panic!("{fault:?} went unnoticed"));
         println!("{fault:?}, seed {seed}: {what}");
     }

@@ -4,9 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tributary::domain::{Outcome, TenantDay};
+use chrono::Datelike;
+use tributary::domain::{Day, Outcome, TenantDay};
 use tributary::project::plan::{Note, Verdict, plan};
-use tributary::store::{DayKey, DaySlices, SliceChange};
+use tributary::store::{DayKey, DaySlices, Holding, Projection, SliceChange};
+use tributary::upkeep::Step;
 
 use crate::allocator::Fault;
 use crate::dice::Dice;
@@ -19,12 +21,77 @@ pub struct Tables {
     positions: BTreeMap<Place, usize>,
     slices: BTreeMap<DayKey, DaySlices>,
     rows: BTreeMap<DayKey, Vec<(u32, String)>>,
+    /// The months that there are partitions of, by their first day.
+    months: BTreeSet<Day>,
+    /// By tenant: revisions up to this one are not to come back.
+    forgotten: BTreeMap<i32, u32>,
+    /// How far topic `tenants` was read.
+    events: usize,
 }
 
 impl Tables {
     /// `tributary rebuild`.
     pub fn reset(&mut self) {
         *self = Self { generation: self.generation + 1, ..Self::default() };
+    }
+
+    /// Takes over one more event of topic `tenants`.
+    pub fn learn(&mut self, kafka: &Kafka) {
+        let Some(event) = kafka.events.get(self.events) else { return };
+        self.events += 1;
+        let (tenant, last) = (tenant_key(&event.tenant), event.last_revision);
+        let known = self.forgotten.entry(tenant).or_default();
+        *known = last.max(*known);
+        for (_, rows) in self.rows.iter_mut().filter(|(at, _)| at.tenant == tenant) {
+            rows.retain(|(revision, _)| *revision > last);
+        }
+        for (_, day) in self.slices.iter_mut().filter(|(at, _)| at.tenant == tenant) {
+            day.complete = day.complete.filter(|revision| *revision > last);
+            day.open.retain(|revision, _| *revision > last);
+        }
+        self.slices.retain(|_, day| *day != DaySlices::default());
+    }
+
+    /// Does it know of all tenants that were forgotten?
+    pub fn knows_all(&self, kafka: &Kafka) -> bool {
+        self.events == kafka.events.len()
+    }
+
+    /// What there is, for the retention to decide about; `name` is a tenant's by its key.
+    pub fn holdings(&self, name: impl Fn(i32) -> String) -> (Vec<(Projection, Day)>, Vec<Holding>) {
+        let mut held: BTreeMap<(i32, Day), (Day, Day)> = BTreeMap::new();
+        for at in self.slices.keys() {
+            let days = held.entry((at.tenant, month_of(at.day))).or_insert((at.day, at.day));
+            *days = (days.0.min(at.day), days.1.max(at.day));
+        }
+        let holding = |((key, month), (first, last)): ((i32, Day), (Day, Day))| Holding {
+            projection: Projection::Chargebacks,
+            key,
+            tenant: name(key),
+            month,
+            first,
+            last,
+        };
+        let months = self.months.iter().map(|month| (Projection::Chargebacks, *month));
+        (months.collect(), held.into_iter().map(holding).collect())
+    }
+
+    /// One step of the retention.
+    pub fn remove(&mut self, step: &Step) {
+        match step {
+            Step::DropMonth { month, .. } => {
+                // Projectors remember which partitions there are, and have to look again.
+                self.generation += 1;
+                self.months.remove(month);
+                self.slices.retain(|at, _| month_of(at.day) != *month);
+                self.rows.retain(|at, _| month_of(at.day) != *month);
+            }
+            Step::DeleteDays { key, from, before, .. } => {
+                let goes = |at: &DayKey| at.tenant == *key && *from <= at.day && at.day < *before;
+                self.slices.retain(|at, _| !goes(at));
+                self.rows.retain(|at, _| !goes(at));
+            }
+        }
     }
 
     fn position(&self, place: Place) -> usize {
@@ -66,8 +133,16 @@ impl Tables {
 }
 
 fn day_key(key: &TenantDay) -> DayKey {
-    let tenant = key.tenant.bytes().last().map_or(0, i32::from);
-    DayKey { tenant, day: key.day }
+    DayKey { tenant: tenant_key(&key.tenant), day: key.day }
+}
+
+/// The narrow key of a tenant.
+pub fn tenant_key(tenant: &str) -> i32 {
+    tenant.bytes().fold(0, |key, byte| key * 256 + i32::from(byte))
+}
+
+fn month_of(day: Day) -> Day {
+    day.date().with_day(1).map_or(day, Day::from)
 }
 
 /// A projector of chargebacks.
@@ -154,14 +229,14 @@ impl Projector {
             self.forget();
             return Ok(());
         }
-        write(batch, tables)?;
+        write(batch, tables, fault)?;
         tables.positions.extend(&ends);
         self.believed.extend(ends);
         Ok(())
     }
 }
 
-fn write(batch: &[Value], tables: &mut Tables) -> Result<(), String> {
+fn write(batch: &[Value], tables: &mut Tables, fault: Fault) -> Result<(), String> {
     let notes = batch.iter().map(|value| match value {
         Value::Row { key, revision, ordinal, count, .. } => {
             Some(Note::Row { at: day_key(key), revision: *revision, ordinal: *ordinal, count: *count })
@@ -174,12 +249,20 @@ fn write(batch: &[Value], tables: &mut Tables) -> Result<(), String> {
     let noted: Vec<(Note, &Value)> = notes.zip(batch).filter_map(|(note, value)| Some((note?, value))).collect();
     let notes: Vec<Note> = noted.iter().map(|(note, _)| *note).collect();
     let days: BTreeSet<DayKey> = notes.iter().map(|note| at(note).0).collect();
-    let known = days.into_iter().map(|at| (at, tables.slices.get(&at).cloned().unwrap_or_default()));
+    let known = days.into_iter().map(|at| {
+        let mut day = tables.slices.get(&at).cloned().unwrap_or_default();
+        if fault != Fault::Remembers {
+            // As if the last revision that was forgotten were whole.
+            day.complete = day.complete.max(tables.forgotten.get(&at.tenant).copied());
+        }
+        (at, day)
+    });
     let planned = plan(&notes, known.collect());
     for ((note, value), verdict) in noted.iter().zip(&planned.verdicts) {
         match (verdict, value) {
             (Verdict::Keep, Value::Row { text, .. }) => {
                 let (day, revision) = at(note);
+                tables.months.insert(month_of(day.day));
                 tables.rows.entry(day).or_default().push((revision, text.clone()));
             }
             (Verdict::Misfit { count, known }, _) => return Err(format!("{value:?}: {count} rows or {known}")),

@@ -57,7 +57,7 @@ impl TopicBook {
         self.rules.is_cluster(resource_id).then_some(split)
     }
 
-    /// Usage by topic, in the order of [`Split::metrics`].
+    /// Usage by topic, in the order of `Split::metrics`.
     pub fn metrics(&self) -> &[String] {
         &self.rules.metrics
     }

@@ -1,11 +1,16 @@
-//! What callers may say, read once and the same for every route: days, filters, pages.
+//! What callers may say, read once and the same for every route: days, filters, pages, forms.
 
+mod accept;
+mod body;
 mod filter;
 mod page;
 mod query;
 mod range;
 
+pub(crate) use accept::accepted;
+pub(crate) use body::Body;
 pub(crate) use filter::{Filters, conditions, unknown_field};
 pub(crate) use page::{Cursor, PageParams};
 pub(crate) use query::Params;
+pub use query::read_query;
 pub(crate) use range::{Range, RangeParams};

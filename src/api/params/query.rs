@@ -1,11 +1,34 @@
 //! Query strings as typed parameters; what cannot be read is a problem document that says where.
 
 use axum::extract::FromRequestParts;
+use axum::http::Uri;
 use axum::http::request::Parts;
 use axum_extra::extract::Query;
+use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 
+use super::{Cursor, Filters, PageParams, RangeParams, conditions};
 use crate::api::problem::{Fault, Problem};
+use crate::domain::Day;
+use crate::store::read::Dataset;
+
+/// Reads a query string in all the ways in which routes read theirs: days, filters and a page of chargebacks. For tests
+/// that damage it; routes take their [`Params`] one by one.
+///
+/// # Errors
+/// The [`Problem`] that a caller would be told.
+pub fn read_query(query: &str, now: DateTime<Utc>) -> Result<(), Problem> {
+    fn of<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+        let unreadable = |message: String| Problem::of_parameters(vec![Fault::new("query", message)]);
+        let uri = Uri::builder().path_and_query(format!("/?{query}")).build().map_err(|e| unreadable(e.to_string()))?;
+        Query::<T>::try_from_uri(&uri).map(|Query(read)| read).map_err(|e| unreadable(e.body_text()))
+    }
+    let range = of::<RangeParams>(query)?.read(now)?;
+    let filters = conditions(Dataset::Chargebacks, &of::<Filters>(query)?.filter)?;
+    let page = Cursor::of(&["chargebacks"]).page::<(Day, i64)>(&of::<PageParams>(query)?)?;
+    debug_assert!(range.from < range.to && page.limit > 0 && filters.len() < query.len().max(1));
+    Ok(())
+}
 
 /// The query string as `T`; a parameter that may be repeated is a `Vec`.
 #[derive(Debug, Clone, Copy)]

@@ -9,8 +9,8 @@ use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::chargebacks::Question;
 use super::days::DatasetParam;
+use super::lists::Question;
 use crate::api::Api;
 use crate::api::answer::{Kept, decimal, tag};
 use crate::api::fold::{self, Sum, Total};

@@ -2,21 +2,18 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::chargebacks::{CountParams, Question};
+use super::chargebacks::parse_id;
+use super::lists::{self, Asked, CountParams};
 use crate::api::Api;
-use crate::api::answer::{Kept, Listing, tag};
-use crate::api::params::{Filters, PageParams, Params, RangeParams};
+use crate::api::answer::Listing;
+use crate::api::params::{Filters, PageParams, RangeParams};
 use crate::api::problem::Problem;
-use crate::domain::Day;
-use crate::store::read::{BillingRow, Dataset};
+use crate::store::read::BillingRow;
 
 /// What was charged for one product of one resource on one day.
 #[derive(Debug, Serialize, ToSchema)]
@@ -47,37 +44,18 @@ pub(crate) struct BillingLine {
     evidence: Vec<String>,
 }
 
-/// Place in the list and in ids: the day and the texts of the line's key.
-type Place = (NaiveDate, [String; 5]);
-
 /// Billing lines of a range, by day and key
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/billing-lines", tag = "costs",
     params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, Filters, PageParams, CountParams),
-    responses((status = 200, body = Listing<BillingLine>), (status = 304, description = "Nothing changed since"),
+    responses((status = 200, content((Listing<BillingLine> = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"))),
+        (status = 304, description = "Nothing changed since"),
         (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn list(
     State(api): State<Api>,
     Path(tenant): Path<String>,
-    Params(range): Params<RangeParams>,
-    Params(filters): Params<Filters>,
-    Params(page): Params<PageParams>,
-    Params(count): Params<CountParams>,
-    headers: HeaderMap,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let question = Question::read(&api, &tenant, Dataset::Billing, &range, &filters)?;
-    let (mut reader, _turn) = api.reader().await?;
-    let version = reader.version(&[Dataset::Billing.projection()]).await?;
-    let cursor = question.cursor("");
-    let page = cursor.page::<Place>(&page)?;
-    let after = page.after.clone().map(|(day, texts)| (Day::from(day), texts));
-    let rows = reader.billing(&question.of, after.as_ref(), page.limit + 1).await?;
-    let place = |row: &BillingRow| cursor.text(&place(row));
-    let mut body = Listing::of(rows, page.limit, place, item);
-    if count.exact() {
-        body.total = Some(reader.count(Dataset::Billing, &question.of).await?);
-    }
-    let tag = tag(&version, &format!("{question:?} {page:?} {count:?}"));
-    Ok(Kept { tag, body }.respond(&headers))
+    lists::list(&api, &tenant, asked, item).await
 }
 
 /// One billing line
@@ -90,24 +68,15 @@ pub(crate) async fn one(
 ) -> Result<Json<BillingLine>, Problem> {
     let tenant = api.tenant(&tenant)?;
     let missing = || Problem::not_found("billing line", &id);
-    let bytes = URL_SAFE_NO_PAD.decode(&id).map_err(|_| missing())?;
-    let (day, texts): Place = serde_json::from_slice(&bytes).map_err(|_| missing())?;
-    if texts.iter().any(|text| text.contains('\0')) {
-        return Err(missing());
-    }
+    let (day, _) = parse_id(&id).ok_or_else(missing)?;
     let (mut reader, _turn) = api.reader().await?;
-    let row = reader.billing_line(&tenant.tenant_id, &(Day::from(day), texts)).await?;
+    let row = reader.billing_line(&tenant.tenant_id, day, &id).await?;
     row.map(item).map(Json).ok_or_else(missing)
-}
-
-fn place(row: &BillingRow) -> Place {
-    let (day, texts) = row.key();
-    (day.date(), texts)
 }
 
 fn item(row: BillingRow) -> BillingLine {
     BillingLine {
-        id: URL_SAFE_NO_PAD.encode(serde_json::to_vec(&place(&row)).expect("a place is plain data")),
+        id: row.id,
         day: row.day,
         revision: row.revision,
         ecosystem: row.ecosystem,

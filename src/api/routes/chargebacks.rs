@@ -2,18 +2,18 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use chrono::NaiveDate;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::lists::{self, Asked, CountParams, Question};
 use crate::api::Api;
-use crate::api::answer::{Kept, Listing, tag};
-use crate::api::params::{Cursor, Filters, PageParams, Params, RangeParams, conditions};
+use crate::api::answer::Listing;
+use crate::api::params::{Filters, PageParams, Params, RangeParams};
 use crate::api::problem::Problem;
 use crate::domain::Day;
-use crate::store::read::{ChargebackKey, ChargebackRowOf, Dataset, Issue, Selection};
+use crate::store::read::{ChargebackRowOf, Dataset, Issue};
 
 /// One target's part of one billing line.
 #[derive(Debug, Serialize, ToSchema)]
@@ -47,94 +47,18 @@ pub(crate) struct Chargeback {
     usage: Option<f64>,
 }
 
-/// Is the number of all rows wanted?
-#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct CountParams {
-    /// `exact`: count all rows that the filters choose.
-    #[param(inline)]
-    count: Option<Count>,
-}
-
-/// How to count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Count {
-    Exact,
-}
-
-impl CountParams {
-    pub(super) fn exact(&self) -> bool {
-        self.count == Some(Count::Exact)
-    }
-}
-
-/// What is asked of a tenant's rows.
-#[derive(Debug)]
-pub(super) struct Question {
-    pub of: Selection,
-    dataset: Dataset,
-}
-
-impl Question {
-    /// Reads the parameters that all questions about rows have.
-    ///
-    /// # Errors
-    /// A [`Problem`] for an unknown tenant, and for every parameter that cannot be used.
-    pub fn read(
-        api: &Api,
-        tenant: &str,
-        dataset: Dataset,
-        range: &RangeParams,
-        filters: &Filters,
-    ) -> Result<Self, Problem> {
-        let tenant = api.tenant(tenant)?;
-        let (range, conditions) = match (range.read(api.clock.now()), conditions(dataset, &filters.filter)) {
-            (Ok(range), Ok(conditions)) => (range, conditions),
-            (Err(range), Err(filter)) => {
-                return Err(Problem::of_parameters([range.errors, filter.errors].concat()));
-            }
-            (Err(problem), Ok(_)) | (Ok(_), Err(problem)) => return Err(problem),
-        };
-        let of = Selection { tenant: tenant.tenant_id.clone(), from: range.from, to: range.to, conditions };
-        Ok(Self { of, dataset })
-    }
-
-    /// The cursors of this question; `version` changes when places lose their meaning.
-    pub fn cursor(&self, version: &str) -> Cursor {
-        Cursor::of(&[self.dataset.name(), &format!("{:?}", self.of), version])
-    }
-}
-
 /// Chargeback rows of a range, by day
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/chargebacks", tag = "costs",
     params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, Filters, PageParams, CountParams),
-    responses((status = 200, body = Listing<Chargeback>), (status = 304, description = "Nothing changed since"),
+    responses((status = 200, content((Listing<Chargeback> = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"))),
+        (status = 304, description = "Nothing changed since"),
         (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn list(
     State(api): State<Api>,
     Path(tenant): Path<String>,
-    Params(range): Params<RangeParams>,
-    Params(filters): Params<Filters>,
-    Params(page): Params<PageParams>,
-    Params(count): Params<CountParams>,
-    headers: HeaderMap,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let question = Question::read(&api, &tenant, Dataset::Chargebacks, &range, &filters)?;
-    let (mut reader, _turn) = api.reader().await?;
-    // A rebuild gives dimensions new keys.
-    let cursor = question.cursor(&reader.generation(Dataset::Chargebacks.projection()).await?.to_string());
-    let page = cursor.page::<(NaiveDate, i64)>(&page)?;
-    let version = reader.version(&[Dataset::Chargebacks.projection()]).await?;
-    let after = page.after.map(|(day, dimension_key)| ChargebackKey { day: Day::from(day), dimension_key });
-    let rows = reader.chargebacks(&question.of, after, page.limit + 1).await?;
-    let place = |row: &ChargebackRowOf| cursor.text(&(row.day, row.dimension_key));
-    let mut body = Listing::of(rows, page.limit, place, item);
-    if count.exact() {
-        body.total = Some(reader.count(Dataset::Chargebacks, &question.of).await?);
-    }
-    let tag = tag(&version, &format!("{question:?} {page:?} {count:?}"));
-    Ok(Kept { tag, body }.respond(&headers))
+    lists::list(&api, &tenant, asked, item).await
 }
 
 /// One chargeback row

@@ -5,8 +5,8 @@ use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::chargebacks::Question;
 use super::days::DatasetParams;
+use super::lists::Question;
 use crate::api::Api;
 use crate::api::params::{Filters, Params, RangeParams};
 use crate::api::problem::{Fault, Problem};

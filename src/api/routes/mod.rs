@@ -5,9 +5,13 @@ pub(super) mod billing;
 pub(super) mod chargebacks;
 pub(super) mod days;
 pub(super) mod dimensions;
+pub(super) mod events;
 pub(super) mod explanation;
+pub(super) mod exports;
 pub(super) mod inventory;
+pub(super) mod lists;
 pub(super) mod tenants;
+pub(super) mod tokens;
 pub(super) mod topics;
 
 use std::time::Duration;
@@ -31,10 +35,15 @@ impl Api {
     /// # Errors
     /// A [`Problem`] if others keep all turns for longer than the request may take, or Postgres does not answer.
     pub(super) async fn reader(&self) -> Result<(Reader, tokio::sync::OwnedSemaphorePermit), Problem> {
-        let limit = Duration::from_secs(u64::from(self.settings.request_timeout_seconds));
-        let turn = tokio::time::timeout(limit / 2, std::sync::Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = tokio::time::timeout(self.patience(), std::sync::Arc::clone(&self.turns).acquire_owned()).await;
         let busy = || Problem::new(Code::Busy, "too many requests are being answered; try again shortly");
         let turn = turn.ok().and_then(Result::ok).ok_or_else(busy)?;
+        let limit = Duration::from_secs(u64::from(self.settings.request_timeout_seconds));
         Ok((self.store.reader(limit).await?, turn))
+    }
+
+    /// How long a request waits for its turn.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(u64::from(self.settings.request_timeout_seconds)) / 2
     }
 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::api::auth::Caller;
 use crate::api::problem::Problem;
 use crate::api::{Api, server};
 use crate::store::read::TenantFacts;
@@ -38,11 +39,12 @@ pub(crate) struct Tenants {
 /// All tenants that the caller may see
 #[utoipa::path(get, path = "/api/v1/tenants", tag = "tenants",
     responses((status = 200, body = Tenants), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub(crate) async fn list(State(api): State<Api>) -> Result<Json<Tenants>, Problem> {
-    let ids: Vec<String> = api.settings.tenants.iter().map(|tenant| tenant.tenant_id.clone()).collect();
+pub(crate) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<Tenants>, Problem> {
+    let seen = || api.settings.tenants.iter().filter(|tenant| caller.sees(&tenant.tenant_id));
+    let ids: Vec<String> = seen().map(|tenant| tenant.tenant_id.clone()).collect();
     let (mut reader, _turn) = api.reader().await?;
     let facts = reader.tenants(&ids).await?;
-    let items = api.settings.tenants.iter().zip(facts).map(|(tenant, facts)| item(tenant, facts)).collect();
+    let items = seen().zip(facts).map(|(tenant, facts)| item(tenant, facts)).collect();
     Ok(Json(Tenants { items }))
 }
 

@@ -1,19 +1,17 @@
 //! Topic costs: which topics the cost of Kafka clusters went to.
 
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use chrono::NaiveDate;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::chargebacks::{CountParams, Question};
+use super::lists::{self, Asked, CountParams};
 use crate::api::Api;
-use crate::api::answer::{Kept, Listing, tag};
-use crate::api::params::{Filters, PageParams, Params, RangeParams};
+use crate::api::answer::Listing;
+use crate::api::params::{Filters, PageParams, RangeParams};
 use crate::api::problem::Problem;
-use crate::domain::Day;
-use crate::store::read::{Dataset, TopicRow};
+use crate::store::read::TopicRow;
 
 /// One topic's part of one billing line of its cluster.
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,34 +39,15 @@ pub(crate) struct TopicCost {
 /// Topic rows of a range, by day and key
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/topic-costs", tag = "costs",
     params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, Filters, PageParams, CountParams),
-    responses((status = 200, body = Listing<TopicCost>), (status = 304, description = "Nothing changed since"),
+    responses((status = 200, content((Listing<TopicCost> = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"))),
+        (status = 304, description = "Nothing changed since"),
         (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn list(
     State(api): State<Api>,
     Path(tenant): Path<String>,
-    Params(range): Params<RangeParams>,
-    Params(filters): Params<Filters>,
-    Params(page): Params<PageParams>,
-    Params(count): Params<CountParams>,
-    headers: HeaderMap,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let question = Question::read(&api, &tenant, Dataset::TopicCosts, &range, &filters)?;
-    let (mut reader, _turn) = api.reader().await?;
-    let version = reader.version(&[Dataset::TopicCosts.projection()]).await?;
-    let cursor = question.cursor("");
-    let page = cursor.page::<(NaiveDate, [String; 6])>(&page)?;
-    let after = page.after.clone().map(|(day, texts)| (Day::from(day), texts));
-    let rows = reader.topic_costs(&question.of, after.as_ref(), page.limit + 1).await?;
-    let place = |row: &TopicRow| {
-        let (day, texts) = row.key();
-        cursor.text(&(day.date(), texts))
-    };
-    let mut body = Listing::of(rows, page.limit, place, item);
-    if count.exact() {
-        body.total = Some(reader.count(Dataset::TopicCosts, &question.of).await?);
-    }
-    let tag = tag(&version, &format!("{question:?} {page:?} {count:?}"));
-    Ok(Kept { tag, body }.respond(&headers))
+    lists::list(&api, &tenant, asked, item).await
 }
 
 fn item(row: TopicRow) -> TopicCost {

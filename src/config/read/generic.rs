@@ -4,15 +4,18 @@ use std::collections::BTreeSet;
 
 use super::super::kind::{List, object};
 use super::super::metered::{
-    Aggregation, CostQuantity, CostSplit, CostType, GenericMetrics, IdentityOrigin, IdentitySource,
+    Aggregation, CostQuantity, CostSplit, CostType, GenericMetrics, IdentityOrigin, IdentitySource, Metered,
 };
 use super::super::number::{Int, Price};
 use super::super::scalar::{Choice, quoted};
 use super::super::section::{Inner, Section};
+use super::super::suggest;
 use super::super::text::{Name, Text};
 use super::metered;
 use super::rules::GENERIC_WORDS;
 use crate::domain::promql::{Fold, sampling_of};
+use crate::domain::rule::change::OTHERWISE;
+use crate::domain::usage::metric_of_product;
 
 pub(super) fn settings(s: &mut Section<'_>) -> GenericMetrics {
     let cluster_id = s.required("cluster_id", Name, "id of the system in bills and rows");
@@ -31,6 +34,9 @@ pub(super) fn settings(s: &mut Section<'_>) -> GenericMetrics {
         }
     }
     let metered = metered::metered(s, GENERIC_WORDS);
+    if s.sound(&["cost_types", "allocator_overrides"]) {
+        overrides_fit(s, &cost_types, &metered);
+    }
     GenericMetrics {
         display_name: display_name.filter(|name| !name.is_empty()).unwrap_or_else(|| cluster_id.clone()),
         cluster_id,
@@ -39,6 +45,30 @@ pub(super) fn settings(s: &mut Section<'_>) -> GenericMetrics {
         discovery_query,
         cost_types,
         metered,
+    }
+}
+
+/// Overrides are for cost types that there are, and split by the usage of those that have one: nothing else is measured.
+fn overrides_fit(s: &Section<'_>, cost_types: &[CostType], metered: &Metered) {
+    let by_usage = cost_types.iter().filter(|cost| cost.split != CostSplit::Even);
+    let measured: Vec<String> = by_usage.map(|cost| metric_of_product(&cost.name)).collect();
+    let measured: Vec<&str> = measured.iter().map(String::as_str).collect();
+    for (product, split) in &metered.rules.changes.products {
+        if product != OTHERWISE && !cost_types.iter().any(|cost| cost.name == *product) {
+            s.warn(
+                "allocator_overrides",
+                format!("`{product}` is the name of no cost type, so nothing is split by it"),
+            );
+        }
+        let stranger = split.metrics().find(|metric| !measured.contains(&metric.as_str()));
+        let Some(stranger) = stranger else { continue };
+        let remedy = match suggest::nearest(stranger, &measured) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if measured.is_empty() => "give a cost type `allocation_strategy: usage_ratio`".to_owned(),
+            None => format!("use one of {}", suggest::list(&measured)),
+        };
+        let problem = format!("{} is no usage that a cost type measures", quoted(stranger));
+        s.fault_inside("allocator_overrides", Inner::Key(product), problem, remedy);
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Each function here both reads a section and describes it, see `section`.
 
+mod auth;
 mod ccloud;
 mod emitter;
 mod external;
@@ -23,7 +24,7 @@ use super::number::Int;
 use super::scalar::{Choice, Flag};
 use super::section::Section;
 use super::text::{Text, Word};
-use super::{Api, Config, Features, Health, Level, LogFormat, Logging};
+use super::{Api, ApiExports, Config, Features, Health, Level, LogFormat, Logging};
 
 /// The top level.
 pub(super) fn config(s: &mut Section<'_>) -> Config {
@@ -36,11 +37,12 @@ pub(super) fn config(s: &mut Section<'_>) -> Config {
     if s.has("preview") {
         s.warn("preview", "has no effect in this version; FOCUS exports are not built yet");
     }
-    Config {
+    let config = Config {
         logging: s.section("logging", logging, "what is logged"),
         features: s.section("features", features, "how the process works through its tenants"),
         health: s.section("health", health, "the port of /healthz, /readyz and /metrics of `tributary run`"),
         api: api_section(s),
+        auth: s.section("auth", auth::auth, "who may use the HTTP API"),
         kafka: s.section(
             "kafka",
             services::kafka,
@@ -65,7 +67,10 @@ pub(super) fn config(s: &mut Section<'_>) -> Config {
             "folder of the embedded Kafka and PostgreSQL; TRIBUTARY_DATA_DIR overrides it",
         ),
         tenants: tenant::tenants(s),
-    }
+    };
+    let tenants: Vec<&str> = config.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
+    auth::check_tenants(s, &config.auth, &tenants);
+    config
 }
 
 fn instance(s: &mut Section<'_>) -> String {
@@ -144,15 +149,19 @@ fn api_section(s: &mut Section<'_>) -> Api {
 
 fn api(s: &mut Section<'_>) -> Api {
     Api {
-        host: s.default(
-            "host",
-            Text,
-            "127.0.0.1".into(),
-            "address to listen on; only loopback, as there are no tokens yet",
-        ),
+        host: s.default("host", Text, "127.0.0.1".into(), "address to listen on"),
         port: s.default("port", Int(1..=65535), 8080, "port to listen on"),
         enable_cors: s.default("enable_cors", Flag, false, "answer requests of pages from other origins"),
         cors_origins: s.default("cors_origins", List(Text), vec![], "origins that are answered"),
         request_timeout_seconds: s.default("request_timeout_seconds", Int(1..=300), 30, "limit of one request"),
+        exports: s.section("exports", api_exports, "files that are made on request"),
+    }
+}
+
+fn api_exports(s: &mut Section<'_>) -> ApiExports {
+    let doc = "folder of the files; different for each process of a host; default: `exports` in the folder of the embedded services";
+    ApiExports {
+        directory: s.optional("directory", FilePath, doc),
+        keep_hours: s.default("keep_hours", Int(1..=720), 24, "how long a file is kept once it is ready"),
     }
 }

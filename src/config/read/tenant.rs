@@ -79,9 +79,18 @@ fn tenant(s: &mut Section<'_>) -> Read {
         }
     };
     s.shapes("plugin_settings", || {
-        let measured = [describe(self_managed::settings).1, describe(generic::settings).1];
-        let shapes = [describe(ccloud::settings).1, describe(external::settings).1];
-        shapes.into_iter().chain(measured).chain([json!({"type": "null"})]).collect()
+        let settings = |of: Known| match of {
+            Known::ConfluentCloud | Known::Unreadable => describe(ccloud::settings).1,
+            Known::SelfManagedKafka => describe(self_managed::settings).1,
+            Known::GenericMetrics => describe(generic::settings).1,
+            Known::External => describe(external::settings).1,
+        };
+        let shapes = ECOSYSTEMS.into_iter().map(|(name, of)| {
+            let mut shape = settings(of);
+            shape["title"] = name.into();
+            shape
+        });
+        shapes.chain([json!({"type": "null"})]).collect()
     });
     let lookback_days = s.default("lookback_days", Int(1..=364), 200, "days before now at which the window begins");
     let cutoff_days = s.default("cutoff_days", Int(1..=30), 5, "days before now at which the window ends");

@@ -142,6 +142,22 @@ fn cost_types_have_what_their_type_needs_and_nothing_else() {
 }
 
 #[test]
+fn costs_follow_usage_that_is_measured() {
+    let usage = "cost_quantity: {type: fixed, count: 1}, allocation_strategy: usage_ratio, allocation_query: up, \
+                 allocation_label: l";
+    let even = "cost_quantity: {type: fixed, count: 1}, allocation_strategy: even_split";
+    let followed = |cost: &str, of: &str, by: &str| {
+        generic(cost, &[&format!("allocator_overrides: {{{of}: {{first_that_fits: [{{by_usage: {by}}}, even]}}}}")])
+    };
+    assert!(good(&followed(usage, "A", "alloc_A")).warnings.is_empty());
+    assert!(good(&followed(usage, "otherwise", "alloc_A")).warnings.is_empty());
+    refused_with(&followed(usage, "A", "[alloc_A, alloc_B]"), &["allocator_overrides.A", "\"alloc_B\"", "`alloc_A`?"]);
+    refused_with(&followed(even, "A", "alloc_A"), &["\"alloc_A\" is no usage", "allocation_strategy: usage_ratio"]);
+    let warned = good(&followed(usage, "B", "alloc_A")).warnings;
+    assert!(warned[0].message.contains("`B` is the name of no cost type"), "{warned:?}");
+}
+
+#[test]
 fn names_of_cost_types_are_distinct_and_somebody_has_to_be_found() {
     let twice = generic("cost_quantity: {type: fixed, count: 1}, allocation_strategy: even_split", &[]);
     let entry = twice.lines().find(|line| line.contains("name: A")).expect("the cost type").to_owned();

@@ -1,5 +1,7 @@
 //! The configuration as an operator meets it: text in, values, faults and warnings out.
 
+mod auth;
+mod book;
 mod ccloud;
 mod faults;
 mod metered;

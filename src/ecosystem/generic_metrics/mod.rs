@@ -1,7 +1,7 @@
 //! Any system that a Prometheus measures: its bill from cost types of the operator's own.
 //!
 //! In: cost types, queries, a Prometheus. Out: what [`Source`](crate::ecosystem::Source) answers. Absent: what the
-//! system is; how quantities become lines, which is [`metered`](crate::ecosystem::metered)'s.
+//! system is; how quantities become lines, which is [`metered`](mod@crate::ecosystem::metered)'s.
 
 pub mod rules;
 #[cfg(test)]
@@ -20,6 +20,7 @@ use super::prometheus::{self, Prometheus, Sample};
 use super::{Bill, Inventory, Listing, SourceError, UsageNeed, UsageOf};
 use crate::clock::Clock;
 use crate::domain::promql::{Fold, Sampling, sampling_of};
+use crate::domain::usage::metric_of_product;
 use crate::domain::{Day, Resource, Subject};
 
 /// Name of this kind of source in facts and rows.
@@ -168,11 +169,6 @@ impl GenericMetrics {
     }
 }
 
-/// The name of a cost type's usage in the rules.
-pub(super) fn usage_of(product_type: &str) -> String {
-    format!("alloc_{product_type}")
-}
-
 fn questions(settings: &Settings) -> Vec<Question> {
     let question = |name: String, query: &str, label: &str, setting: String| Question {
         name,
@@ -192,7 +188,7 @@ fn questions(settings: &Settings) -> Vec<Question> {
         Split::Even => None,
         Split::ByUsage { query, label } => {
             let name = &cost_type.cost.product_type;
-            Some(question(usage_of(name), query, label, format!("allocation_label of cost type {name}")))
+            Some(question(metric_of_product(name), query, label, format!("allocation_label of cost type {name}")))
         }
     });
     discovery.into_iter().chain(by_usage).collect()

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use crate::domain::CostType as Kind;
 use crate::domain::CostType::{Shared, Usage as Used};
 use crate::domain::rule::{Product, RULES_VERSION, Resolver, Rule, RuleBook, Split as Over, Tier, Usage};
+use crate::domain::usage::metric_of_product;
 use crate::ecosystem::metered::people::PRINCIPAL;
 
-use super::{CostType, Settings, Split, usage_of};
+use super::{CostType, Settings, Split};
 
 /// The metric that says who there is.
 pub const DISCOVERY: &str = "discovery";
@@ -42,7 +43,7 @@ fn who_is_seen(settings: &Settings) -> Vec<String> {
         Split::Even => false,
         Split::ByUsage { label, .. } => *label == settings.label,
     });
-    let used = own_label.map(|cost_type| usage_of(&cost_type.cost.product_type));
+    let used = own_label.map(|cost_type| metric_of_product(&cost_type.cost.product_type));
     std::iter::once(DISCOVERY.to_owned()).chain(used).collect()
 }
 
@@ -58,7 +59,7 @@ fn product(cost_type: &CostType, seen: &[String], everybody: &Option<Over>) -> P
     let tiers = match &cost_type.split {
         Split::Even => even("even_split_allocation").into_iter().chain([nobody()]).collect(),
         Split::ByUsage { .. } => {
-            let metric = usage_of(&cost_type.cost.product_type);
+            let metric = metric_of_product(&cost_type.cost.product_type);
             if !metrics.contains(&metric) {
                 metrics.push(metric.clone());
             }

@@ -2,7 +2,7 @@
 //!
 //! In: rates, a Prometheus that scrapes the brokers, perhaps the Kafka Admin API. Out: what
 //! [`Source`](crate::ecosystem::Source) answers. Absent: how quantities become lines, which is
-//! [`metered`](crate::ecosystem::metered)'s; Kafka as our log.
+//! [`metered`](mod@crate::ecosystem::metered)'s; Kafka as our log.
 
 mod admin;
 mod inventory;

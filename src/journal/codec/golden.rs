@@ -74,4 +74,6 @@ fn old_messages_are_read_for_ever() {
     check(&samples::run());
     check(&samples::tenant_event());
     check(&samples::emission());
+    check(&samples::audit_event());
+    check(&samples::api_token());
 }

@@ -59,8 +59,7 @@ impl Reader {
     pub async fn explained(&mut self, tenant: &str, row: &ChargebackRowOf) -> Result<Explained, StoreError> {
         let day = Day::from(row.day);
         let mut query = QueryBuilder::new(super::rows::CHARGEBACK);
-        let day_of = Selection { tenant: tenant.to_owned(), from: day, to: day.plus(1), conditions: Vec::new() };
-        Dataset::Chargebacks.push_from(&mut query, &day_of);
+        Dataset::Chargebacks.push_from(&mut query, &Selection::of_day(tenant, day));
         query.push(" AND (d.env_id, d.resource_id, d.product_category, d.product_type, d.currency) = (");
         let key = [&row.env_id, &row.resource_id, &row.product_category, &row.product_type, &row.currency];
         let mut texts = query.separated(", ");
@@ -69,7 +68,7 @@ impl Reader {
         }
         query.push(") ORDER BY f.dimension_key");
         let rows = self.all(query).await?;
-        let line = self.billing_line(tenant, &(day, key.map(String::clone))).await?;
+        let line = self.line_of(tenant, row).await?;
         let line = line.filter(|line| line.revision == row.revision);
         let rules = self.rules(tenant, day, row.revision).await?;
         Ok(Explained { rows, line, rules })

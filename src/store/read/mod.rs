@@ -5,6 +5,8 @@
 //! cursors, wording for people.
 
 mod aggregate;
+mod audit;
+mod columns;
 mod dataset;
 mod days;
 mod dimensions;
@@ -21,6 +23,8 @@ use sqlx::postgres::{PgArguments, Postgres};
 use sqlx::{FromRow, QueryBuilder, Transaction};
 
 pub use aggregate::{Aggregate, Bucket, Cell};
+pub use audit::{AuditQuery, AuditRow};
+pub use columns::{Column, Kind, Rows};
 pub use dataset::{Condition, Dataset, Field, Operator};
 pub use days::{Availability, DayOf, TenantFacts};
 pub use dimensions::DimensionValue;
@@ -29,7 +33,7 @@ pub use explanation::Explained;
 pub use gauge::{GaugeFamily, GaugePoint, GaugeQuery};
 pub use inventory::{EntityCount, EntityRow, InventoryQuery, ResourceOrIdentity};
 pub use issues::Issue;
-pub use rows::{BillingRow, ChargebackKey, ChargebackRowOf, TopicRow};
+pub use rows::{BillingRow, ChargebackRowOf, Listed, Place, TopicRow};
 
 use super::{Store, StoreError};
 use crate::domain::{Amount, Day};
@@ -44,6 +48,13 @@ pub struct Selection {
     /// Last day, excluded.
     pub to: Day,
     pub conditions: Vec<Condition>,
+}
+
+impl Selection {
+    /// All rows of one day.
+    fn of_day(tenant: &str, day: Day) -> Self {
+        Self { tenant: tenant.to_owned(), from: day, to: day.plus(1), conditions: Vec::new() }
+    }
 }
 
 /// One read-only view of the tables: everything asked through it is of one moment.

@@ -1,11 +1,19 @@
-//! Pages of billing lines and chargeback rows, in a total order that new days do not disturb.
+//! Pages of rows, in a total order that new days do not disturb.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::{FromRow, QueryBuilder};
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, Postgres, QueryBuilder};
 
 use super::dataset::Dataset;
 use super::{Reader, Selection, StoreError};
 use crate::domain::Day;
+
+macro_rules! line_id {
+    () => {
+        "f.day::text || '-' || left(encode(sha256(convert_to(json_build_array(f.env_id, f.resource_id,
+         f.product_category, f.product_type, f.currency)::text, 'UTF8')), 'hex'), 32)"
+    };
+}
 
 /// A chargeback row as readers see it.
 #[derive(Debug, Clone, PartialEq, FromRow)]
@@ -33,16 +41,11 @@ pub struct ChargebackRowOf {
     pub usage: Option<f64>,
 }
 
-/// A place in the order of chargeback rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChargebackKey {
-    pub day: Day,
-    pub dimension_key: i64,
-}
-
 /// A billing line as readers see it.
 #[derive(Debug, Clone, PartialEq, FromRow)]
 pub struct BillingRow {
+    /// Stays the same when tables are rebuilt.
+    pub id: String,
     pub day: NaiveDate,
     pub revision: i32,
     pub ecosystem: String,
@@ -64,14 +67,6 @@ pub struct BillingRow {
     pub evidence: Vec<String>,
 }
 
-impl BillingRow {
-    /// What tells the line from the others of its tenant, in the order lines are listed in.
-    pub fn key(&self) -> BillingKey {
-        let texts = [&self.env_id, &self.resource_id, &self.product_category, &self.product_type, &self.currency];
-        (Day::from(self.day), texts.map(String::clone))
-    }
-}
-
 /// A topic's part of a line as readers see it.
 #[derive(Debug, Clone, PartialEq, FromRow)]
 pub struct TopicRow {
@@ -91,84 +86,131 @@ pub struct TopicRow {
     pub usage: Option<f64>,
 }
 
-/// A place in the order of topic rows: day, environment, cluster, topic, category, type, currency.
-pub type TopicKey = (Day, [String; 6]);
-
-impl TopicRow {
-    /// What tells the row from the others of its tenant, in the order rows are listed in.
-    pub fn key(&self) -> TopicKey {
-        let Self { env_id, cluster_resource_id, topic_name, product_category, product_type, currency, .. } = self;
-        let texts = [env_id, cluster_resource_id, topic_name, product_category, product_type, currency];
-        (Day::from(self.day), texts.map(String::clone))
-    }
-}
-
-/// A place in the order of billing lines: day, environment, resource, category, type, currency.
-pub type BillingKey = (Day, [String; 5]);
-
 pub(super) const CHARGEBACK: &str =
     "SELECT f.day, f.revision, f.dimension_key, d.fingerprint, d.ecosystem, d.env_id, d.resource_id,
     d.product_category, d.product_type, d.identity_id, d.target, d.cost_type, d.allocation_method, d.allocation_detail,
     trim_scale(f.amount)::text AS amount, d.currency, d.tier, f.share, f.usage";
 
-const LINE: &str =
-    "SELECT f.day, f.revision, f.ecosystem, f.env_id, f.resource_id, f.resource_name, f.product_category,
+/// A billing line's id: its day, and a digest of what tells it from the others of the day.
+pub(super) const LINE_ID: &str = line_id!();
+
+const LINE: &str = concat!(
+    "SELECT ",
+    line_id!(),
+    " AS id, f.day, f.revision, f.ecosystem, f.env_id, f.resource_id, f.resource_name, f.product_category,
     f.product_type, trim_scale(f.quantity)::text AS quantity, trim_scale(f.unit_price)::text AS unit_price,
     trim_scale(f.amount)::text AS amount, trim_scale(f.original_amount)::text AS original_amount, f.currency,
-    f.granularity, f.period_start, f.period_end, f.evidence";
-
-/// The order of [`BillingKey`].
-const LINE_KEY: &str = "f.day, f.env_id COLLATE \"C\", f.resource_id COLLATE \"C\", f.product_category COLLATE \"C\",
-    f.product_type COLLATE \"C\", f.currency COLLATE \"C\"";
+    f.granularity, f.period_start, f.period_end, f.evidence"
+);
 
 const TOPIC: &str = "SELECT f.day, f.revision, f.ecosystem, f.env_id, f.cluster_resource_id, f.topic_name,
     f.product_category, f.product_type, f.attribution_method, trim_scale(f.amount)::text AS amount, f.currency,
     f.share, f.usage";
 
-/// The order of [`TopicKey`].
-const TOPIC_KEY: &str = "f.day, f.env_id COLLATE \"C\", f.cluster_resource_id COLLATE \"C\",
-    f.topic_name COLLATE \"C\", f.product_category COLLATE \"C\", f.product_type COLLATE \"C\", f.currency COLLATE \"C\"";
+/// A kind of rows that is listed page by page.
+pub trait Listed: Send + Unpin + for<'r> FromRow<'r, PgRow> {
+    const DATASET: Dataset;
+    /// What is read of each.
+    const SELECT: &'static str;
+    /// What tells a row from the others of its day, in the order in which they are listed.
+    type Key: Send;
 
-impl Reader {
-    /// Topic rows after `after`, at most `limit`.
-    ///
-    /// # Errors
-    /// [`StoreError`] if Postgres does not answer in time.
-    pub async fn topic_costs(
-        &mut self,
-        of: &Selection,
-        after: Option<&TopicKey>,
-        limit: u32,
-    ) -> Result<Vec<TopicRow>, StoreError> {
-        let mut query = QueryBuilder::new(TOPIC);
-        let from = after.map_or(of.from, |(day, _)| (*day).max(of.from));
-        Dataset::TopicCosts.push_from(&mut query, &Selection { from, ..of.clone() });
-        if let Some((day, texts)) = after {
-            push_key(&mut query, TOPIC_KEY, " > ", *day, texts);
-        }
-        query.push(format_args!(" ORDER BY {TOPIC_KEY} LIMIT ")).push_bind(i64::from(limit));
-        self.all(query).await
+    /// Where the row stands.
+    fn place(&self) -> Place<Self::Key>;
+
+    /// `, $1, $2`: the key as values.
+    fn push(key: &Self::Key, query: &mut QueryBuilder<Postgres>);
+}
+
+/// A place in the order of rows.
+pub type Place<K> = (NaiveDate, K);
+
+impl Listed for ChargebackRowOf {
+    const DATASET: Dataset = Dataset::Chargebacks;
+    const SELECT: &'static str = CHARGEBACK;
+    type Key = i64;
+
+    fn place(&self) -> Place<i64> {
+        (self.day, self.dimension_key)
     }
 
-    /// Chargeback rows after `after`, at most `limit`.
+    fn push(key: &i64, query: &mut QueryBuilder<Postgres>) {
+        query.push(", ").push_bind(*key);
+    }
+}
+
+impl Listed for BillingRow {
+    const DATASET: Dataset = Dataset::Billing;
+    const SELECT: &'static str = LINE;
+    /// Environment, resource, category, type, currency.
+    type Key = [String; 5];
+
+    fn place(&self) -> Place<[String; 5]> {
+        let texts = [&self.env_id, &self.resource_id, &self.product_category, &self.product_type, &self.currency];
+        (self.day, texts.map(String::clone))
+    }
+
+    fn push(key: &[String; 5], query: &mut QueryBuilder<Postgres>) {
+        push_texts(key, query);
+    }
+}
+
+impl Listed for TopicRow {
+    const DATASET: Dataset = Dataset::TopicCosts;
+    const SELECT: &'static str = TOPIC;
+    /// Environment, cluster, topic, category, type, currency.
+    type Key = [String; 6];
+
+    fn place(&self) -> Place<[String; 6]> {
+        let Self { env_id, cluster_resource_id, topic_name, product_category, product_type, currency, .. } = self;
+        let texts = [env_id, cluster_resource_id, topic_name, product_category, product_type, currency];
+        (self.day, texts.map(String::clone))
+    }
+
+    fn push(key: &[String; 6], query: &mut QueryBuilder<Postgres>) {
+        push_texts(key, query);
+    }
+}
+
+impl Dataset {
+    /// The total order in which its rows are listed.
+    pub(super) fn order(self) -> &'static str {
+        match self {
+            Self::Chargebacks => "f.day, f.dimension_key",
+            Self::Billing => {
+                "f.day, f.env_id COLLATE \"C\", f.resource_id COLLATE \"C\", f.product_category COLLATE \"C\",
+                 f.product_type COLLATE \"C\", f.currency COLLATE \"C\""
+            }
+            Self::TopicCosts => {
+                "f.day, f.env_id COLLATE \"C\", f.cluster_resource_id COLLATE \"C\", f.topic_name COLLATE \"C\",
+                 f.product_category COLLATE \"C\", f.product_type COLLATE \"C\", f.currency COLLATE \"C\""
+            }
+        }
+    }
+}
+
+impl Reader {
+    /// The chosen rows after the place `after`, at most `limit`.
     ///
     /// # Errors
     /// [`StoreError`] if Postgres does not answer in time.
-    pub async fn chargebacks(
+    pub async fn page<R: Listed>(
         &mut self,
         of: &Selection,
-        after: Option<ChargebackKey>,
+        after: Option<&Place<R::Key>>,
         limit: u32,
-    ) -> Result<Vec<ChargebackRowOf>, StoreError> {
-        let mut query = QueryBuilder::new(CHARGEBACK);
+    ) -> Result<Vec<R>, StoreError> {
+        let mut query = QueryBuilder::new(R::SELECT);
         // A page begins on the day of its first row: the days before it need not be read.
-        let from = after.map_or(of.from, |after| after.day.max(of.from));
-        Dataset::Chargebacks.push_from(&mut query, &Selection { from, ..of.clone() });
-        if let Some(after) = after {
-            query.push(" AND (f.day, f.dimension_key) > (").push_bind(after.day.date());
-            query.push(", ").push_bind(after.dimension_key).push(")");
+        let from = after.map_or(of.from, |(day, _)| Day::from(*day).max(of.from));
+        R::DATASET.push_from(&mut query, &Selection { from, ..of.clone() });
+        let order = R::DATASET.order();
+        if let Some((day, key)) = after {
+            query.push(format_args!(" AND ({order}) > (")).push_bind(*day);
+            R::push(key, &mut query);
+            query.push(")");
         }
-        query.push(" ORDER BY f.day, f.dimension_key LIMIT ").push_bind(i64::from(limit));
+        query.push(format_args!(" ORDER BY {order} LIMIT ")).push_bind(i64::from(limit));
         self.all(query).await
     }
 
@@ -182,43 +224,39 @@ impl Reader {
         day: Day,
         fingerprint: &[u8],
     ) -> Result<Option<ChargebackRowOf>, StoreError> {
-        let day_of = Selection { tenant: tenant.to_owned(), from: day, to: day.plus(1), conditions: Vec::new() };
         let mut query = QueryBuilder::new(CHARGEBACK);
-        Dataset::Chargebacks.push_from(&mut query, &day_of);
+        Dataset::Chargebacks.push_from(&mut query, &Selection::of_day(tenant, day));
         query.push(" AND d.fingerprint = ").push_bind(fingerprint.to_vec());
         self.one(query).await
     }
 
-    /// Billing lines after `after`, at most `limit`.
+    /// The billing line of a day with this id.
     ///
     /// # Errors
     /// [`StoreError`] if Postgres does not answer in time.
-    pub async fn billing(
-        &mut self,
-        of: &Selection,
-        after: Option<&BillingKey>,
-        limit: u32,
-    ) -> Result<Vec<BillingRow>, StoreError> {
+    pub async fn billing_line(&mut self, tenant: &str, day: Day, id: &str) -> Result<Option<BillingRow>, StoreError> {
         let mut query = QueryBuilder::new(LINE);
-        let from = after.map_or(of.from, |(day, _)| (*day).max(of.from));
-        Dataset::Billing.push_from(&mut query, &Selection { from, ..of.clone() });
-        if let Some(key) = after {
-            push_key(&mut query, LINE_KEY, " > ", key.0, &key.1);
-        }
-        query.push(format_args!(" ORDER BY {LINE_KEY} LIMIT ")).push_bind(i64::from(limit));
-        self.all(query).await
+        Dataset::Billing.push_from(&mut query, &Selection::of_day(tenant, day));
+        query.push(format_args!(" AND {LINE_ID} = ")).push_bind(id.to_owned());
+        self.one(query).await
     }
 
-    /// The billing line with this key.
+    /// The billing line that a chargeback row is a part of.
     ///
     /// # Errors
     /// [`StoreError`] if Postgres does not answer in time.
-    pub async fn billing_line(&mut self, tenant: &str, key: &BillingKey) -> Result<Option<BillingRow>, StoreError> {
-        let day = key.0;
-        let day_of = Selection { tenant: tenant.to_owned(), from: day, to: day.plus(1), conditions: Vec::new() };
+    pub(super) async fn line_of(
+        &mut self,
+        tenant: &str,
+        row: &ChargebackRowOf,
+    ) -> Result<Option<BillingRow>, StoreError> {
         let mut query = QueryBuilder::new(LINE);
-        Dataset::Billing.push_from(&mut query, &day_of);
-        push_key(&mut query, LINE_KEY, " = ", key.0, &key.1);
+        Dataset::Billing.push_from(&mut query, &Selection::of_day(tenant, row.day.into()));
+        query.push(" AND (f.day, f.env_id, f.resource_id, f.product_category, f.product_type, f.currency) = (");
+        query.push_bind(row.day);
+        let texts = [&row.env_id, &row.resource_id, &row.product_category, &row.product_type, &row.currency];
+        push_texts(&texts.map(String::clone), &mut query);
+        query.push(")");
         self.one(query).await
     }
 
@@ -234,10 +272,8 @@ impl Reader {
     }
 }
 
-fn push_key(query: &mut QueryBuilder<sqlx::Postgres>, key: &str, compared: &str, day: Day, texts: &[String]) {
-    query.push(format_args!(" AND ({key}){compared}(")).push_bind(day.date());
+fn push_texts(texts: &[String], query: &mut QueryBuilder<Postgres>) {
     for text in texts {
         query.push(", ").push_bind(text.clone());
     }
-    query.push(")");
 }

@@ -71,7 +71,11 @@ impl Fault {
 
 /// What happens in a round, one after the other, each so long after the one before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan(pub Vec<(Duration, Fault)>);
+pub struct Plan {
+    pub faults: Vec<(Duration, Fault)>,
+    /// So many of them come before the turn of the story, the others after it.
+    pub before: usize,
+}
 
 impl Plan {
     /// The plan of a seed. Half of the rounds have one fault, so that what it costs can be told, and some have none, which
@@ -84,7 +88,13 @@ impl Plan {
             _ => 2 + dice.below(AT_MOST - 1),
         };
         let share = WINDOW / u32::try_from(faults.max(1)).expect("a few");
-        Self((0..faults).map(|_| (up_to(&mut dice, share), fault(&mut dice))).collect())
+        let faults: Vec<_> = (0..faults).map(|_| (up_to(&mut dice, share), fault(&mut dice))).collect();
+        Self { before: dice.below(faults.len() + 1), faults }
+    }
+
+    /// Nothing goes wrong.
+    pub fn none() -> Self {
+        Self { faults: Vec::new(), before: 0 }
     }
 }
 
@@ -112,8 +122,9 @@ fn up_to(dice: &mut Dice, longest: Duration) -> Duration {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (pause, fault) in &self.0 {
-            writeln!(f, "  after {:>6.3} s: {fault:?}", pause.as_secs_f64())?;
+        for (number, (pause, fault)) in self.faults.iter().enumerate() {
+            let when = if number < self.before { "before" } else { "after" };
+            writeln!(f, "  {when} the turn, {:>6.3} s later: {fault:?}", pause.as_secs_f64())?;
         }
         Ok(())
     }
@@ -123,7 +134,7 @@ impl fmt::Display for Plan {
 fn a_seed_gives_its_plan_again_and_all_kinds_come() {
     let plans: Vec<Plan> = (0..1000).map(Plan::of).collect();
     assert_eq!(plans[17], Plan::of(17));
-    let mut kinds: Vec<String> = plans.iter().flat_map(|plan| &plan.0).map(|(_, fault)| fault.kind()).collect();
+    let mut kinds: Vec<String> = plans.iter().flat_map(|plan| &plan.faults).map(|(_, fault)| fault.kind()).collect();
     kinds.sort();
     kinds.dedup();
     let members = 3 + 2 + 2;

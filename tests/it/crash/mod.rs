@@ -1,8 +1,8 @@
 //! Killed, cut and stalled at random moments: nothing lost, nothing doubled, nothing wrong.
 //!
 //! A round has topics and a database of its own and five processes (gather, two allocate, two project) that reach one
-//! Kafka and one Postgres through proxies. Faults follow from the round's seed. Afterwards topics and tables hold what
-//! an undisturbed round gives, record by record and row by row.
+//! Kafka and one Postgres through proxies. Faults follow from the round's seed; what happens to its tenants is the same
+//! in each (`story`). Afterwards topics and tables hold what an undisturbed round gives, record by record and row by row.
 //!
 //! `make crash N=1000` runs many rounds; `TRIBUTARY_CRASH_SEED=4711 TRIBUTARY_CRASH_ROUNDS=1 cargo test --test it
 //! crash::rounds -- --nocapture` runs one again. The faults and their order follow from the seed; what a process is at
@@ -10,8 +10,10 @@
 
 mod crew;
 mod faults;
+mod groups;
 mod once;
 mod round;
+mod story;
 mod tally;
 mod truth;
 

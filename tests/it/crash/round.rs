@@ -1,26 +1,24 @@
 //! One round: its processes, its faults one after the other, and the judgement.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use tributary::domain::Day;
 use tributary::journal::{Connection, Topic};
 use tributary::store::{DayState, Store};
 
 use super::crew::Crew;
-use super::faults::{CREW, Fault, Plan};
+use super::faults::{Fault, Plan};
+use super::groups::Groups;
+use super::story::{FIRST_KEPT, Story};
 use super::truth::Truth;
-use crate::harness::{Addresses, Installation, Own, Proxy, Upstream, Wire, World, sql, succeed};
+use crate::harness::{Addresses, Installation, Own, Proxy, Running, Wire, World, fail, sql, succeed};
 
-/// Tenants of a round, all with the same bill.
-const TENANTS: usize = 4;
-/// What a request to the vendor takes, so that there is work for as long as faults come.
-const LATENCY: &str = "0.1";
 /// How long a trap is waited for; a round that is over springs none.
 const TRAP: Duration = Duration::from_secs(4);
 /// How long the group may take to give away the partitions of one that is silent.
@@ -34,8 +32,7 @@ pub struct Stage {
     direct: Addresses,
     kafka: Proxy,
     postgres: Proxy,
-    upstream: Upstream,
-    world: World,
+    story: Story,
     expected: Truth,
 }
 
@@ -58,17 +55,26 @@ impl Stage {
         let direct = own.addresses();
         let kafka = Proxy::start(&own.runtime, Wire::Kafka, port(&direct.kafka));
         let postgres = Proxy::start(&own.runtime, Wire::Postgres, port(server(&direct.postgres)));
-        let upstream = Upstream::start(&world, &["--latency", LATENCY]);
-        let expected = Truth::default();
-        let mut stage = Self { own, direct, kafka, postgres, upstream, world, expected };
+        let (story, expected) = (Story::of(world), Truth::default());
+        let mut stage = Self { own, direct, kafka, postgres, story, expected };
 
         let installation = Installation::on(&stage.direct, "alone");
-        let config = stage.configure(&installation);
-        succeed(&mut installation.once(&config, &stage.world.runs[0]));
+        let config = stage.story.configure(&installation);
+        stage.story.begin();
+        stage.story.mend();
+        let once = || {
+            let text = fail(&mut installation.once(&config, stage.story.now()));
+            assert!(text.contains("401"), "one tenant is refused to the end\n{text}");
+        };
+        once();
+        let judged = stage.story.judged();
+        judged.check(&installation.export(&config, &judged.name, "out"));
+        stage.story.correct();
+        once();
+        succeed(&mut Story::retention(&installation, &config));
         stage.expected = stage.truth(&installation);
-        stage.world.check(&installation.export(&config, &stage.world.name, "out"));
 
-        let round = stage.round(&Plan(Vec::new()));
+        let round = stage.round(&Plan::none());
         let lasted = |what| panic!("an undisturbed round: {what}, logs in {}", round.logs.display());
         let whole = round.took.unwrap_or_else(lasted);
         println!("undisturbed: {:.1} s", whole.as_secs_f64());
@@ -79,12 +85,13 @@ impl Stage {
     /// One round of this plan, on topics and a database of its own, which are gone afterwards.
     pub fn round(&mut self, plan: &Plan) -> Round {
         let installation = Installation::on(&self.direct, "round");
-        let config = self.configure(&installation);
+        let config = self.story.configure(&installation);
+        self.story.begin();
         succeed(installation.tributary().args(["topology", "apply", "--config"]).arg(&config));
         let (kafka, postgres) = (self.kafka.port(), self.postgres.port());
         let direct = port(server(&installation.database_url)).to_string();
         let through = installation.database_url.replace(&direct, &postgres.to_string());
-        let now = self.world.runs[0].clone();
+        let now = self.story.now().to_owned();
         let mut crew = Crew::start(installation.dir.path(), |name, role| {
             let mut command = installation.service(&config, role, name);
             command.args(["--now", &now]).env("DATABASE_URL", &through);
@@ -92,18 +99,30 @@ impl Stage {
             command
         });
         let (mut faults, mut away, begun) = (Vec::new(), Duration::ZERO, Instant::now());
-        for (pause, fault) in &plan.0 {
-            crew.watch_until(*pause, || false);
-            let met = self.inject(*fault, &mut crew, &installation.prefix);
-            faults.push((*fault, met.is_some()));
-            away += met.unwrap_or_default();
-        }
-        let done = self.wait_until_done(&installation, &mut crew);
+        let (before, after) = plan.faults.split_at(plan.before);
+        let mut meet = |stage: &mut Self, of: &[(Duration, Fault)], crew: &mut Crew<'_>| {
+            for (pause, fault) in of {
+                crew.watch_until(*pause, || false);
+                let met = stage.inject(*fault, crew, &installation.prefix);
+                faults.push((*fault, met.is_some()));
+                away += met.unwrap_or_default();
+            }
+        };
+        meet(self, before, &mut crew);
+        let turned = self.turn(&installation, &config, &mut crew);
+        // It, too, may be cut and stalled; what it left is found the next time.
+        let mut retention = Story::retention(&installation, &config);
+        retention.env("DATABASE_URL", &through).env("KAFKA_BOOTSTRAP_SERVERS", format!("127.0.0.1:{kafka}"));
+        let retention = Running::start(&mut retention, installation.dir.path(), "retention");
+        meet(self, after, &mut crew);
+        let done = turned.and_then(|()| self.wait_until_done(&installation, &mut crew));
         let took = done.map(|()| begun.elapsed().saturating_sub(away));
+        drop(retention);
         let ended = std::mem::take(&mut crew.ended);
         // Judged when nobody works any more: what is doubled late is doubled, too.
         let stopped = crew.stop();
         let took = took.and_then(|took| stopped.map(|()| took)).and_then(|took| {
+            succeed(&mut Story::retention(&installation, &config));
             let told = self.expected.differences(&self.truth(&installation));
             if told.is_empty() { Ok(took) } else { Err(told) }
         });
@@ -112,21 +131,20 @@ impl Stage {
         Round { faults, took, ended, logs }
     }
 
-    /// The world's configuration with several tenants and a gatherer that begins again every second.
-    fn configure(&self, installation: &Installation) -> PathBuf {
-        let config = self.world.config(installation, &self.upstream.url);
-        let text = std::fs::read_to_string(&config).expect("the configuration");
-        let (head, rest) = text.split_once("tenants:\n").expect("tenants");
-        let (tenant, tail) = rest.split_once("topics:\n").expect("topics");
-        let tenants: String = self.tenants().map(|name| tenant.replace(&self.world.name, &name)).collect();
-        let often = "enable_periodic_refresh: true\n  refresh_interval: 1\n  max_parallel_tenants: 1";
-        let head = head.replace("enable_periodic_refresh: false", often);
-        std::fs::write(&config, format!("{head}tenants:\n{tenants}topics:\n{tail}")).expect("written");
-        config
-    }
-
-    fn tenants(&self) -> impl Iterator<Item = String> {
-        (0..TENANTS).map(|n| if n == 0 { self.world.name.clone() } else { format!("{}-{n}", self.world.name) })
+    /// Waits for the turn of the story, and lets it come.
+    fn turn(&self, installation: &Installation, config: &Path, crew: &mut Crew<'_>) -> Result<(), String> {
+        let store = self.store(installation);
+        let ripe = crew.watch_until(DONE, || self.own.runtime.block_on(self.story.is_ripe(&store)));
+        self.own.runtime.block_on(store.close());
+        if !ripe {
+            return Err(format!("{} s after the last repair the turn has not come", DONE.as_secs()));
+        }
+        self.story.correct();
+        self.story.mend();
+        for mut wish in Story::wishes(installation, config) {
+            succeed(&mut wish);
+        }
+        Ok(())
     }
 
     /// Does a fault and repairs what it broke. How long was something kept away? `None` if the fault met nothing.
@@ -196,12 +214,19 @@ impl Stage {
     /// Looks after the processes until every sealed day is allocated and in the tables.
     fn wait_until_done(&self, installation: &Installation, crew: &mut Crew<'_>) -> Result<(), String> {
         let store = self.store(installation);
+        let first: Day = FIRST_KEPT.parse().expect("a day");
+        let kept: Vec<_> = self.expected.sealed.iter().filter(|(_, day, _)| *day >= first).cloned().collect();
         let mut waiting = String::new();
         let done = crew.watch_until(DONE, || {
-            let progress = self.own.runtime.block_on(store.progress(&self.expected.sealed));
+            let progress = self.own.runtime.block_on(store.progress(&kept));
             let progress = progress.expect("Postgres answers again");
             let mut left = progress.iter().filter(|day| !matches!(day.state, DayState::Done));
             waiting = left.next().map(|day| format!("{} {}: {:?}", day.tenant, day.day, day.state)).unwrap_or_default();
+            // Tables say nothing of days that are too old.
+            let (rows, enough) = (|| installation.records("chargebacks"), self.expected.rows);
+            if waiting.is_empty() && rows() < enough {
+                waiting = format!("{} of {enough} rows are in topic chargebacks", rows());
+            }
             waiting.is_empty()
         });
         self.own.runtime.block_on(store.close());
@@ -210,7 +235,7 @@ impl Stage {
 
     fn truth(&self, installation: &Installation) -> Truth {
         let store = self.store(installation);
-        let tenants: Vec<String> = self.tenants().collect();
+        let tenants = self.story.tenants();
         let truth = Truth::read(&connection(installation), &self.own.runtime, &store, &tenants);
         self.own.runtime.block_on(store.close());
         truth
@@ -247,38 +272,6 @@ impl Stage {
         let groups = Groups::of(&self.direct.kafka).named(&installation.prefix);
         let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
         self.own.runtime.block_on(admin.delete_groups(&groups, &options)).expect("groups are deleted");
-    }
-}
-
-/// What the broker knows of consumer groups.
-struct Groups(BaseConsumer);
-
-impl Groups {
-    fn of(kafka: &str) -> Self {
-        Self(ClientConfig::new().set("bootstrap.servers", kafka).create().expect("a client"))
-    }
-
-    /// The groups whose name begins like this.
-    fn named(&self, prefix: &str) -> Vec<String> {
-        let list = self.0.client().fetch_group_list(None, Duration::from_secs(20)).expect("the broker answers");
-        list.groups().iter().map(|group| group.name().to_owned()).filter(|name| name.starts_with(prefix)).collect()
-    }
-
-    /// Do all groups of a process' role count it as a member (`Some(true)`), or none (`Some(false)`)? `None` also while
-    /// one of them is handing out partitions.
-    fn have(&self, prefix: &str, member: usize) -> Option<bool> {
-        let (name, role) = CREW[member];
-        let (begins, client) = (format!("{prefix}{role}"), format!("tributary-{name}"));
-        let list = self.0.client().fetch_group_list(None, Duration::from_secs(5)).ok()?;
-        let groups: Vec<_> = list.groups().iter().filter(|group| group.name().starts_with(&begins)).collect();
-        let settled = !groups.is_empty() && groups.iter().all(|group| group.state() == "Stable");
-        let has = |group: &&rdkafka::groups::GroupInfo| group.members().iter().any(|it| it.client_id() == client);
-        let with = groups.iter().filter(|group| has(group)).count();
-        match settled {
-            true if with == groups.len() => Some(true),
-            true if with == 0 => Some(false),
-            _ => None,
-        }
     }
 }
 

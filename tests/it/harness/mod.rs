@@ -3,6 +3,8 @@
 mod billed;
 #[path = "../../simulation/dice.rs"]
 mod dice;
+mod http;
+mod issuer;
 mod own;
 mod prometheus;
 mod proxy;
@@ -12,6 +14,8 @@ mod world;
 
 pub use billed::BilledCluster;
 pub use dice::Dice;
+pub use http::{Answer, request};
+pub use issuer::{Issuer, SigningKey};
 pub use own::Own;
 pub use prometheus::{Prometheus, free_port, installed};
 pub use proxy::{Moment, Proxy, Wire};

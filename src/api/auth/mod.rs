@@ -1,0 +1,118 @@
+//! Who asks, and whether they may.
+//!
+//! In: a request. Out: the same with its [`Caller`], or a problem: 401 who are you, 403 you may not, 404 for another tenant's
+//! things. It stands in front of every route, so no handler can forget it; which right a route needs is decided by
+//! [`needed`], and a route that is not named there needs `admin`.
+
+mod caller;
+mod claims;
+mod issue;
+mod issuer;
+mod jwt;
+mod needed;
+pub mod token;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+pub(crate) use caller::Caller;
+pub use claims::Claims;
+pub use issue::{issue, revoke};
+pub use issuer::Issuer;
+pub(super) use needed::{needed, tenant_of};
+
+use self::token::Tokens;
+use super::Api;
+use super::problem::{Code, Problem};
+use super::request::RequestId;
+use crate::domain::Scope;
+
+/// How callers say who they are.
+#[derive(Debug, Default)]
+pub struct Gate {
+    /// Everybody may do everything.
+    open: bool,
+    tokens: Option<Tokens>,
+    issuer: Option<Issuer>,
+}
+
+impl Gate {
+    /// A gate that lets everybody do everything.
+    pub fn open() -> Self {
+        Self { open: true, ..Self::default() }
+    }
+
+    /// A gate that takes tokens of our own, if `tokens`, and those of an issuer, if there is one.
+    pub fn closed(tokens: bool, issuer: Option<Issuer>) -> Self {
+        Self { open: false, tokens: tokens.then(Tokens::default), issuer }
+    }
+}
+
+/// Stands in front of every route of the API.
+pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let request_id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.clone()).unwrap_or_default();
+    let admitted = match api.caller(request.headers().get(header::AUTHORIZATION).cloned()).await {
+        Ok(caller) => api.admit(&caller, &request).map(|()| Caller { request_id, ..caller }),
+        Err(problem) => Err(problem),
+    };
+    match admitted {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+impl Api {
+    /// Who asks?
+    async fn caller(&self, authorization: Option<HeaderValue>) -> Result<Caller, Problem> {
+        if self.gate.open {
+            return Ok(Caller::nobody());
+        }
+        let Some(value) = authorization else {
+            let how = "sign in: send `Authorization: Bearer` and a token; `tributary token create` makes one";
+            return Err(Problem::new(Code::Unauthenticated, how));
+        };
+        let bearer = value.to_str().ok().and_then(|value| value.split_once(' '));
+        let bearer =
+            bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, secret)| secret.trim());
+        let other = "the header Authorization is not `Bearer` and a token";
+        let secret = bearer.ok_or_else(|| Problem::new(Code::BadToken, other))?;
+        if let Some(tokens) = self.gate.tokens.as_ref().filter(|_| secret.starts_with(token::PREFIX)) {
+            let found = tokens.find(&self.store, secret, self.clock.now()).await?;
+            let unknown = "there is no such token, or it was taken back, or it has expired";
+            return found.map(Caller::of_token).ok_or_else(|| Problem::new(Code::BadToken, unknown));
+        }
+        match &self.gate.issuer {
+            Some(issuer) => issuer.caller(secret, self.clock.now()).await,
+            None => Err(Problem::new(Code::BadToken, "this is no token that this service takes")),
+        }
+    }
+
+    /// May the caller do that?
+    fn admit(&self, caller: &Caller, request: &Request) -> Result<(), Problem> {
+        let path = request.uri().path();
+        let tenant = tenant_of(path);
+        if let Some(name) = &tenant
+            && !caller.sees(&self.tenant(name)?.tenant_id)
+        {
+            // The same answer as for a tenant that is not there: nobody learns which others there are.
+            return Err(Problem::not_found("tenant", name));
+        }
+        match needed(request.method(), path) {
+            Some(scope) if !caller.may(scope) => Err(Problem::new(
+                Code::Forbidden,
+                format!("this needs the scope {scope}, which the caller does not have"),
+            )),
+            // Whoever made tokens for other tenants would be limited by nothing.
+            Some(Scope::Admin) if tenant.is_none() && caller.tenants.is_some() => {
+                let all = "this is about all tenants, and the caller is limited to some of them";
+                Err(Problem::new(Code::Forbidden, all))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What the OpenAPI document says of every route alike: who may call it, and how a reader sees what was just written.
+
+use axum::http::Method;
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{OpenApi, Required};
+
+use super::auth::{needed, tenant_of};
+
+/// The name of the one way to sign in.
+const BEARER: &str = "bearer";
+
+/// Adds what holds for all routes.
+pub(super) fn finished(mut document: OpenApi) -> OpenApi {
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("A token of `POST /api/v1/tokens`, or an access token of the configured issuer (OIDC)."))
+        .build();
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
+    for (path, item) in &mut document.paths.paths {
+        let operations = [
+            (Method::GET, &mut item.get),
+            (Method::POST, &mut item.post),
+            (Method::PUT, &mut item.put),
+            (Method::PATCH, &mut item.patch),
+            (Method::DELETE, &mut item.delete),
+        ];
+        for (method, operation) in operations.into_iter().filter_map(|(method, of)| Some((method, of.as_mut()?))) {
+            // For HTTP schemes the list names what the caller needs.
+            let scopes = needed(&method, path).map(|scope| scope.as_str());
+            operation.security = Some(vec![SecurityRequirement::new(BEARER, scopes)]);
+            if method == Method::GET && tenant_of(path).is_some() {
+                add_min_position(operation);
+            }
+        }
+    }
+    document
+}
+
+fn add_min_position(operation: &mut Operation) {
+    let parameter = ParameterBuilder::new()
+        .name("min_position")
+        .parameter_in(ParameterIn::Query)
+        .required(Required::False)
+        .description(Some(
+            "`X-Event-Position` of a change: answers once the tables have it, 503 if that takes too long.",
+        ))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build();
+    operation.parameters.get_or_insert_default().push(parameter.into());
+}

@@ -1,0 +1,253 @@
+//! Who may use the API: tokens, what they may, and what is remembered of those who make them.
+
+mod oidc;
+
+use std::net::TcpStream;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Installation, Running, fail, free_port, request, succeed, until};
+
+/// Two tenants that other programs gather.
+const TENANTS: &str = "\
+tenants:
+  one: {ecosystem: external, tenant_id: t-1, plugin_settings: {allocator_overrides: {otherwise: unallocated}}}
+  two: {ecosystem: external, tenant_id: t-2, plugin_settings: {allocator_overrides: {otherwise: unallocated}}}
+";
+
+/// The API with its projections, and the first token that it printed.
+struct Api {
+    port: u16,
+    first: String,
+    config: std::path::PathBuf,
+    running: Running,
+    installation: Installation,
+}
+
+impl Api {
+    fn start(name: &str) -> Self {
+        let installation = Installation::new(name);
+        let port = free_port();
+        let config = installation.write_config(&format!("{TENANTS}api: {{port: {port}}}\n"));
+        let mut command = installation.service(&config, "project,api", "api");
+        let mut running = Running::start(&mut command, installation.dir.path(), "api");
+        running.until("the first token is printed", |running| running.said().contains("shown once: "));
+        running.until("the API listens", |_| TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let said = running.said();
+        let line =
+            said.lines().find(|line| line.contains("shown once: ")).unwrap_or_else(|| panic!("no token: {said}"));
+        let first = line.rsplit_once(' ').expect("a token at the end").1.to_owned();
+        let api = Self { port, first, config, running, installation };
+        until("the first token is in the tables", || api.get("/api/v1/whoami", &api.first).status == 200);
+        api
+    }
+
+    fn ask(&self, method: &str, path: &str, token: &str, body: &str) -> Answer {
+        request(self.port, method, path, &[&format!("Authorization: Bearer {token}")], body)
+    }
+
+    fn get(&self, path: &str, token: &str) -> Answer {
+        self.ask("GET", path, token, "")
+    }
+
+    /// Makes a token, sees it in the tables, and gives back id and token.
+    #[track_caller]
+    fn token(&self, asked: &Value) -> (String, String) {
+        let made = self.ask("POST", "/api/v1/tokens", &self.first, &asked.to_string());
+        assert_eq!(made.status, 201, "{}", made.body);
+        let position = made.header("X-Event-Position").expect("a position");
+        let seen = self.get(&format!("/api/v1/tenants/one/events?min_position={position}"), &self.first);
+        assert_eq!(seen.status, 200, "{}", seen.body);
+        let text = |name: &str| made.json()[name].as_str().expect("a text").to_owned();
+        (text("id"), text("token"))
+    }
+}
+
+#[track_caller]
+fn refused(answer: &Answer, status: u16, code: &str) {
+    assert_eq!(answer.status, status, "{}", answer.body);
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    let problem = answer.json();
+    assert_eq!((problem["code"].as_str(), problem["status"].as_u64()), (Some(code), Some(u64::from(status))));
+    assert_eq!(problem["request_id"].as_str(), answer.header("x-request-id"), "{problem}");
+}
+
+#[test]
+fn a_token_opens_what_it_is_for_and_nothing_else() {
+    let api = Api::start("auth");
+    nobody_comes_in_without_a_token(&api);
+    scopes_and_tenants_hold(&api);
+    faults_are_told_at_once(&api);
+    a_token_that_was_taken_back_is_of_no_use(&api);
+    what_was_done_is_remembered(&api);
+    the_command_line_does_the_same(&api);
+    the_first_token_is_printed_once(api);
+}
+
+fn nobody_comes_in_without_a_token(api: &Api) {
+    for path in ["/api/v1/tenants", "/api/v1/tenants/one/days", "/api/v1/tokens", "/api/v1/whoami", "/api/v1/nothing"] {
+        let without = request(api.port, "GET", path, &[], "");
+        refused(&without, 401, "unauthenticated");
+        assert_eq!(without.header("WWW-Authenticate"), Some("Bearer realm=\"tributary\""));
+        let made_up = format!("trib_{}_{}", "0".repeat(12), "A".repeat(43));
+        for wrong in [made_up.as_str(), &api.first[..api.first.len() - 1], "x", "", "a.b.c", &"trib_9".repeat(2000)] {
+            let wrong = api.get(path, wrong);
+            refused(&wrong, 401, "bad-token");
+            assert!(wrong.header("WWW-Authenticate").is_some_and(|how| how.contains("invalid_token")));
+        }
+        let basic = request(api.port, "GET", path, &["Authorization: Basic dXNlcjpwYXNz"], "");
+        refused(&basic, 401, "bad-token");
+    }
+    for path in ["/docs/", "/api/v1/openapi.json"] {
+        assert_eq!(request(api.port, "GET", path, &[], "").status, 200, "the contract is no secret");
+    }
+    let asked = request(api.port, "GET", "/api/v1/whoami", &["X-Request-Id: deploy-7"], "");
+    assert_eq!(asked.header("X-Request-Id"), Some("deploy-7"));
+}
+
+fn scopes_and_tenants_hold(api: &Api) {
+    let (id, reader) = api.token(&json!({"name": "reader of one", "scopes": ["costs:read"], "tenants": ["one"]}));
+    let who = api.get("/api/v1/whoami", &reader).json();
+    assert_eq!(
+        who,
+        json!({"actor": format!("token:{id}"), "scopes": ["costs:read"], "tenants": ["one"], "expires_at": null})
+    );
+    assert_eq!(api.get("/api/v1/tenants/one/days", &reader).status, 200);
+    let names = |token: &str| {
+        let tenants = api.get("/api/v1/tenants", token).json();
+        tenants["items"].as_array().expect("tenants").iter().map(|t| t["name"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&reader), ["one"]);
+    assert_eq!(names(&api.first), ["one", "two"]);
+    // Another tenant looks like one that is not there.
+    let (other, none) = (api.get("/api/v1/tenants/two/days", &reader), api.get("/api/v1/tenants/three/days", &reader));
+    refused(&other, 404, "not-found");
+    refused(&none, 404, "not-found");
+    let said = |answer: &Answer| answer.json()["detail"].as_str().expect("a detail").to_owned();
+    assert_eq!(said(&other), said(&none).replace("three", "two"));
+    assert_eq!(api.get("/api/v1/tenants/t%77o/days", &reader).status, 404, "written otherwise");
+    for (method, path) in [("GET", "/api/v1/tokens"), ("POST", "/api/v1/tokens"), ("GET", "/api/v1/events")] {
+        refused(&api.ask(method, path, &reader, ""), 403, "forbidden");
+    }
+    let (_, limited) = api.token(&json!({"name": "admin of one", "scopes": ["admin"], "tenants": ["one"]}));
+    assert_eq!(api.get("/api/v1/tenants/one/days", &limited).status, 200);
+    refused(&api.get("/api/v1/tenants/two/days", &limited), 404, "not-found");
+    refused(&api.ask("POST", "/api/v1/tokens", &limited, "{}"), 403, "forbidden");
+    let (_, tagger) = api.token(&json!({"name": "tags", "scopes": ["tags:write"]}));
+    refused(&api.get("/api/v1/tenants/one/days", &tagger), 403, "forbidden");
+}
+
+fn faults_are_told_at_once(api: &Api) {
+    let asked = json!({"name": " ", "scopes": ["root"], "tenants": ["three"], "expires_at": "2020-01-01T00:00:00Z"});
+    let refusal = api.ask("POST", "/api/v1/tokens", &api.first, &asked.to_string());
+    refused(&refusal, 400, "bad-parameter");
+    let errors = refusal.json()["errors"].clone();
+    let named: Vec<&str> = errors.as_array().expect("errors").iter().filter_map(|e| e["pointer"].as_str()).collect();
+    assert_eq!(named, ["name", "scopes", "tenants", "expires_at"]);
+    for (body, status, code) in [
+        ("{", 400, "bad-parameter"),
+        ("{\"name\": 5}", 400, "bad-parameter"),
+        ("{\"name\": \"a\", \"scopes\": [\"admin\"], \"more\": 1}", 400, "bad-parameter"),
+        (&format!("{{\"name\": \"{}\"}}", "x".repeat(2 << 20)), 413, "too-large"),
+    ] {
+        refused(&api.ask("POST", "/api/v1/tokens", &api.first, body), status, code);
+    }
+    let headers = [format!("Authorization: Bearer {}", api.first), "Content-Type: text/plain".to_owned()];
+    let plain = request(api.port, "POST", "/api/v1/tokens", &[&headers[0], &headers[1]], "{}");
+    refused(&plain, 415, "unsupported-media-type");
+    refused(&api.get("/api/v1/tenants/one/days?min_position=x", &api.first), 400, "bad-parameter");
+    refused(&api.ask("DELETE", "/api/v1/tokens/none", &api.first, ""), 404, "not-found");
+}
+
+fn a_token_that_was_taken_back_is_of_no_use(api: &Api) {
+    let (id, token) = api.token(&json!({"name": "short-lived", "scopes": ["costs:read"]}));
+    assert_eq!(api.get("/api/v1/tenants", &token).status, 200);
+    let gone = api.ask("DELETE", &format!("/api/v1/tokens/{id}"), &api.first, "");
+    assert_eq!((gone.status, gone.body.as_str()), (204, ""));
+    let begun = std::time::Instant::now();
+    until("the token lets nobody in", || api.get("/api/v1/tenants", &token).status == 401);
+    assert!(begun.elapsed().as_secs() < 30, "that took {:?}", begun.elapsed());
+    let left = api.get("/api/v1/tokens", &api.first).json();
+    assert!(left["items"].as_array().expect("tokens").iter().all(|of| of["id"] != *id), "{left}");
+    assert!(!left.to_string().contains("hash"), "{left}");
+}
+
+fn what_was_done_is_remembered(api: &Api) {
+    let of = |query: &str| api.get(&format!("/api/v1/events?{query}"), &api.first).json()["items"].clone();
+    let all = of("limit=1000");
+    let deeds: Vec<&str> = all.as_array().expect("events").iter().filter_map(|e| e["action"].as_str()).collect();
+    assert_eq!(deeds.iter().filter(|deed| **deed == "token.created").count(), 5, "{deeds:?}");
+    assert_eq!(all[0]["actor"], "service");
+    assert_eq!(all[0]["after"]["scopes"], json!(["admin"]));
+    assert!(!all.to_string().contains("hash"), "{all}");
+    let revoked = of("type=token.revoked");
+    assert_eq!(revoked.as_array().expect("events").len(), 1);
+    assert_eq!((&revoked[0]["before"]["name"], &revoked[0]["after"]), (&json!("short-lived"), &Value::Null));
+    let id = revoked[0]["entity_id"].as_str().expect("an id");
+    assert_eq!(of(&format!("entity=token:{id}")).as_array().expect("events").len(), 2);
+    // Page by page it is the same.
+    let (mut pages, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = api.get(&format!("/api/v1/events?limit=2{cursor}"), &api.first).json();
+        pages.extend(page["items"].as_array().expect("events").clone());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(Value::Array(pages), all);
+    assert_eq!(api.get("/api/v1/tenants/one/events", &api.first).json()["items"], json!([]));
+}
+
+fn the_command_line_does_the_same(api: &Api) {
+    let run = |words: &[&str]| {
+        let mut command = api.installation.tributary();
+        let out = succeed(command.arg("token").args(words).arg("--config").arg(&api.config));
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    };
+    let made = run(&["create", "--name", "by hand", "--scope", "costs:read", "--tenant", "one", "--expires-in", "7"]);
+    let token = made.lines().last().expect("a token").to_owned();
+    until("the token opens", || api.get("/api/v1/tenants/one", &token).status == 200);
+    refused(&api.get("/api/v1/tenants/two", &token), 404, "not-found");
+    let id = token.rsplit_once('_').map(|_| token[..17].to_owned()).expect("an id");
+    assert!(run(&["list"]).contains(&id));
+    assert!(run(&["revoke", &id]).contains("by hand"));
+    until("the token lets nobody in", || api.get("/api/v1/tenants/one", &token).status == 401);
+    let mut again = api.installation.tributary();
+    let told = fail(again.args(["token", "revoke", &id, "--config"]).arg(&api.config));
+    assert!(told.contains("tributary token list"), "{told}");
+}
+
+fn the_first_token_is_printed_once(api: Api) {
+    let Api { port, first, config, running, installation } = api;
+    running.stop();
+    let mut command = installation.service(&config, "project,api", "api");
+    let mut again = Running::start(&mut command, installation.dir.path(), "again");
+    let header = format!("Authorization: Bearer {first}");
+    again.until("the first token still opens", |_| {
+        TcpStream::connect(("127.0.0.1", port)).is_ok()
+            && request(port, "GET", "/api/v1/whoami", &[&header], "").status == 200
+    });
+    assert!(!again.said().contains("shown once"), "{}", again.said());
+    // Neither did the log of the first start tell it.
+    assert!(!again.said().contains(&first));
+}
+
+#[test]
+fn an_api_that_asks_nobody_is_not_for_the_network() {
+    let installation = Installation::new("open");
+    let open = |auth: &str| {
+        let port = free_port();
+        let text = format!("{TENANTS}api: {{host: 0.0.0.0, port: {port}}}\nauth: {auth}\n");
+        (installation.write_config(&text), port)
+    };
+    let (config, _) = open("{mode: none}");
+    let told = fail(&mut installation.service(&config, "api", "open"));
+    assert!(told.contains("auth.mode: tokens") && told.contains("auth.open_to_network: true"), "{told}");
+    let (config, port) = open("{mode: none, open_to_network: true}");
+    let mut command = installation.service(&config, "api", "open");
+    let mut running = Running::start(&mut command, installation.dir.path(), "open");
+    running.until("the API listens", |_| TcpStream::connect(("127.0.0.1", port)).is_ok());
+    assert_eq!(request(port, "GET", "/api/v1/whoami", &[], "").json()["actor"], "nobody");
+    assert!(!running.said().contains("shown once"));
+}

@@ -25,6 +25,15 @@ fn main() {
     let encode = best(|| rows.fill(|n, out| codec.encode(&row(day, n, &texts), out).expect("it fits")));
     let decode = best(|| rows.each(|bytes| consume(&codec.decode::<ChargebackRow>(bytes).expect("it reads"))));
     report("ChargebackRow, ours", &rows, encode, decode);
+    let encode = best(|| {
+        let mut writer = codec.row_writer();
+        rows.fill(|n, out| writer.write(&row(day, n, &texts), out).expect("it fits"));
+    });
+    let decode = best(|| {
+        let mut reader = codec.row_reader();
+        rows.each(|bytes| consume(&reader.read(bytes).expect("it reads")));
+    });
+    report("ChargebackRow, of one line", &rows, encode, decode);
     apache_avro("ChargebackRow, apache-avro", "chargeback-row", &rows);
 
     let values: Vec<_> = (0..RECORDS).map(|n| usage(day, n)).collect();

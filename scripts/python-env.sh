@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Makes the Python that reads our topics in the tests (tests/python/requirements.txt) and prints its path.
+# Makes the Python that a test needs and prints its path: that of tests/python/requirements.txt, which reads our topics, or
+# that of the file of tests/python/ that is named (`contract`: what holds the API against its document).
 # Kept between runs under target/, made again when the requirements change.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-place=${CARGO_TARGET_DIR:-target}/test-python
-wanted=tests/python/requirements.txt
+name=${1:-requirements}
+place=${CARGO_TARGET_DIR:-target}/test-python${1:+-$1}
+wanted=tests/python/$name.txt
 
 mkdir -p "$(dirname "$place")"
 place=$(realpath -m "$place")

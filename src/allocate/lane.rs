@@ -76,6 +76,8 @@ pub struct Lane {
     /// The last revision of each day whose outcome is in the log.
     done: HashMap<TenantDay, u32>,
     open: IndexMap<TenantDay, Collecting>,
+    /// The place in `open` of the day that the last record was of: mostly the next one's, too. A guess: days leave.
+    last: usize,
     /// What is read next of each topic, where that is known.
     next: [Option<i64>; KINDS],
     /// The latest time that a record of the partition was written at, in milliseconds since 1970.
@@ -236,6 +238,20 @@ impl Lane {
 
     /// The open day that a record belongs to, or `None` if its revision is decided or superseded.
     fn day(&mut self, tenant: &str, day: Day, revision: u32) -> Option<usize> {
+        if let Some((key, collecting)) = self.open.get_index_mut(self.last)
+            && key.tenant == tenant
+            && key.day == day
+            && collecting.day.revision() == revision
+            && revision != UNKNOWN
+        {
+            collecting.since = collecting.since.max(self.now);
+            return Some(self.last);
+        }
+        self.last = self.find(tenant, day, revision)?;
+        Some(self.last)
+    }
+
+    fn find(&mut self, tenant: &str, day: Day, revision: u32) -> Option<usize> {
         let key = TenantDay::new(tenant, day);
         if self.done.get(&key).is_some_and(|done| *done >= revision) {
             return None;

@@ -35,6 +35,18 @@ impl Row {
         Self { amount, share: 1.0, usage: f64::NAN, line, identity, label, tier, target: Target::Identity }
     }
 
+    /// Amount, tier, share and usage for the digest, in one piece: a piece costs more than a byte.
+    fn numbers(&self) -> [u8; 34] {
+        let mut bytes = [0xff; 34];
+        bytes[..16].copy_from_slice(&self.amount.units().to_le_bytes());
+        bytes[16..18].copy_from_slice(&self.tier.to_le_bytes());
+        bytes[18..26].copy_from_slice(&self.share.to_le_bytes());
+        if let Some(usage) = self.usage() {
+            bytes[26..].copy_from_slice(&usage.to_le_bytes());
+        }
+        bytes
+    }
+
     fn usage(&self) -> Option<f64> {
         (!self.usage.is_nan()).then_some(self.usage)
     }
@@ -122,35 +134,37 @@ impl Allocation {
     /// The rows, lines by key, parts in the order of the rule, targets by id.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = ChargebackRow<'_>> {
         let count = self.rows();
-        self.rows.iter().enumerate().map(move |(ordinal, row)| self.row(ordinal as u32, count, row))
-    }
-
-    fn row(&self, ordinal: u32, count: u32, row: &Row) -> ChargebackRow<'_> {
-        let line = &self.lines[row.line as usize];
-        let label = &self.book.labels[usize::from(row.label)];
-        let text = |sym: Sym| self.texts.text(sym);
-        ChargebackRow {
-            tenant: &self.seal.tenant,
-            day: self.seal.day,
-            revision: self.seal.revision,
-            ordinal,
-            count,
-            ecosystem: text(line.ecosystem),
-            env_id: text(line.env),
-            resource_id: text(line.resource),
-            product_category: text(line.category),
-            product_type: text(line.product),
-            identity_id: text(row.identity),
-            target: row.target,
-            cost_type: label.cost_type,
-            allocation_method: &label.method,
-            allocation_detail: label.detail.as_deref(),
-            amount: row.amount,
-            currency: text(line.currency),
-            tier: u32::from(row.tier),
-            share: row.share,
-            usage: row.usage(),
-        }
+        let mut line = (u32::MAX, LineTexts::default());
+        self.rows.iter().enumerate().map(move |(ordinal, row)| {
+            // The rows of a line stand together.
+            if line.0 != row.line {
+                line = (row.line, LineTexts::of(&self.lines[row.line as usize], &self.texts));
+            }
+            let label = &self.book.labels[usize::from(row.label)];
+            let LineTexts { ecosystem, env, resource, category, product, currency } = line.1;
+            ChargebackRow {
+                tenant: &self.seal.tenant,
+                day: self.seal.day,
+                revision: self.seal.revision,
+                ordinal: ordinal as u32,
+                count,
+                ecosystem,
+                env_id: env,
+                resource_id: resource,
+                product_category: category,
+                product_type: product,
+                identity_id: self.texts.text(row.identity),
+                target: row.target,
+                cost_type: label.cost_type,
+                allocation_method: &label.method,
+                allocation_detail: label.detail.as_deref(),
+                amount: row.amount,
+                currency,
+                tier: u32::from(row.tier),
+                share: row.share,
+                usage: row.usage(),
+            }
+        })
     }
 
     /// Each line's texts once, each change of label once, then what differs from row to row.
@@ -161,10 +175,10 @@ impl Allocation {
         let mut before: Option<&Row> = None;
         for row in &self.rows {
             if before.is_none_or(|before| before.line != row.line) {
-                let line = &self.lines[row.line as usize];
+                let line = LineTexts::of(&self.lines[row.line as usize], &self.texts);
                 bytes.push(b'L');
-                for sym in [line.ecosystem, line.env, line.resource, line.category, line.product, line.currency] {
-                    put_text(&mut bytes, self.texts.text(sym));
+                for text in [line.ecosystem, line.env, line.resource, line.category, line.product, line.currency] {
+                    put_text(&mut bytes, text);
                 }
             }
             if before.is_none_or(|before| before.line != row.line || before.label != row.label) {
@@ -175,12 +189,9 @@ impl Allocation {
                 put_text(&mut bytes, label.detail.as_deref().unwrap_or_default());
                 put_text(&mut bytes, label.cost_type.as_str());
             }
-            bytes.extend([b'R', row.target as u8]);
+            bytes.extend_from_slice(&[b'R', row.target as u8]);
             put_text(&mut bytes, self.texts.text(row.identity));
-            bytes.extend(row.amount.units().to_le_bytes());
-            bytes.extend(row.tier.to_le_bytes());
-            bytes.extend(row.share.to_le_bytes());
-            bytes.extend(row.usage().map_or([0xff; 8], f64::to_le_bytes));
+            bytes.extend_from_slice(&row.numbers());
             before = Some(row);
             if bytes.len() >= FLUSH {
                 hasher.update(&bytes);
@@ -192,8 +203,32 @@ impl Allocation {
     }
 }
 
+/// What a line is named by.
+#[derive(Debug, Clone, Copy, Default)]
+struct LineTexts<'a> {
+    ecosystem: &'a str,
+    env: &'a str,
+    resource: &'a str,
+    category: &'a str,
+    product: &'a str,
+    currency: &'a str,
+}
+
+impl<'a> LineTexts<'a> {
+    fn of(line: &Line, texts: &'a Texts) -> Self {
+        Self {
+            ecosystem: texts.text(line.ecosystem),
+            env: texts.text(line.env),
+            resource: texts.text(line.resource),
+            category: texts.text(line.category),
+            product: texts.text(line.product),
+            currency: texts.text(line.currency),
+        }
+    }
+}
+
 /// With its length in front, so that no two lists of texts look the same.
 fn put_text(bytes: &mut Vec<u8>, text: &str) {
-    bytes.extend((text.len() as u64).to_le_bytes());
-    bytes.extend(text.as_bytes());
+    bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(text.as_bytes());
 }

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -243,8 +244,10 @@ impl Worker<'_> {
         if self.asked.elapsed() > ASK_FORGOTTEN {
             self.ask_forgotten()?;
         }
+        // Once for all of them: they were read together, and the clock is not free.
+        let now = self.clock.now();
         for record in batch.records() {
-            self.record(record);
+            self.record(record, now);
             let ready = self.partitions.ready();
             if ready.rows() >= ROWS_PER_TRANSACTION || ready.days.len() >= DAYS_PER_TRANSACTION {
                 self.commit(consumer, committed)?;
@@ -330,10 +333,9 @@ impl Worker<'_> {
         Ok(())
     }
 
-    fn record(&mut self, record: RecordRef<'_>) {
+    fn record(&mut self, record: RecordRef<'_>, now: DateTime<Utc>) {
         let Some(kind) = kind(record.topic) else { return };
         let RecordRef { partition, offset, payload, .. } = record;
-        let now = self.clock.now();
         // A writer whose clock is ahead must not make the days of others look old.
         self.partitions.at(partition, record.timestamp_ms.min(now.timestamp_millis()));
         // A tombstone in a fact topic says nothing about a revision.
@@ -390,9 +392,10 @@ impl Worker<'_> {
         producer.begin_for(partitions.ready().rows())?;
         for Decided { partition, outcome, allocation } in &partitions.ready().days {
             let key = TenantDay::new(&outcome.tenant, outcome.day).to_string();
+            let mut rows = codec.row_writer();
             for row in allocation.iter().flat_map(|allocation| allocation.iter()) {
                 bytes.clear();
-                codec.encode(&row, &mut bytes)?;
+                rows.write(&row, &mut bytes)?;
                 producer.send(Topic::Chargebacks, Some(*partition), key.as_bytes(), Some(&bytes))?;
             }
             for row in allocation.iter().flat_map(|allocation| allocation.topics()) {

@@ -31,12 +31,29 @@ pub(super) fn finished(mut document: OpenApi) -> OpenApi {
             // For HTTP schemes the list names what the caller needs.
             let scopes = needed(&method, path).map(|scope| scope.as_str());
             operation.security = Some(vec![SecurityRequirement::new(BEARER, scopes)]);
+            if method == Method::POST {
+                add_idempotency_key(operation);
+            }
             if method == Method::GET && tenant_of(path).is_some() {
                 add_min_position(operation);
             }
         }
     }
     document
+}
+
+fn add_idempotency_key(operation: &mut Operation) {
+    let schema = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
+    let parameter = ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "A name of your own for this request: sent again within a day, it is answered again and done once.",
+        ))
+        .schema(Some(schema.pattern(Some("^[!-~]+$"))))
+        .build();
+    operation.parameters.get_or_insert_default().push(parameter.into());
 }
 
 fn add_min_position(operation: &mut Operation) {

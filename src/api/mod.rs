@@ -13,6 +13,8 @@ mod exports;
 mod flow;
 mod fold;
 mod measure;
+mod once;
+mod pace;
 mod params;
 mod problem;
 mod request;
@@ -41,6 +43,8 @@ pub(crate) struct Api {
     clock: Clock,
     ledger: write::Ledger,
     gate: Arc<auth::Gate>,
+    /// How fast a caller may ask, and how often an address may fail to sign in.
+    paces: Arc<(Option<pace::Pace>, Option<pace::Pace>)>,
     settings: Arc<Settings>,
     /// Requests that may be at Postgres at the same time.
     turns: Arc<Semaphore>,

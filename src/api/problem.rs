@@ -29,6 +29,9 @@ pub struct Problem {
     /// The id of the request: the same as in the header `X-Request-Id` and in the service's log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// When to try again, seconds; where that is not said, one.
+    #[serde(skip)]
+    pub retry_after: u32,
     /// The parameters that are wrong, if any are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Fault>,
@@ -55,6 +58,9 @@ pub enum Code {
     Conflict,
     TooLarge,
     UnsupportedMedia,
+    KeyReused,
+    TooFast,
+    Unknown,
     BadRange,
     Busy,
     Internal,
@@ -85,6 +91,13 @@ impl Code {
             Self::Unavailable => {
                 ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "A service behind this one does not answer now")
             }
+            Self::KeyReused => {
+                ("idempotency-key-reused", StatusCode::UNPROCESSABLE_ENTITY, "The key belongs to another request")
+            }
+            Self::TooFast => ("too-fast", StatusCode::TOO_MANY_REQUESTS, "The client asks faster than it may"),
+            Self::Unknown => {
+                ("outcome-unknown", StatusCode::SERVICE_UNAVAILABLE, "Nobody knows whether the change was written")
+            }
             Self::Behind => ("behind", StatusCode::SERVICE_UNAVAILABLE, "The tables are behind the change"),
             Self::TooSlow => ("too-slow", StatusCode::GATEWAY_TIMEOUT, "The answer took too long"),
         }
@@ -101,11 +114,17 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             code: word,
-            retryable: matches!(code, Code::Busy | Code::Unavailable | Code::Behind | Code::TooSlow),
+            retryable: matches!(code, Code::Busy | Code::TooFast | Code::Unavailable | Code::Behind | Code::TooSlow),
             instance: None,
             request_id: None,
+            retry_after: 1,
             errors: Vec::new(),
         }
+    }
+
+    /// Came it about so that the request may have done something all the same?
+    pub(super) fn leaves_open_what_was_done(&self) -> bool {
+        matches!(self.code, "outcome-unknown" | "internal" | "too-slow")
     }
 
     /// Parameters that cannot be used, all of them at once.
@@ -148,7 +167,7 @@ impl From<StoreError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let again = self.retryable.then_some(HeaderValue::from_static("1"));
+        let again = self.retryable.then_some(HeaderValue::from(self.retry_after));
         let body = serde_json::to_vec(&self).expect("a problem is plain data");
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();

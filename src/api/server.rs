@@ -22,6 +22,8 @@ use utoipa_swagger_ui::SwaggerUi;
 use super::auth::{Gate, guard};
 use super::exports::{ExportFolder, Shelf};
 use super::measure::measured;
+use super::once::{self, once};
+use super::pace::Pace;
 use super::problem::{Code, Problem};
 use super::request::{self, identified};
 use super::routes::{
@@ -32,8 +34,10 @@ use super::{Api, contract};
 use crate::clock::Clock;
 use crate::store::Store;
 
+/// Attempts to sign in that failed, of one address.
+const STRANGERS_PER_SECOND: u32 = 20;
 /// Larger bodies are refused; nothing that is asked today needs one.
-const BODY_LIMIT: usize = 1 << 20;
+pub(super) const BODY_LIMIT: usize = 1 << 20;
 
 /// A tenant that may be asked about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +59,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// Requests that may be at Postgres at the same time, at least 1.
     pub parallel_requests: usize,
+    /// What one client may ask on average; 0: as much as it likes.
+    pub requests_per_second: u32,
     /// `None`: there are no exports.
     pub exports: Option<ExportFolder>,
 }
@@ -149,13 +155,16 @@ fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>
     let files = Arc::new(Semaphore::new((settings.parallel_requests / 2).max(1)));
     let cors = cors(&settings.cors_origins);
     let Doors { store, ledger, gate } = doors;
-    let api = Api { store, clock, ledger, gate, settings: Arc::new(settings), turns, files, shelf, stop };
+    let (pace, strangers) = (Pace::of(settings.requests_per_second), Pace::of(STRANGERS_PER_SECOND));
+    let paces = Arc::new((pace, strangers));
+    let api = Api { store, clock, ledger, gate, paces, settings: Arc::new(settings), turns, files, shelf, stop };
     let (router, _) = routes().split_for_parts();
     router
         .method_not_allowed_fallback(no_method)
         .fallback(no_route)
         // The last one is the first to see a request.
         .layer(middleware::from_fn_with_state(api.clone(), catch_up))
+        .layer(middleware::from_fn_with_state(api.clone(), once))
         .layer(middleware::from_fn_with_state(api.clone(), guard))
         .layer(middleware::from_fn(measured))
         .with_state(api)
@@ -196,6 +205,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::IF_NONE_MATCH,
             header::IF_MATCH,
             HeaderName::from_static(request::HEADER),
+            HeaderName::from_static(once::HEADER),
         ])
         .expose_headers([
             header::ETAG,
@@ -207,6 +217,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::CONTENT_DISPOSITION,
             HeaderName::from_static(request::HEADER),
             HeaderName::from_static(write::POSITION_HEADER),
+            HeaderName::from_static(once::REPLAYED),
         ])
         .max_age(Duration::from_secs(600))
 }

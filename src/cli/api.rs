@@ -57,6 +57,7 @@ pub async fn serve(
         // Some connections are left to the projections.
         parallel_requests: (config.database.max_connections as usize / 2).max(1),
         exports: exports(config),
+        requests_per_second: config.api.requests_per_second,
     };
     let Parts { connection, codec, store, clock, stop, .. } = parts.clone();
     let ledger = Ledger::open(connection.clone(), Arc::clone(&codec), clock, "api")?;

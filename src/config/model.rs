@@ -92,6 +92,8 @@ pub struct Api {
     pub cors_origins: Vec<String>,
     /// 1 to 300.
     pub request_timeout_seconds: u32,
+    /// Of one client; 0: no limit.
+    pub requests_per_second: u32,
     pub exports: ApiExports,
 }
 

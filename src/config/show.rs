@@ -51,7 +51,7 @@ fn whole(config: &Config) -> Json {
         "health": {"enabled": health.enabled, "host": health.host, "port": health.port},
         "api": {
             "host": api.host, "port": api.port, "enable_cors": api.enable_cors, "cors_origins": api.cors_origins,
-            "request_timeout_seconds": api.request_timeout_seconds,
+            "request_timeout_seconds": api.request_timeout_seconds, "requests_per_second": api.requests_per_second,
             "exports": json!({
                 "directory": api.exports.directory.as_ref().map(|path| path.display().to_string()),
                 "keep_hours": api.exports.keep_hours,

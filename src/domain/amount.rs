@@ -57,6 +57,15 @@ impl Amount {
         Self(n as i128 * ONE)
     }
 
+    /// From the units in two's complement, the highest byte first; `None` beyond `decimal(28,14)`.
+    pub fn from_be_bytes(bytes: &[u8]) -> Option<Self> {
+        let is_negative = bytes.first().is_some_and(|first| *first >= 0x80);
+        let mut all = if is_negative { [0xff; 16] } else { [0; 16] };
+        let start = all.len().checked_sub(bytes.len())?;
+        all[start..].copy_from_slice(bytes);
+        Some(Self(i128::from_be_bytes(all))).filter(|amount| amount.in_range())
+    }
+
     /// Is it nothing?
     pub const fn is_zero(self) -> bool {
         self.0 == 0
@@ -284,11 +293,7 @@ impl Visitor<'_> for AmountVisitor {
     }
 
     fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Amount, E> {
-        let is_negative = bytes.first().is_some_and(|first| *first >= 0x80);
-        let mut all = if is_negative { [0xff; 16] } else { [0; 16] };
-        let start = all.len().checked_sub(bytes.len()).ok_or_else(|| E::custom(AmountError::TooLarge))?;
-        all[start..].copy_from_slice(bytes);
-        Amount(i128::from_be_bytes(all)).checked()
+        Amount::from_be_bytes(bytes).ok_or_else(|| E::custom(AmountError::TooLarge))
     }
 }
 

@@ -1,7 +1,8 @@
-//! Many records in one piece of memory.
+//! Many records in few pieces of memory.
 //!
 //! A record read from Kafka lives only until the next poll; copying each into a box of its own would cost an
-//! allocation or two per record. A batch copies keys and payloads behind each other into one buffer.
+//! allocation or two per record. A batch copies keys and payloads behind each other into one buffer; batches that are put
+//! together keep their buffers, so nothing is copied twice.
 
 use super::topic::Topic;
 use crate::domain::TenantDay;
@@ -10,7 +11,8 @@ use crate::domain::quarantine::{Quarantined, Stage, Status};
 /// Records in the order they were read, and where reading goes on behind them.
 #[derive(Debug, Default)]
 pub struct Batch {
-    bytes: Vec<u8>,
+    /// Records lie in one of them whole.
+    buffers: Vec<Vec<u8>>,
     records: Vec<Place>,
     ends: Vec<(Topic, i32, i64)>,
 }
@@ -21,11 +23,12 @@ struct Place {
     partition: i32,
     offset: i64,
     timestamp_ms: i64,
+    buffer: u32,
     key: Span,
     payload: Span,
 }
 
-/// A part of the buffer, or nothing (a null key, a tombstone).
+/// A part of a buffer, or nothing (a null key, a tombstone).
 #[derive(Debug, Clone, Copy)]
 struct Span {
     start: u32,
@@ -75,22 +78,34 @@ impl RecordRef<'_> {
 }
 
 impl Batch {
+    /// None, with room for as much as `other` has: the next batch is mostly as large as the last.
+    pub fn none_but_room_for(other: &Self) -> Self {
+        Self {
+            buffers: vec![Vec::with_capacity(other.size())],
+            records: Vec::with_capacity(other.len()),
+            ends: Vec::with_capacity(other.ends.len()),
+        }
+    }
+
     /// Adds a record behind the others.
     pub fn push(&mut self, record: RecordRef<'_>) {
-        let key = self.keep(record.key);
-        let payload = self.keep(record.payload);
+        if self.buffers.is_empty() {
+            self.buffers.push(Vec::new());
+        }
+        // Batches are a few: their count fits.
+        let last = self.buffers.len() - 1;
+        let (buffer, bytes) = (last as u32, &mut self.buffers[last]);
+        let (key, payload) = (keep(record.key, bytes), keep(record.payload, bytes));
         let RecordRef { topic, partition, offset, timestamp_ms, .. } = record;
-        self.records.push(Place { topic, partition, offset, timestamp_ms, key, payload });
+        self.records.push(Place { topic, partition, offset, timestamp_ms, buffer, key, payload });
         self.end((topic, partition, offset + 1));
     }
 
     /// Adds what was read next behind what is here.
     pub fn append(&mut self, next: Self) {
-        let shift = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
-        self.bytes.extend_from_slice(&next.bytes);
-        let moved = |span: Span| Span { start: span.start.saturating_add(shift), ..span };
-        let places = next.records.into_iter();
-        self.records.extend(places.map(|p| Place { key: moved(p.key), payload: moved(p.payload), ..p }));
+        let shift = self.buffers.len() as u32;
+        self.buffers.extend(next.buffers);
+        self.records.extend(next.records.into_iter().map(|place| Place { buffer: place.buffer + shift, ..place }));
         for end in next.ends {
             self.end(end);
         }
@@ -103,8 +118,8 @@ impl Batch {
             partition: place.partition,
             offset: place.offset,
             timestamp_ms: place.timestamp_ms,
-            key: self.part(place.key),
-            payload: self.part(place.payload),
+            key: place.key.of(&self.buffers[place.buffer as usize]),
+            payload: place.payload.of(&self.buffers[place.buffer as usize]),
         })
     }
 
@@ -125,7 +140,7 @@ impl Batch {
 
     /// Bytes of keys and payloads.
     pub fn size(&self) -> usize {
-        self.bytes.len()
+        self.buffers.iter().map(Vec::len).sum()
     }
 
     /// Reading goes on there.
@@ -137,19 +152,21 @@ impl Batch {
             None => self.ends.push(end),
         }
     }
+}
 
-    fn keep(&mut self, part: Option<&[u8]>) -> Span {
-        let start = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
-        if let Some(part) = part {
-            self.bytes.extend_from_slice(part);
-        }
-        Span { start, len: part.map(|p| u32::try_from(p.len()).unwrap_or(u32::MAX)) }
+impl Span {
+    fn of(self, buffer: &[u8]) -> Option<&[u8]> {
+        let start = self.start as usize;
+        self.len.map(|len| &buffer[start..start + len as usize])
     }
+}
 
-    fn part(&self, span: Span) -> Option<&[u8]> {
-        let start = span.start as usize;
-        span.len.map(|len| &self.bytes[start..start + len as usize])
+fn keep(part: Option<&[u8]>, buffer: &mut Vec<u8>) -> Span {
+    let start = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
+    if let Some(part) = part {
+        buffer.extend_from_slice(part);
     }
+    Span { start, len: part.map(|p| u32::try_from(p.len()).unwrap_or(u32::MAX)) }
 }
 
 #[cfg(test)]

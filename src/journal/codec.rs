@@ -24,6 +24,10 @@ use super::registry::{Registry, RegistryError};
 use super::schema;
 use super::topic::Topic;
 
+mod rows;
+
+pub use rows::{RowReader, RowWriter};
+
 const MAGIC: u8 = 0;
 const HEADER: usize = 5;
 

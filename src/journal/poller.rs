@@ -180,8 +180,11 @@ impl Poller {
             }
             let full = batch.len() >= MAX_RECORDS || batch.size() >= MAX_BYTES;
             let due = full || (self.events.capacity() > 0 && since.elapsed() >= MAX_WAIT);
-            if !batch.is_empty() && due && !self.hand_over(std::mem::take(&mut batch)) {
-                return;
+            if !batch.is_empty() && due {
+                let next = Batch::none_but_room_for(&batch);
+                if !self.hand_over(std::mem::replace(&mut batch, next)) {
+                    return;
+                }
             }
         }
     }

@@ -22,6 +22,8 @@ const ATTEMPTS: u32 = 4;
 /// When a call is believed to hang. The client forgets the limit of some calls while a coordinator goes away (its issues
 /// 5456 and 5511), and would not come back from them for as long as nothing else moves.
 const HUNG: Duration = Duration::from_secs(45);
+/// How often a commit looks whether all its records are written.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// Records between two looks at the client's queue of failures.
 const POLL_EVERY: u32 = 1024;
 
@@ -208,7 +210,18 @@ impl TransactionalProducer {
     /// [`JournalError::Abort`]: nothing is visible, call [`Self::abort`] and do the batch again.
     /// [`JournalError::Unreachable`] leaves open whether it is visible: only a new producer finds out.
     pub fn commit(&mut self) -> Result<(), JournalError> {
+        self.wait_until_written();
         self.patiently(|inner| inner.commit_transaction(PATIENCE))
+    }
+
+    /// Waits until the brokers have every record, or until that takes too long for a commit, which then says so.
+    ///
+    /// A commit waits for that, too, but looks every 100 ms only: the client reports failures, and success by silence.
+    fn wait_until_written(&self) {
+        let since = Instant::now();
+        while self.inner.in_flight_count() > 0 && since.elapsed() < PATIENCE {
+            self.inner.poll(LOOK_EVERY);
+        }
     }
 
     /// Discards the transaction's records.

@@ -92,6 +92,11 @@ fn work(connection: &Connection, role: &str, mut waiting: mpsc::Receiver<Request
         {
             requests.push(next);
         }
+        // Whoever waits no more was told that nobody knows; what was not begun is not done.
+        requests.retain(|request| !request.answer.is_closed());
+        if requests.is_empty() {
+            continue;
+        }
         let answer = together(&mut producer, connection, role, &requests);
         if let Err(error) = &answer {
             // Whatever it was, a new client knows better; connecting ends what is left open.

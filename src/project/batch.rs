@@ -1,11 +1,8 @@
 //! Reads the records of a batch: rows, closing records, and what is neither.
 
-use serde::Deserialize;
-
 use super::topics;
 use crate::domain::{Day, DayAllocated, DaySealed, Emission, Outcome, check_key};
-use crate::journal::codec::{Codec, Record};
-use crate::journal::{RecordRef, Topic};
+use crate::journal::{Codec, DecodeError, RecordRef, Topic};
 use crate::store::{self, Fact, Projection};
 use crate::wording::chain;
 
@@ -22,15 +19,16 @@ pub(super) enum Item<F> {
 }
 
 /// Reads a record of a sliced projection.
-pub(super) fn item<'a, F>(codec: &Codec, record: RecordRef<'a>) -> Item<F>
-where
-    F: Fact + Record + Deserialize<'a>,
-{
+pub(super) fn item<'a, F: Fact>(
+    codec: &Codec,
+    record: RecordRef<'a>,
+    decode: impl FnOnce(&'a [u8]) -> Result<F, DecodeError>,
+) -> Item<F> {
     let Some(payload) = record.payload else { return Item::Nothing };
     if record.topic != topics(F::PROJECTION)[0] {
         return closing(codec, F::PROJECTION, record.topic, payload);
     }
-    match codec.decode::<F>(payload) {
+    match decode(payload) {
         Ok(row) => {
             let (tenant, day, ..) = row.place();
             let misplaced = check_key(record.key, tenant, day).err().map(|error| error.to_string());

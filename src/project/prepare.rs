@@ -3,20 +3,20 @@
 //! In: records. Out: the rows as `COPY` reads them, what each record says about itself, and what cannot be used. All keys
 //! are known by then. Absent: positions, slices, verdicts, anything that two batches could disagree about.
 
+use std::sync::Arc;
+
 use ahash::{AHashMap, AHashSet};
 use chrono::Datelike;
-use serde::Deserialize;
 
 use super::batch::{Item, allocation, emission, item, seal};
 use super::events::Latest;
 use super::plan::Note;
 use super::{Parts, ProjectError, events, gathering};
 use crate::domain::{
-    ApiToken, AuditEvent, BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, Emission, GatheredDay, Identity,
-    Quarantined, Resource, Run, TenantEvent, TopicAttributionRow,
+    ApiToken, AuditEvent, BillingLine, Day, DayAllocated, DaySealed, Emission, GatheredDay, Identity, Quarantined,
+    Resource, Run, TenantEvent, TopicAttributionRow,
 };
-use crate::journal::codec::Record;
-use crate::journal::{Batch, Topic};
+use crate::journal::{Batch, DecodeError, Topic};
 use crate::store::{
     CopyRows, DayKey, DimensionCache, DimensionOf, Fact, Fingerprint, Fingerprints, Projection, check_token,
 };
@@ -127,12 +127,18 @@ impl Preparer {
     /// [`ProjectError`]; nothing of the batch is written then.
     pub(super) async fn prepare(&mut self, batch: &Batch) -> Result<(Content, Vec<(usize, String)>), ProjectError> {
         self.parts.codec.learn_missing(batch.records().filter_map(|record| record.payload)).await?;
+        let codec = Arc::clone(&self.parts.codec);
         match self.projection {
-            Projection::Billing => self.rows::<BillingLine>(batch).await,
-            Projection::Resources => self.rows::<Resource>(batch).await,
-            Projection::Identities => self.rows::<Identity>(batch).await,
-            Projection::Chargebacks => self.rows::<ChargebackRow<'_>>(batch).await,
-            Projection::TopicAttributions => self.rows::<TopicAttributionRow<'_>>(batch).await,
+            Projection::Billing => self.rows(batch, |bytes| codec.decode::<BillingLine>(bytes)).await,
+            Projection::Resources => self.rows(batch, |bytes| codec.decode::<Resource>(bytes)).await,
+            Projection::Identities => self.rows(batch, |bytes| codec.decode::<Identity>(bytes)).await,
+            Projection::Chargebacks => {
+                let mut rows = codec.row_reader();
+                self.rows(batch, |bytes| rows.read(bytes)).await
+            }
+            Projection::TopicAttributions => {
+                self.rows(batch, |bytes| codec.decode::<TopicAttributionRow<'_>>(bytes)).await
+            }
             Projection::Days => self.days(batch).await,
             Projection::Quarantine => Ok(self.quarantine(batch)),
             Projection::Gathering => self.gathering(batch).await,
@@ -146,14 +152,15 @@ impl Preparer {
         }
     }
 
-    async fn rows<'a, F>(&mut self, batch: &'a Batch) -> Result<(Content, Vec<(usize, String)>), ProjectError>
-    where
-        F: Fact + Record + Deserialize<'a>,
-    {
+    async fn rows<'a, F: Fact>(
+        &mut self,
+        batch: &'a Batch,
+        mut decode: impl FnMut(&'a [u8]) -> Result<F, DecodeError>,
+    ) -> Result<(Content, Vec<(usize, String)>), ProjectError> {
         let (mut rows, mut bad, mut unknown) = (Rows::default(), Vec::new(), Vec::new());
         // One at a time and written at once: a batch of decoded records is several times the size of its bytes.
         for (place, record) in batch.records().enumerate() {
-            match item::<F>(&self.parts.codec, record) {
+            match item(&self.parts.codec, record, &mut decode) {
                 Item::Nothing => {}
                 Item::Bad(reason) => bad.push((place, reason)),
                 Item::Closed(tenant, day, revision, count) => {

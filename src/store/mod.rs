@@ -3,6 +3,7 @@
 //! In: decoded facts, positions, questions. Out: rows, sums, progress. Every write goes through a [`ProjectionTx`],
 //! in which rows and positions move together. Absent: Kafka, Avro, vendors, decisions about what to write.
 
+mod answers;
 mod audit;
 mod copy;
 mod days;
@@ -31,6 +32,7 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection as _, Row};
 
+pub use answers::{Claimed, KeptAnswer, OnceKey};
 pub use audit::check_audit_event;
 pub use copy::CopyRows;
 pub use days::{check_allocation, check_seal};

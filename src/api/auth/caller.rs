@@ -25,9 +25,12 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// The actor where nobody has to sign in.
+    pub const NOBODY: &str = "nobody";
+
     /// Where nobody has to sign in, everybody may do everything.
     pub fn nobody() -> Self {
-        let actor = "nobody".to_owned();
+        let actor = Self::NOBODY.to_owned();
         Self { actor, scopes: Scope::ALL.into(), tenants: None, expires_at: None, request_id: String::new() }
     }
 

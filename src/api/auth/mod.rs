@@ -12,7 +12,10 @@ mod jwt;
 mod needed;
 pub mod token;
 
-use axum::extract::{Request, State};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -25,7 +28,7 @@ pub(super) use needed::{needed, tenant_of};
 
 use self::token::Tokens;
 use super::Api;
-use super::problem::{Code, Problem};
+use super::problem::{Code, Fault, Problem};
 use super::request::RequestId;
 use crate::domain::Scope;
 
@@ -53,7 +56,9 @@ impl Gate {
 /// Stands in front of every route of the API.
 pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let request_id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.clone()).unwrap_or_default();
-    let admitted = match api.caller(request.headers().get(header::AUTHORIZATION).cloned()).await {
+    let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(from)| from.ip().to_string());
+    let address = address.unwrap_or_default();
+    let admitted = match api.signed_in(&address, request.headers().get(header::AUTHORIZATION).cloned()).await {
         Ok(caller) => api.admit(&caller, &request).map(|()| Caller { request_id, ..caller }),
         Err(problem) => Err(problem),
     };
@@ -67,6 +72,25 @@ pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
 }
 
 impl Api {
+    /// Who asks, if neither it nor its address asks too fast?
+    async fn signed_in(&self, address: &str, authorization: Option<HeaderValue>) -> Result<Caller, Problem> {
+        let (callers, strangers) = &*self.paces;
+        let signed_in = self.caller(authorization).await;
+        let (pace, client) = match &signed_in {
+            Ok(Caller { actor, .. }) if actor == Caller::NOBODY => (callers, address),
+            Ok(Caller { actor, .. }) => (callers, actor.as_str()),
+            // Nobody finds 256 bits by guessing, but whoever tries is told to stop.
+            Err(problem) if problem.status == 401 => (strangers, address),
+            Err(_) => (&None, address),
+        };
+        if let Some(Err(wait)) = pace.as_ref().map(|pace| pace.take(client, Instant::now())) {
+            let told = format!("{client} asks faster than it may; wait as long as Retry-After says");
+            let retry_after = wait.as_secs_f64().ceil() as u32;
+            return Err(Problem { retry_after, ..Problem::new(Code::TooFast, told) });
+        }
+        signed_in
+    }
+
     /// Who asks?
     async fn caller(&self, authorization: Option<HeaderValue>) -> Result<Caller, Problem> {
         if self.gate.open {
@@ -95,6 +119,10 @@ impl Api {
     /// May the caller do that?
     fn admit(&self, caller: &Caller, request: &Request) -> Result<(), Problem> {
         let path = request.uri().path();
+        if request.uri().path_and_query().is_some_and(|all| all.as_str().contains("%00")) {
+            let told = "a zero byte (%00) stands in the address; no name, id or value holds one";
+            return Err(Problem::of_parameters(vec![Fault::new("address", told)]));
+        }
         let tenant = tenant_of(path);
         if let Some(name) = &tenant
             && !caller.sees(&self.tenant(name)?.tenant_id)

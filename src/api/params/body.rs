@@ -8,6 +8,9 @@ use serde::de::DeserializeOwned;
 
 use crate::api::problem::{Code, Fault, Problem};
 
+/// What no text of the tables can hold, as JSON writes it.
+const ZERO_BYTE: &[u8] = b"\\u0000";
+
 /// A body of JSON as `T`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Body<T>(pub T);
@@ -26,6 +29,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
                 StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Code::TooLarge, "the body is larger than is taken"),
                 _ => Problem::of_parameters(vec![Fault::new("body", "it could not be read to its end")]),
             })?;
+        if bytes.windows(ZERO_BYTE.len()).any(|part| part == ZERO_BYTE) {
+            return Err(Problem::of_parameters(vec![Fault::new("body", "a text in it holds a zero byte (\\u0000)")]));
+        }
         serde_json::from_slice(&bytes)
             .map(Self)
             .map_err(|error| Problem::of_parameters(vec![Fault::new("body", error.to_string())]))

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use crate::api::Api;
 use crate::api::auth::token::NewToken;
 use crate::api::auth::{Caller, issue, revoke};
+use crate::api::once::Secretive;
 use crate::api::params::Body;
 use crate::api::problem::{Fault, Problem};
 use crate::api::write::EventPosition;
@@ -107,11 +108,11 @@ pub(crate) async fn create(
     State(api): State<Api>,
     caller: Caller,
     Body(asked): Body<TokenRequest>,
-) -> Result<(StatusCode, EventPosition, Json<NewTokenItem>), Problem> {
+) -> Result<(StatusCode, EventPosition, Extension<Secretive>, Json<NewTokenItem>), Problem> {
     let new = api.new_token(asked)?;
     let (secret, token, position) = issue(&api.ledger, &caller.by(), new).await?;
     let item = NewTokenItem { token: secret.expose().to_owned(), item: api.token_item(token) };
-    Ok((StatusCode::CREATED, position, Json(item)))
+    Ok((StatusCode::CREATED, position, Extension(Secretive), Json(item)))
 }
 
 /// Take a token back; it lets nobody in any more after a few seconds

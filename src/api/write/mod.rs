@@ -16,6 +16,7 @@ mod catch_up;
 mod position;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -30,6 +31,8 @@ use crate::domain::AuditEvent;
 use crate::journal::codec::{EncodeError, Record};
 use crate::journal::{Codec, Connection, EventWriter, Outgoing, Topic, WriteError};
 
+/// How long a change may take; Kafka takes one in milliseconds as a rule.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Texts of things before and after in the audit, in bytes; longer ones are left out there.
 const LONGEST_VALUE: usize = 64 << 10;
 
@@ -68,6 +71,9 @@ pub enum LedgerError {
     Encode(#[from] EncodeError),
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// All of it will be in the log, or nothing.
+    #[error("Kafka did not take the change in time; it is not known whether it still will")]
+    TooSlow,
 }
 
 impl Ledger {
@@ -113,7 +119,8 @@ impl Ledger {
             records.push(change.record);
             records.push(self.record(Topic::Audit, event.key(), &event)?);
         }
-        let written = self.writer.write(records).await?;
+        let written = tokio::time::timeout(PATIENCE, self.writer.write(records)).await;
+        let written = written.map_err(|_| LedgerError::TooSlow)??;
         Ok(EventPosition::of(&written))
     }
 
@@ -178,8 +185,8 @@ fn value(of: &impl Serialize) -> Option<String> {
 impl From<LedgerError> for Problem {
     fn from(error: LedgerError) -> Self {
         match error {
-            LedgerError::Write(WriteError::Unknown(_)) => Self::new(
-                Code::Unavailable,
+            LedgerError::Write(WriteError::Unknown(_)) | LedgerError::TooSlow => Self::new(
+                Code::Unknown,
                 "Kafka did not say whether the change was written: all of it was, or nothing. Look before you send it again",
             ),
             LedgerError::Write(_) => {

@@ -153,6 +153,12 @@ fn api(s: &mut Section<'_>) -> Api {
         port: s.default("port", Int(1..=65535), 8080, "port to listen on"),
         enable_cors: s.default("enable_cors", Flag, false, "answer requests of pages from other origins"),
         cors_origins: s.default("cors_origins", List(Text), vec![], "origins that are answered"),
+        requests_per_second: s.default(
+            "requests_per_second",
+            Int(0..=100_000),
+            0,
+            "what one client (a token, a user, else an address) may ask on average, ten seconds' worth at once; 0: no limit",
+        ),
         request_timeout_seconds: s.default("request_timeout_seconds", Int(1..=300), 30, "limit of one request"),
         exports: s.section("exports", api_exports, "files that are made on request"),
     }

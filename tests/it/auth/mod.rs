@@ -79,6 +79,7 @@ fn a_token_opens_what_it_is_for_and_nothing_else() {
     scopes_and_tenants_hold(&api);
     faults_are_told_at_once(&api);
     a_token_that_was_taken_back_is_of_no_use(&api);
+    a_request_that_is_sent_again_is_not_done_again(&api);
     what_was_done_is_remembered(&api);
     the_command_line_does_the_same(&api);
     the_first_token_is_printed_once(api);
@@ -172,11 +173,37 @@ fn a_token_that_was_taken_back_is_of_no_use(api: &Api) {
     assert!(!left.to_string().contains("hash"), "{left}");
 }
 
+fn a_request_that_is_sent_again_is_not_done_again(api: &Api) {
+    let authorization = format!("Authorization: Bearer {}", api.first);
+    let post = |key: &str, body: &Value| {
+        let key = format!("Idempotency-Key: {key}");
+        request(api.port, "POST", "/api/v1/tokens", &[&authorization, &key], &body.to_string())
+    };
+    let wanted = json!({"name": "once", "scopes": ["costs:read"], "tenants": ["two"]});
+    // Sent many times at once it is done once; the secret is shown once.
+    let answers: Vec<Answer> = std::thread::scope(|scope| {
+        let sent: Vec<_> = (0..8).map(|_| scope.spawn(|| post("order-66", &wanted))).collect();
+        sent.into_iter().map(|one| one.join().expect("an answer")).collect()
+    });
+    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1, "{answers:?}");
+    answers.iter().filter(|answer| answer.status != 201).for_each(|answer| refused(answer, 409, "conflict"));
+    let again = post("order-66", &wanted);
+    refused(&again, 409, "conflict");
+    assert!(again.json()["detail"].as_str().expect("a detail").contains("secret"), "{}", again.body);
+    refused(&post("order-66", &json!({"name": "other", "scopes": ["costs:read"]})), 422, "idempotency-key-reused");
+    // What did nothing gives its key back.
+    refused(&post("order-67", &json!({"name": "", "scopes": []})), 400, "bad-parameter");
+    assert_eq!(post("order-67", &wanted).status, 201);
+    refused(&post("two words", &wanted), 400, "bad-parameter");
+    let kept = api.installation.sql("SELECT string_agg(convert_from(body, 'UTF8'), '') FROM request_answers");
+    assert!(!kept.contains("trib_"), "no secret is kept: {kept}");
+}
+
 fn what_was_done_is_remembered(api: &Api) {
     let of = |query: &str| api.get(&format!("/api/v1/events?{query}"), &api.first).json()["items"].clone();
     let all = of("limit=1000");
     let deeds: Vec<&str> = all.as_array().expect("events").iter().filter_map(|e| e["action"].as_str()).collect();
-    assert_eq!(deeds.iter().filter(|deed| **deed == "token.created").count(), 5, "{deeds:?}");
+    assert_eq!(deeds.iter().filter(|deed| **deed == "token.created").count(), 7, "{deeds:?}");
     assert_eq!(all[0]["actor"], "service");
     assert_eq!(all[0]["after"]["scopes"], json!(["admin"]));
     assert!(!all.to_string().contains("hash"), "{all}");
@@ -250,4 +277,102 @@ fn an_api_that_asks_nobody_is_not_for_the_network() {
     running.until("the API listens", |_| TcpStream::connect(("127.0.0.1", port)).is_ok());
     assert_eq!(request(port, "GET", "/api/v1/whoami", &[], "").json()["actor"], "nobody");
     assert!(!running.said().contains("shown once"));
+}
+
+#[test]
+fn a_client_that_asks_too_fast_is_told_when_to_come_back() {
+    let installation = Installation::new("pace");
+    let port = free_port();
+    let text = format!("{TENANTS}api: {{port: {port}, requests_per_second: 2}}\nauth: {{mode: none}}\n");
+    let config = installation.write_config(&text);
+    let mut command = installation.service(&config, "api", "pace");
+    let mut running = Running::start(&mut command, installation.dir.path(), "pace");
+    running.until("the API listens", |_| TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let mut last = None;
+    until("it was too much", || {
+        let answer = request(port, "GET", "/api/v1/whoami", &[], "");
+        let refused = answer.status == 429;
+        last = Some(answer);
+        refused
+    });
+    let last = last.expect("an answer");
+    refused(&last, 429, "too-fast");
+    assert_eq!(last.header("Retry-After"), Some("1"));
+    until("it may ask again", || request(port, "GET", "/api/v1/whoami", &[], "").status == 200);
+}
+
+/// Everything that a stranger may try in an address: refused or answered, never a mistake of ours, and nothing of the inside.
+#[test]
+fn hostile_requests_are_answered_with_problems_that_tell_nothing() {
+    let installation = Installation::new("hostile");
+    let port = free_port();
+    let config = installation.write_config(&format!("{TENANTS}api: {{port: {port}}}\nauth: {{mode: none}}\n"));
+    let mut command = installation.service(&config, "project,api", "hostile");
+    let mut running = Running::start(&mut command, installation.dir.path(), "hostile");
+    running.until("the API listens", |_| TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let contract = request(port, "GET", "/api/v1/openapi.json", &[], "").json();
+    let hostile = [
+        "'; DROP TABLE tenants; --",
+        "' OR '1'='1",
+        "1) UNION SELECT hash FROM api_tokens --",
+        "$1",
+        "\\x00",
+        "\u{0}",
+        "%",
+        "_",
+        "../../etc/passwd",
+        "-1",
+        "0",
+        "99999999999999999999",
+        "NaN",
+        "1e400",
+        "2026-02-30",
+        "0000-01-01",
+        "9999-12-31T23:59:59-23:59",
+        "1969-12-31T23:59:60Z",
+        "Pacific/Kiritimati",
+        "Etc/GMT+12",
+        "\u{202e}",
+        "\u{1f4a5}",
+        "resource_id:eq:'; SELECT pg_sleep(60); --",
+        "resource_id:in:|||",
+        "amount:gt:0",
+        "eq:eq:eq",
+        "AAAA",
+        "e30",
+    ];
+    let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let mut asked = 0;
+    for (path, item) in contract["paths"].as_object().expect("paths") {
+        let Some(parameters) = item["get"]["parameters"].as_array() else { continue };
+        for name in parameters.iter().filter_map(|of| of["name"].as_str()) {
+            for text in hostile {
+                let value = encode(text);
+                let place = path.replace("{tenant}", if name == "tenant" { &value } else { "one" });
+                let inside = place.contains(&format!("{{{name}}}"));
+                let place = place.replace(&format!("{{{name}}}"), &value);
+                // Other parts of the path.
+                let place: String =
+                    place.split('/').map(|s| if s.starts_with('{') { "x" } else { s }).collect::<Vec<_>>().join("/");
+                let place = if inside || name == "tenant" { place } else { format!("{place}?{name}={value}") };
+                let answer = request(port, "GET", &place, &[], "");
+                asked += 1;
+                assert!(answer.status < 500, "{place}: {} {}", answer.status, answer.body);
+                if answer.status >= 400 {
+                    let problem = answer.json();
+                    assert_eq!(problem["status"], answer.status, "{place}: {}", answer.body);
+                    let told = answer.body.to_lowercase();
+                    for inner in ["sqlx", "postgres", "syntax error", "pg_", "relation", "panicked", ".rs:"] {
+                        let own = text.to_lowercase();
+                        assert!(!told.contains(inner) || own.contains(inner), "{place}: {}", answer.body);
+                    }
+                }
+            }
+        }
+    }
+    assert!(asked > 500, "only {asked} requests");
+    let large = request(port, "POST", "/api/v1/tokens", &[], &"x".repeat(10 << 20));
+    assert!(large.status == 413 || large.status == 400, "{} {}", large.status, large.body);
+    assert_eq!(installation.sql("SELECT count(*) FROM api_tokens"), "0");
+    assert!(!running.said().contains("\"ERROR\""), "{}", running.said());
 }

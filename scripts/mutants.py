@@ -64,7 +64,6 @@ MUTANTS = [
     ("counts on after a tenant was resumed", OUTCOME, "known.filter(|_| !resumed)", "known.filter(|_| !resumed || true)"),
     ("gathers a suspended tenant", SCHEDULE, "if past.suspended.is_some() {", "if false {"),
     ("takes up what was forgotten", FORGOTTEN, "if !self.has(tenant, revision) {", "if !self.has(tenant, revision) || true {"),
-    ("waits for the rest of what was forgotten", LANE, "if !forgotten(key, collecting.day.revision()) {", "if !forgotten(key, collecting.day.revision()) || true {"),
     ("drops a month that somebody keeps", RETENTION, "of_month(projection, month).all(wholly_old)", "of_month(projection, month).any(wholly_old)"),
     ("leaves old days beside younger ones", RETENTION, "holding.first < *first", "holding.last < *first"),
 ]

@@ -82,6 +82,7 @@ mod tests {
     fn a_sound_declaration_is_said_to_be_one() {
         let mut out = Vec::new();
         check(&mut out).unwrap();
-        assert_eq!(String::from_utf8(out).unwrap(), "14 topics, all sound\n");
+        let expected = format!("{} topics, all sound\n", crate::journal::Topic::all().len());
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 }

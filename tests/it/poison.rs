@@ -11,8 +11,15 @@ use crate::harness::{Installation, Running, Upstream, World, succeed};
 use crate::quarantine::{GARBAGE, Writer, bytes};
 
 /// Read by a projection alone, or by one and by roles that learn of it some other way.
-const SET_ASIDE: [Topic; 6] =
-    [Topic::TopicAttributions, Topic::Runs, Topic::Commands, Topic::Emissions, Topic::Audit, Topic::Tokens];
+const SET_ASIDE: [Topic; 7] = [
+    Topic::TopicAttributions,
+    Topic::Runs,
+    Topic::Commands,
+    Topic::Emissions,
+    Topic::Audit,
+    Topic::Tokens,
+    Topic::Tags,
+];
 /// Memories: a role that begins must know all of it.
 const REMEMBERED: [Topic; 3] = [Topic::GatherState, Topic::Tenants, Topic::Emissions];
 /// `tests/it/quarantine.rs` has them.

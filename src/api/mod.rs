@@ -4,7 +4,7 @@
 //! OpenAPI document is made from the handlers' own types. Absent: SQL (the store's), decisions about money, sessions.
 //!
 //! A handler reads its parameters, asks one [`crate::store::read::Reader`], and shapes the answer; shaping is pure. A handler
-//! that changes something writes events by way of [`write`]; who may do what is decided in front of all of them, in [`auth`].
+//! that changes something writes events by way of [`mod@write`]; who may do what is decided in front of all of them, in [`auth`].
 
 mod answer;
 pub mod auth;

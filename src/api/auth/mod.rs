@@ -1,8 +1,8 @@
 //! Who asks, and whether they may.
 //!
-//! In: a request. Out: the same with its [`Caller`], or a problem: 401 who are you, 403 you may not, 404 for another tenant's
+//! In: a request. Out: the same with its `Caller`, or a problem: 401 who are you, 403 you may not, 404 for another tenant's
 //! things. It stands in front of every route, so no handler can forget it; which right a route needs is decided by
-//! [`needed`], and a route that is not named there needs `admin`.
+//! `needed`, and a route that is not named there needs `admin`.
 
 mod caller;
 mod claims;

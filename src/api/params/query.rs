@@ -13,7 +13,7 @@ use crate::domain::Day;
 use crate::store::read::Dataset;
 
 /// Reads a query string in all the ways in which routes read theirs: days, filters and a page of chargebacks. For tests
-/// that damage it; routes take their [`Params`] one by one.
+/// that damage it; routes take their `Params` one by one.
 ///
 /// # Errors
 /// The [`Problem`] that a caller would be told.

@@ -242,7 +242,7 @@ impl Stage {
     }
 
     fn store(&self, installation: &Installation) -> Store {
-        let patience = Duration::from_secs(30);
+        let patience = Duration::from_secs(120);
         let store = Store::connect_within(&installation.database_url, 2, patience);
         self.own.runtime.block_on(store).expect("Postgres answers")
     }

@@ -12,7 +12,7 @@ use std::net::{TcpListener, TcpStream};
 use serde_json::Value;
 use tributary::domain::Amount;
 
-use crate::harness::{Installation, Running, Upstream, World, succeed};
+use crate::harness::{Installation, Running, Upstream, World, succeed, unchunk};
 
 /// The API of a world that was gathered, allocated and projected.
 struct Served {
@@ -136,19 +136,6 @@ impl Served {
         }
         sums
     }
-}
-
-fn unchunk(body: &str) -> String {
-    let (mut rest, mut text) = (body, String::new());
-    while let Some((size, after)) = rest.split_once("\r\n") {
-        let size = usize::from_str_radix(size.trim(), 16).expect("a chunk's size");
-        if size == 0 {
-            break;
-        }
-        text.push_str(&after[..size]);
-        rest = after[size..].trim_start_matches("\r\n");
-    }
-    text
 }
 
 fn amount(of: &Value) -> Amount {

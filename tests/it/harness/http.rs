@@ -58,7 +58,8 @@ pub fn request(port: u16, method: &str, path: &str, headers: &[&str], body: &str
     Answer { status, head: head.to_owned(), body: if chunked { unchunk(body) } else { body.to_owned() } }
 }
 
-fn unchunk(body: &str) -> String {
+/// The body of an answer that came in chunks.
+pub fn unchunk(body: &str) -> String {
     let (mut rest, mut text) = (body, String::new());
     while let Some((size, after)) = rest.split_once("\r\n") {
         let size = usize::from_str_radix(size.trim(), 16).expect("a chunk's size");

@@ -14,7 +14,7 @@ mod world;
 
 pub use billed::BilledCluster;
 pub use dice::Dice;
-pub use http::{Answer, request};
+pub use http::{Answer, request, unchunk};
 pub use issuer::{Issuer, SigningKey};
 pub use own::Own;
 pub use prometheus::{Prometheus, free_port, installed};

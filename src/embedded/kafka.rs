@@ -193,6 +193,10 @@ group.min.session.timeout.ms=1000
 # a machine under load takes a living broker for dead.
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
+# A broker that hands its partitions over before it ends has nobody to hand them to here. It would leave them without a
+# leader, and Kafka takes a partition without one for deleted: a transaction that is being committed at that moment would
+# stay open in it for ever, and readers behind it would wait as long.
+controlled.shutdown.enable=false
 # How long a broker may take to get to that point at its start before it gives up; a minute by default.
 initial.broker.registration.timeout.ms=180000
 # What a client that is gone left open holds up every reader behind it. Overdue ones are looked for this often; the

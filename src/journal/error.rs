@@ -44,6 +44,12 @@ pub enum JournalError {
     /// A call did not come back although its time was long up: leave the client behind, begin anew with another one.
     #[error("the Kafka client at {bootstrap} does not come back from a call; beginning anew with another one")]
     Hung { bootstrap: String },
+    /// A transaction that should have been ended long ago still holds up readers: wait on, and tell an operator.
+    #[error(
+        "a transaction stands open in {place} for longer than Kafka allows, and everybody who reads it waits; find it with \
+         `kafka-transactions.sh find-hanging` and end it with `kafka-transactions.sh abort`"
+    )]
+    Unsettled { place: String },
     /// The client cannot go on; nothing that was committed is lost.
     #[error("the Kafka client failed")]
     Fatal(#[source] KafkaError),
@@ -90,8 +96,9 @@ impl JournalError {
 
     /// May the same call succeed later?
     pub fn is_transient(&self) -> bool {
-        use JournalError::{Abort, Hung, Overdue, Rebalanced, UnknownTopic, Unreachable};
-        matches!(self, Unreachable { .. } | Hung { .. } | Abort(_) | Overdue(_) | Rebalanced(_) | UnknownTopic(_))
+        use JournalError::{Abort, Hung, Overdue, Rebalanced, UnknownTopic, Unreachable, Unsettled};
+        let waits = matches!(self, Unreachable { .. } | Hung { .. } | Unsettled { .. } | UnknownTopic(_));
+        waits || matches!(self, Abort(_) | Overdue(_) | Rebalanced(_))
     }
 
     /// Is this client of no more use, although another one may be?

@@ -109,8 +109,7 @@ fn wait_for_transactions(
         let written = end(&everything)?;
         while end(committed)? < written {
             if since.elapsed() > OPEN_TRANSACTION {
-                let cause = KafkaError::MessageConsumption(rdkafka::error::RDKafkaErrorCode::OperationTimedOut);
-                return Err(sort(cause));
+                return Err(JournalError::Unsettled { place: format!("{name}[{partition}]") });
             }
             tracing::debug!(topic = name, partition, "waiting for a transaction to end");
             std::thread::park_timeout(Duration::from_millis(50));

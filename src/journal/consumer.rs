@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
@@ -31,6 +31,8 @@ use super::topic::Topic;
 const QUEUE: usize = 2;
 /// How long committed positions may be in motion: a transaction of a predecessor that is gone ends by its timeout.
 const COMMITTED_PATIENCE: Duration = Duration::from_secs(330);
+/// When they are asked for again: a question that is lost with its coordinator is not answered before its time is up.
+const ASK_COMMITTED_AGAIN: Duration = Duration::from_secs(10);
 
 /// What happens to a group member.
 #[derive(Debug)]
@@ -142,8 +144,18 @@ impl Consumer {
     /// # Errors
     /// [`JournalError`] if the brokers do not answer.
     pub fn committed(&self, partitions: &[(Topic, i32)]) -> Result<Vec<(Topic, i32, Option<i64>)>, JournalError> {
-        let list = self.inner.committed_offsets(self.list(partitions), COMMITTED_PATIENCE);
-        let list = list.map_err(|cause| self.sort(cause))?;
+        let began = Instant::now();
+        let list = loop {
+            let answer = self.inner.committed_offsets(self.list(partitions), ASK_COMMITTED_AGAIN);
+            match answer.map_err(|cause| self.sort(cause)) {
+                Ok(list) => break list,
+                Err(error) if !error.is_transient() => return Err(error),
+                Err(_) if began.elapsed() > COMMITTED_PATIENCE => {
+                    return Err(JournalError::Unsettled { place: "the committed offsets".to_owned() });
+                }
+                Err(error) => tracing::warn!(%error, "where to read on is not known yet, asking again"),
+            }
+        };
         let read = |element: &TopicPartitionListElem<'_>| {
             element.error().map_err(|cause| self.sort(cause))?;
             let offset = match element.offset() {

@@ -208,20 +208,30 @@ impl TransactionalProducer {
     ///
     /// # Errors
     /// [`JournalError::Abort`]: nothing is visible, call [`Self::abort`] and do the batch again.
-    /// [`JournalError::Unreachable`] leaves open whether it is visible: only a new producer finds out.
+    /// [`JournalError::Unreachable`] and [`JournalError::Hung`] leave open whether it is visible: only a new producer
+    /// finds out.
     pub fn commit(&mut self) -> Result<(), JournalError> {
-        self.wait_until_written();
+        let written = self.wait_until_written();
+        // Kafka's client has been seen to deliver nothing more after an outage where a new one delivered at once. Who has
+        // few records to write and begins anew cheaply need not wait for the end of the transaction's minute.
+        if !written && self.limit == PATIENT {
+            return Err(hung(&self.connection));
+        }
         self.patiently(|inner| inner.commit_transaction(PATIENCE))
     }
 
-    /// Waits until the brokers have every record, or until that takes too long for a commit, which then says so.
+    /// Waits until the brokers have every record, or until that takes too long for a commit. Have they?
     ///
     /// A commit waits for that, too, but looks every 100 ms only: the client reports failures, and success by silence.
-    fn wait_until_written(&self) {
+    fn wait_until_written(&self) -> bool {
         let since = Instant::now();
-        while self.inner.in_flight_count() > 0 && since.elapsed() < PATIENCE {
+        while self.inner.in_flight_count() > 0 {
+            if since.elapsed() >= PATIENCE {
+                return false;
+            }
             self.inner.poll(LOOK_EVERY);
         }
+        true
     }
 
     /// Discards the transaction's records.

@@ -142,7 +142,10 @@ impl Stage {
         self.story.correct();
         self.story.mend();
         for mut wish in Story::wishes(installation, config) {
-            succeed(&mut wish);
+            let said = wish.output().expect("it starts");
+            if !said.status.success() {
+                return Err(format!("{wish:?} was not heard: {}", String::from_utf8_lossy(&said.stderr)));
+            }
         }
         Ok(())
     }

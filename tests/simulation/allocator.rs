@@ -6,14 +6,15 @@ use std::collections::HashMap;
 
 use chrono::DateTime;
 use tributary::allocate::forgotten::{Forgotten, Heard};
-use tributary::allocate::lane::{KINDS, Kind};
+use tributary::allocate::lane::{KINDS, Kind, PATIENCE_MS};
 use tributary::allocate::partitions::{Partitions, Starts};
-use tributary::domain::TenantDay;
 use tributary::domain::quarantine::{Quarantined, Stage, Status};
+use tributary::domain::{DayAllocated, Outcome, TenantDay};
 
 use crate::dice::Dice;
 use crate::facts::{Record, kind_name, text};
-use crate::kafka::{Kafka, PARTITIONS, Place, Txn, Value};
+use crate::kafka::{Facts, Kafka, PARTITIONS, Place, Txn, Value};
+use crate::run::partition;
 
 /// Open days, of all its partitions, above which it reads no further ahead.
 const OPEN_DAYS: usize = 3;
@@ -66,6 +67,8 @@ pub struct Allocator {
     forgotten: Forgotten,
     /// How many events of tenants it knows of.
     events: usize,
+    /// What it did that it must not do.
+    wrong: Option<String>,
 }
 
 impl Allocator {
@@ -81,6 +84,7 @@ impl Allocator {
             early: Vec::new(),
             forgotten: Forgotten::default(),
             events: 0,
+            wrong: None,
         }
     }
 
@@ -101,12 +105,17 @@ impl Allocator {
             && (self.owned.is_empty() || self.events == kafka.events.len())
     }
 
-    pub fn step(&mut self, kafka: &mut Kafka, dice: &mut Dice, trouble: bool) {
+    /// Takes a step.
+    ///
+    /// # Errors
+    /// What it did that it must not do.
+    pub fn step(&mut self, kafka: &mut Kafka, dice: &mut Dice, trouble: bool) -> Result<(), String> {
         match self.phase.clone() {
-            Phase::Reading if !self.partitions.ready().is_empty() => self.send(kafka),
             Phase::Reading if self.generation != kafka.generation && (!trouble || dice.chance(30)) => {
                 self.rejoin(kafka);
             }
+            // What is ready waits a little for more, and may lose its partition meanwhile.
+            Phase::Reading if !self.partitions.ready().is_empty() && dice.chance(60) => self.send(kafka),
             Phase::Reading => self.read(kafka, dice, trouble),
             Phase::Joining | Phase::Restoring { .. } if self.generation != kafka.generation => self.rejoin(kafka),
             Phase::Joining => self.ask_where_to_read(kafka),
@@ -123,6 +132,7 @@ impl Allocator {
             }
             Phase::Closing(_) => self.crash(kafka),
         }
+        self.wrong.take().map_or(Ok(()), Err)
     }
 
     /// The rebalance is told: what goes is let go of, what comes is restored.
@@ -191,7 +201,10 @@ impl Allocator {
         let doubtful: Vec<i32> = self.partitions.doubtful().map(|(number, _)| number).collect();
         for number in doubtful {
             if self.has_read_all(kafka, number as usize) {
+                let before = self.partitions.ready().days.len();
                 self.partitions.exhausted(number, DateTime::UNIX_EPOCH);
+                let given_up = &self.partitions.ready().days[before..];
+                self.wrong = given_up.iter().find_map(|decided| given_up_young(kafka, &decided.outcome));
             }
         }
         self.make_room(kafka);
@@ -307,6 +320,22 @@ impl Allocator {
         drop(sent);
         self.phase = Phase::Closing(txn);
     }
+}
+
+/// Was a revision refused although more of it may come? Not asked of partitions with a record that cannot be read, which
+/// is reason enough.
+fn given_up_young(kafka: &Kafka, of: &DayAllocated) -> Option<String> {
+    let key = TenantDay::new(&of.tenant, of.day);
+    let Facts { records, times, .. } = &kafka.facts[partition(&key)];
+    if records.iter().flatten().any(|record| matches!(record, Record::Garbage(_))) {
+        return None;
+    }
+    let revision = (&key.tenant, key.day, of.revision);
+    let written = records.iter().flatten().zip(times.iter().flatten());
+    let first = written.filter(|(record, _)| record.revision() == Some(revision)).map(|(_, time)| *time).min()?;
+    let newest = times.iter().flatten().copied().max()?;
+    let young = of.outcome == Outcome::Refused && newest - first < PATIENCE_MS;
+    young.then(|| format!("{key} revision {} was given up although it is young", of.revision))
 }
 
 /// What a scan of `allocations` finds now.

@@ -55,6 +55,18 @@ impl Record {
             Self::Garbage(_) | Self::Tombstone | Self::Aborted => return None,
         })
     }
+
+    /// Of which revision of whose day it is.
+    pub fn revision(&self) -> Option<(&String, Day, u32)> {
+        Some(match self {
+            Self::Line(BillingLine { tenant, day, revision, .. })
+            | Self::Resource(Resource { tenant, day, revision, .. })
+            | Self::Identity(Identity { tenant, day, revision, .. })
+            | Self::Metric(MetricValue { tenant, day, revision, .. })
+            | Self::Seal(DaySealed { tenant, day, revision, .. }) => (tenant, *day, *revision),
+            Self::Garbage(_) | Self::Tombstone | Self::Aborted => return None,
+        })
+    }
 }
 
 /// A revision as a gatherer writes it.

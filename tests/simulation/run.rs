@@ -398,7 +398,7 @@ impl Run {
             41..=60 => {
                 projectors[at].step(kafka, tables, dice, *fault)?;
             }
-            _ => workers[at].step(kafka, dice, trouble),
+            _ => workers[at].step(kafka, dice, trouble)?,
         }
         Ok(())
     }
@@ -429,6 +429,6 @@ impl Run {
 }
 
 /// The partition in which a day's records lie.
-fn partition(key: &TenantDay) -> usize {
+pub fn partition(key: &TenantDay) -> usize {
     key.to_string().bytes().map(usize::from).sum::<usize>() % PARTITIONS
 }

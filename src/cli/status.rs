@@ -3,6 +3,7 @@
 //!
 //! In: tables, and the ends of topics. Out: one [`Status`], as tables or as JSON. Absent: decisions.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 
@@ -14,9 +15,10 @@ use serde::Serialize;
 use super::runs::{moment, name};
 use crate::config::Config;
 use crate::domain::Run;
-use crate::journal::Connection;
-use crate::service::lag::lag;
-use crate::store::{Held, Overview, Store};
+use crate::journal::{Connection, blocking, members};
+use crate::service::{self, lag::lag};
+use crate::store::{Held, Overview, Projection, Store};
+use crate::{allocate, project};
 
 /// How often `--watch` looks again.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -26,6 +28,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 pub struct Status {
     pub tenants: Vec<TenantStatus>,
     pub projections: Vec<Behind>,
+    /// The roles that work on topics.
+    pub roles: Vec<AtWork>,
     /// Open entries of the quarantine.
     pub quarantined: u64,
 }
@@ -78,6 +82,14 @@ pub struct Behind {
     pub records: u64,
 }
 
+/// How many processes have a role, by the members of its consumer groups.
+#[derive(Debug, Clone, Serialize)]
+pub struct AtWork {
+    pub role: &'static str,
+    /// Of the projections' groups the smallest.
+    pub processes: usize,
+}
+
 /// Prints the status, again and again with `watch`.
 ///
 /// # Errors
@@ -114,12 +126,26 @@ pub async fn status(
 /// When Kafka or Postgres does not answer.
 pub async fn read(store: &Store, connection: &Connection, config: &Config) -> Result<Status> {
     let (days, runs, held) = (store.overview().await?, store.last_runs().await?, store.held().await?);
-    let projections = lag(store, connection).await?;
+    let asked = connection.clone();
+    let (projections, members) = tokio::join!(lag(store, connection), blocking(move || members(&asked)));
+    let projections = projections?;
     Ok(Status {
+        roles: roles(&members?),
         tenants: tenants(config, &days, &runs, held),
         projections: projections.into_iter().map(|(p, records)| Behind { projection: p.name(), records }).collect(),
         quarantined: store.open_quarantine().await?,
     })
+}
+
+/// How many processes work on what is not in the API's or the emitters' hands.
+fn roles(members: &BTreeMap<String, usize>) -> Vec<AtWork> {
+    let of = |group: &str| members.get(group).copied().unwrap_or_default();
+    let project = Projection::ALL.iter().map(|projection| of(&project::group(*projection))).min();
+    vec![
+        AtWork { role: "gather", processes: of(service::GROUP) },
+        AtWork { role: "allocate", processes: of(allocate::worker::GROUP) },
+        AtWork { role: "project", processes: project.unwrap_or_default() },
+    ]
 }
 
 /// The tenants of the configuration in its order, then those that are only in the tables.
@@ -201,9 +227,21 @@ fn told(status: &Status) -> String {
     for behind in &status.projections {
         lags.add_row([behind.projection.to_owned(), behind.records.to_string()]);
     }
+    let mut roles = table(&["role", "processes"]);
+    for AtWork { role, processes } in &status.roles {
+        roles.add_row([(*role).to_owned(), processes.to_string()]);
+        if *processes == 0 {
+            remarks.push(format!(
+                "no process has the role {role}, so its work waits: start one with `tributary run` or `tributary run --role {role}`"
+            ));
+        }
+    }
     let remarks: String = remarks.into_iter().map(|remark| format!("{remark}\n")).collect();
     let hint = if status.quarantined > 0 { "; see `tributary quarantine list`" } else { "" };
-    format!("{runs}\n\n{days}\n\n{lags}\n\n{remarks}open entries in quarantine: {}{hint}\n", status.quarantined)
+    format!(
+        "{runs}\n\n{days}\n\n{roles}\n\n{lags}\n\n{remarks}open entries in quarantine: {}{hint}\n",
+        status.quarantined
+    )
 }
 
 /// An empty table in the style of all others.

@@ -49,6 +49,15 @@ pub(crate) struct DayItem {
     quarantined: Option<i32>,
     /// Resources whose usage could not be had.
     metrics_failed: Vec<String>,
+    emissions: EmissionCounts,
+}
+
+/// What became of a day's files and gauges; those of whole months are not counted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EmissionCounts {
+    emitted: i64,
+    failed: i64,
+    skipped: i64,
 }
 
 /// Days in order.
@@ -97,6 +106,11 @@ fn item(day: DayOf) -> DayItem {
         amount: day.amount,
         quarantined: day.quarantined,
         metrics_failed: day.metrics_failed.unwrap_or_default(),
+        emissions: EmissionCounts {
+            emitted: day.emitted,
+            failed: day.emissions_failed,
+            skipped: day.emissions_skipped,
+        },
     }
 }
 

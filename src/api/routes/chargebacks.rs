@@ -109,7 +109,7 @@ pub(crate) async fn issues(
     Params(range): Params<RangeParams>,
     Params(filters): Params<Filters>,
     Params(page): Params<PageParams>,
-) -> Result<Json<Listing<IssueItem>>, Problem> {
+) -> Result<Listing<IssueItem>, Problem> {
     let question = Question::read(&api, &tenant, Dataset::Chargebacks, &range, &filters)?;
     let (mut reader, _turn) = api.reader().await?;
     // Sums move when days come; a place among them holds as long as the tables do.
@@ -118,7 +118,7 @@ pub(crate) async fn issues(
     let skip = page.after.unwrap_or(0);
     let rows = reader.issues(&question.of, skip, page.limit + 1).await?;
     let next = cursor.text(&skip.saturating_add(page.limit));
-    Ok(Json(Listing::of(rows, page.limit, |_| next.clone(), issue)))
+    Ok(Listing::of(rows, page.limit, |_| next.clone(), issue))
 }
 
 fn issue(of: Issue) -> IssueItem {

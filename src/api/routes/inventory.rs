@@ -39,14 +39,14 @@ pub(crate) struct EntityParams {
 /// A resource or identity, as it was on the last day of the range that names it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Entity {
-    id: String,
+    pub(super) id: String,
     #[serde(rename = "type")]
     entity_type: String,
     ecosystem: String,
     display_name: Option<String>,
     /// Resources only.
     parent_id: Option<String>,
-    owner_id: Option<String>,
+    pub(super) owner_id: Option<String>,
     /// API keys only: the resource the key opens.
     resource_id: Option<String>,
     created_at: Option<DateTime<Utc>>,
@@ -67,7 +67,7 @@ pub(crate) async fn resources(
     Params(range): Params<RangeParams>,
     Params(entities): Params<EntityParams>,
     Params(page): Params<PageParams>,
-) -> Result<Json<Listing<Entity>>, Problem> {
+) -> Result<Listing<Entity>, Problem> {
     list(&api, ResourceOrIdentity::Resource, &tenant, &range, entities, &page).await
 }
 
@@ -81,7 +81,7 @@ pub(crate) async fn identities(
     Params(range): Params<RangeParams>,
     Params(entities): Params<EntityParams>,
     Params(page): Params<PageParams>,
-) -> Result<Json<Listing<Entity>>, Problem> {
+) -> Result<Listing<Entity>, Problem> {
     list(&api, ResourceOrIdentity::Identity, &tenant, &range, entities, &page).await
 }
 
@@ -92,16 +92,16 @@ async fn list(
     range: &RangeParams,
     entities: EntityParams,
     page: &PageParams,
-) -> Result<Json<Listing<Entity>>, Problem> {
+) -> Result<Listing<Entity>, Problem> {
     let ask = ask(api, kind, tenant, range, entities)?;
     let cursor = Cursor::of(&[&format!("{ask:?}")]);
     let page = cursor.page::<String>(page)?;
     let (mut reader, _turn) = api.reader().await?;
     let rows = reader.inventory(&ask, page.after.as_deref(), page.limit + 1).await?;
-    Ok(Json(Listing::of(rows, page.limit, |row| cursor.text(&row.id), item)))
+    Ok(Listing::of(rows, page.limit, |row| cursor.text(&row.id), item))
 }
 
-fn ask(
+pub(super) fn ask(
     api: &Api,
     kind: ResourceOrIdentity,
     tenant: &str,
@@ -126,51 +126,6 @@ fn ask(
         search: entities.search,
         id: None,
     })
-}
-
-/// One resource
-#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/resources/{id}", tag = "inventory",
-    params(("tenant" = String, Path, description = "Name of the tenant"), ("id" = String, Path, description = "Id of the resource"), RangeParams),
-    responses((status = 200, body = Entity), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub(crate) async fn resource(
-    State(api): State<Api>,
-    Path((tenant, id)): Path<(String, String)>,
-    Params(range): Params<RangeParams>,
-) -> Result<Json<Entity>, Problem> {
-    one(&api, ResourceOrIdentity::Resource, &tenant, id, &range).await
-}
-
-/// One identity
-#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/identities/{id}", tag = "inventory",
-    params(("tenant" = String, Path, description = "Name of the tenant"), ("id" = String, Path, description = "Id of the identity"), RangeParams),
-    responses((status = 200, body = Entity), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub(crate) async fn identity(
-    State(api): State<Api>,
-    Path((tenant, id)): Path<(String, String)>,
-    Params(range): Params<RangeParams>,
-) -> Result<Json<Entity>, Problem> {
-    one(&api, ResourceOrIdentity::Identity, &tenant, id, &range).await
-}
-
-async fn one(
-    api: &Api,
-    kind: ResourceOrIdentity,
-    tenant: &str,
-    id: String,
-    range: &RangeParams,
-) -> Result<Json<Entity>, Problem> {
-    let what = match kind {
-        ResourceOrIdentity::Resource => "resource",
-        ResourceOrIdentity::Identity => "identity",
-    };
-    let mut ask = ask(api, kind, tenant, range, EntityParams::default())?;
-    if id.contains('\0') {
-        return Err(Problem::not_found(what, &id));
-    }
-    ask.id = Some(id.clone());
-    let (mut reader, _turn) = api.reader().await?;
-    let row = reader.inventory(&ask, None, 1).await?.into_iter().next();
-    row.map(item).map(Json).ok_or_else(|| Problem::not_found(what, &id))
 }
 
 /// How many there are.
@@ -211,7 +166,7 @@ pub(crate) async fn summary(
     Ok(Json(InventorySummary { resources: counts.pop().unwrap_or_default(), identities }))
 }
 
-fn item(row: EntityRow) -> Entity {
+pub(super) fn item(row: EntityRow) -> Entity {
     Entity {
         id: row.id,
         entity_type: row.entity_type,

@@ -26,8 +26,10 @@ mod tags;
 mod text;
 mod tokens;
 mod transaction;
+mod wall;
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
@@ -53,6 +55,7 @@ pub use slices::{DayKey, DaySlices, Slice};
 pub use tags::check_tag;
 pub use tokens::{TokenRow, check_token};
 pub use transaction::{ProjectionTx, SliceChange, TenantKey};
+pub use wall::WallError;
 
 /// Oldest Postgres that has what the migrations use.
 const OLDEST: i32 = 15;
@@ -65,6 +68,8 @@ pub struct Store {
     pool: PgPool,
     /// `host:port/database`, for messages.
     address: String,
+    /// The role that readers of one tenant act as; none: they see what the service sees.
+    wall: Option<Arc<str>>,
 }
 
 impl Store {
@@ -103,7 +108,7 @@ impl Store {
             .idle_timeout(Duration::from_secs(600))
             .after_connect(|connection, _| Box::pin(configure(connection)))
             .connect_lazy_with(options);
-        let store = Self { pool, address };
+        let store = Self { pool, address, wall: None };
         let brought = sqlx::migrate!().run(&store.pool).await;
         brought.map_err(|error| StoreError::migrating(error, &store.address))?;
         Ok(store)

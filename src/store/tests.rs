@@ -1,6 +1,7 @@
 //! The tables on a real Postgres, started for these tests; each test has a database of its own.
 
 mod isolation;
+mod months;
 mod wall;
 
 use std::sync::OnceLock;

@@ -17,6 +17,7 @@ mod inventory;
 mod issues;
 mod rows;
 mod runs;
+mod span;
 mod tags;
 
 use std::time::Duration;

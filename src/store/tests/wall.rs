@@ -9,7 +9,8 @@ use super::*;
 use crate::store::read::{AuditQuery, Reader};
 
 /// Without texts but the tenant's id.
-const BARE: [&str; 4] = ["chargeback_facts", "day_topic_attributions", "slices", "tenants"];
+const BARE: [&str; 6] =
+    ["chargeback_facts", "chargeback_months", "chargeback_sums", "day_topic_attributions", "slices", "tenants"];
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Every table and view with rows of tenants, whatever rule it is under.

@@ -40,7 +40,7 @@ pub async fn listen(config: &Config) -> Result<TcpListener> {
 /// Serves until the parts are told to stop.
 ///
 /// # Errors
-/// If Kafka does not answer.
+/// If Kafka does not answer, or Postgres lets the service make no role to read as.
 pub async fn serve(
     listener: TcpListener,
     config: &Config,
@@ -63,6 +63,7 @@ pub async fn serve(
         requests_per_second: config.api.requests_per_second,
     };
     let Parts { connection, codec, store, clock, stop, health, .. } = parts.clone();
+    let store = if config.api.row_security { store.walled().await? } else { store };
     let ledger = Ledger::open(connection.clone(), Arc::clone(&codec), clock, "api")?;
     let takes_tokens = matches!(config.auth.mode, AuthMode::Tokens | AuthMode::Both);
     if takes_tokens && let Some(line) = super::token::first(&connection, &codec, &ledger).await? {

@@ -200,7 +200,7 @@ async fn answer(
     let question = Question::read(api, tenant, dataset, range, filters)?;
     let range = range.read(api.clock.now())?;
     let group_by = read(params, dataset)?;
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&question.of.tenant).await?;
     let version = reader.version(&[dataset.projection(), Projection::Tags]).await?;
     let mut ask =
         Aggregate { dataset, of: question.of.clone(), group_by, bucket: bucket(params.bucket), limit: MOST_CELLS + 1 };

@@ -76,7 +76,7 @@ pub(crate) async fn one(
     let tenant = api.tenant(&tenant)?;
     let missing = || Problem::not_found("chargeback row", &id);
     let (day, fingerprint) = parse_id(&id).ok_or_else(missing)?;
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&tenant.tenant_id).await?;
     let row = reader.chargeback(&tenant.tenant_id, day, &fingerprint).await?;
     row.map(item).map(Json).ok_or_else(missing)
 }
@@ -111,7 +111,7 @@ pub(crate) async fn issues(
     Params(page): Params<PageParams>,
 ) -> Result<Listing<IssueItem>, Problem> {
     let question = Question::read(&api, &tenant, Dataset::Chargebacks, &range, &filters)?;
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&question.of.tenant).await?;
     // Sums move when days come; a place among them holds as long as the tables do.
     let cursor = question.cursor(&reader.version(&[Dataset::Chargebacks.projection()]).await?);
     let page = cursor.page::<u32>(&page)?;

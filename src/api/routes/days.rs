@@ -77,7 +77,7 @@ pub(crate) async fn list(
 ) -> Result<Json<Days>, Problem> {
     let tenant = api.tenant(&tenant)?;
     let range = range.read(api.clock.now())?;
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&tenant.tenant_id).await?;
     let days = reader.days(&tenant.tenant_id, range.from, range.to).await?;
     Ok(Json(Days { items: days.into_iter().map(item).collect() }))
 }
@@ -176,7 +176,7 @@ pub(crate) async fn availability(
 ) -> Result<Json<Available>, Problem> {
     let tenant = api.tenant(&tenant)?;
     let range = range.read(api.clock.now())?;
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&tenant.tenant_id).await?;
     let days = reader.available(dataset.dataset.into(), &tenant.tenant_id, range.from, range.to).await?;
     Ok(Json(available(range.from, range.to, days)))
 }

@@ -77,7 +77,7 @@ async fn one(
         return Err(Problem::not_found(what, &id));
     }
     ask.id = Some(id.clone());
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&ask.tenant).await?;
     let row = reader.inventory(&ask, None, 1).await?.into_iter().next();
     let entity = item(row.ok_or_else(|| Problem::not_found(what, &id))?);
     let within = Within { tenant: &ask.tenant, from: ask.from, to: ask.to };

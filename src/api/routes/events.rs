@@ -93,7 +93,10 @@ async fn list(
     let entity = events.read()?;
     let cursor = Cursor::of(&["events", tenant.as_deref().unwrap_or_default()]);
     let page = cursor.page::<i64>(page)?;
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = match &tenant {
+        Some(tenant) => api.reader(tenant).await?,
+        None => api.reader_of_all().await?,
+    };
     let query = AuditQuery { tenant, action: events.action.clone(), entity, after: page.after, limit: page.limit + 1 };
     let rows = reader.audit(&query).await?;
     Ok(Listing::of(rows, page.limit, |row| cursor.text(&row.seq), item))

@@ -137,7 +137,7 @@ pub(crate) async fn graph(
     let range = range.read(api.clock.now())?;
     let (focus, depth, limit) = read(&params)?;
     let within = Within { tenant: &of.tenant_id, from: range.from, to: range.to };
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&of.tenant_id).await?;
     let tag = tag(&reader.version(&FROM).await?, &format!("graph {within:?} {focus} {depth} {limit}"));
     if tag.is_known(&headers) {
         return Ok(tag.not_modified());
@@ -321,7 +321,7 @@ pub(crate) async fn search(
         return Err(Problem::of_parameters(faults));
     }
     let within = Within { tenant: &of.tenant_id, from: range.from, to: range.to };
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&of.tenant_id).await?;
     let rows = reader.search(&within, &typed.q, limit).await?;
     Ok(Json(FoundThings { items: rows.into_iter().map(found).collect() }))
 }

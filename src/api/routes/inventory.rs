@@ -96,7 +96,7 @@ async fn list(
     let ask = ask(api, kind, tenant, range, entities)?;
     let cursor = Cursor::of(&[&format!("{ask:?}")]);
     let page = cursor.page::<String>(page)?;
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&ask.tenant).await?;
     let rows = reader.inventory(&ask, page.after.as_deref(), page.limit + 1).await?;
     Ok(Listing::of(rows, page.limit, |row| cursor.text(&row.id), item))
 }
@@ -153,7 +153,7 @@ pub(crate) async fn summary(
     Params(range): Params<RangeParams>,
 ) -> Result<Json<InventorySummary>, Problem> {
     let mut counts = Vec::new();
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&api.tenant(&tenant)?.tenant_id).await?;
     for kind in [ResourceOrIdentity::Resource, ResourceOrIdentity::Identity] {
         let ask = ask(&api, kind, &tenant, &range, EntityParams::default())?;
         let rows = reader.inventory_counts(&ask).await?;

@@ -125,7 +125,7 @@ where
     R::Key: Serialize + DeserializeOwned + Clone + std::fmt::Debug,
     I: Serialize,
 {
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&question.of.tenant).await?;
     let projection = question.dataset.projection();
     // A rebuild gives dimensions new keys.
     let cursor = question.cursor(&reader.generation(projection).await?.to_string());
@@ -158,7 +158,7 @@ async fn file(api: &Api, question: Question, asked: &Asked, format: Format) -> R
     let turn = tokio::time::timeout(api.patience(), Arc::clone(&api.files).acquire_owned()).await;
     let busy = || Problem::new(Code::Busy, "too many files are being sent; try again shortly, or make an export");
     let turn = turn.ok().and_then(Result::ok).ok_or_else(busy)?;
-    let mut reader = api.store.reader(flow::LIMIT).await?;
+    let mut reader = api.store.reader_of(&question.of.tenant, flow::LIMIT).await?;
     let version = reader.version(&[question.dataset.projection(), Projection::Tags]).await?;
     let tag = tag(&version, &format!("{question:?} {format:?}"));
     if tag.is_known(&asked.headers) {

@@ -73,7 +73,7 @@ pub(crate) async fn readiness(State(api): State<Api>, caller: Caller) -> Result<
 
 async fn asked(api: &Api) -> Result<Vec<TenantReady>, Problem> {
     let ids: Vec<String> = api.settings.tenants.iter().map(|tenant| tenant.tenant_id.clone()).collect();
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader_of_all().await?;
     let found = reader.readiness(&ids).await?;
     let one = |(tenant, of): (&crate::api::Tenant, crate::store::read::TenantReadiness)| TenantReady {
         name: tenant.name.clone(),

@@ -162,7 +162,7 @@ pub(crate) async fn list(
     let tenant = &api.tenant(&tenant)?.tenant_id;
     let cursor = Cursor::of(&["runs", tenant]);
     let page = cursor.page::<RunPlace>(&page)?;
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(tenant).await?;
     let rows = reader.runs(tenant, page.after.as_ref(), page.limit + 1).await?;
     Ok(Listing::of(rows, page.limit, |row| cursor.text(&(row.started_at, &row.run_id)), item))
 }
@@ -270,7 +270,7 @@ async fn found(api: &Api, tenant: &str, id: &str) -> Result<RunItem, Problem> {
     if id.contains('\0') {
         return Err(Problem::not_found("run", id));
     }
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(tenant).await?;
     if let Some(run) = reader.run(tenant, id).await? {
         return Ok(item(run));
     }

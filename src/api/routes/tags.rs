@@ -206,7 +206,7 @@ pub(crate) async fn list(
     let query = of.read(&api.tenant(&tenant)?.tenant_id)?;
     let cursor = Cursor::of(&["tags", &format!("{query:?}")]);
     let page = cursor.page::<TagPlace>(&page)?;
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&query.tenant).await?;
     let rows = reader.tags(&query, page.after.as_ref(), page.limit + 1).await?;
     let place = |row: &TagRow| cursor.text(&(&row.entity_type, &row.entity_id, &row.key));
     Ok(Listing::of(rows, page.limit, place, item))
@@ -236,7 +236,7 @@ pub(crate) async fn keys(
     Params(of): Params<TagParams>,
 ) -> Result<Json<AllInUse>, Problem> {
     let query = of.read(&api.tenant(&tenant)?.tenant_id)?;
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&query.tenant).await?;
     let found = reader.tag_keys(&query).await?;
     Ok(Json(AllInUse {
         items: found.into_iter().map(|one| InUse { text: one.text, entities: one.entities }).collect(),
@@ -266,7 +266,7 @@ pub(crate) async fn values(
     if typed.q.contains('\0') {
         return Err(Problem::of_parameters(vec![Fault::new("q", "a NUL character cannot be searched for")]));
     }
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&query.tenant).await?;
     let found = reader.tag_values(&query, &typed.q, 1000).await?;
     Ok(Json(AllInUse {
         items: found.into_iter().map(|one| InUse { text: one.text, entities: one.entities }).collect(),
@@ -293,7 +293,7 @@ async fn found(api: &Api, tenant: &str, kind: EntityType, id: &str) -> Result<(S
     check_entity(id).map_err(|error| fault("id", &error))?;
     let (entity_type, entity_id) = (Some(kind), Some(id.to_owned()));
     let query = TagQuery { tenant: tenant.clone(), entity_type, entity_id, ..TagQuery::default() };
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&query.tenant).await?;
     let rows = reader.tags(&query, None, MOST_OF_ONE).await?;
     Ok((tenant, rows))
 }

@@ -224,7 +224,7 @@ impl Dataset {
 }
 
 impl Condition {
-    fn push(&self, dataset: Dataset, query: &mut QueryBuilder<Postgres>) {
+    pub(super) fn push(&self, dataset: Dataset, query: &mut QueryBuilder<Postgres>) {
         let column = self.field.sql(dataset);
         let value = || self.values.first().cloned().unwrap_or_default();
         match self.operator {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Redirect};
+use axum::routing::get;
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -180,12 +181,26 @@ pub async fn serve(
 fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>, stop: CancellationToken) -> Router {
     let turns = Arc::new(Semaphore::new(settings.parallel_requests.max(1)));
     let files = Arc::new(Semaphore::new((settings.parallel_requests / 2).max(1)));
-    let (watchers, readiness) = (Arc::new(Semaphore::new(WATCHERS)), Arc::default());
+    let (watchers, readiness, conditional) = (Arc::new(Semaphore::new(WATCHERS)), Arc::default(), Arc::default());
     let cors = cors(&settings.cors_origins);
     let Doors { store, ledger, gate } = doors;
     let (pace, strangers) = (Pace::of(settings.requests_per_second), Pace::of(STRANGERS_PER_SECOND));
     let (paces, settings) = (Arc::new((pace, strangers)), Arc::new(settings));
-    let api = Api { store, clock, ledger, gate, paces, settings, turns, files, shelf, watchers, readiness, stop };
+    let api = Api {
+        store,
+        clock,
+        ledger,
+        gate,
+        paces,
+        settings,
+        turns,
+        files,
+        shelf,
+        watchers,
+        readiness,
+        conditional,
+        stop,
+    };
     let (router, _) = routes().split_for_parts();
     router
         .method_not_allowed_fallback(no_method)
@@ -196,6 +211,8 @@ fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>
         .layer(middleware::from_fn_with_state(api.clone(), guard))
         .layer(middleware::from_fn(measured))
         .with_state(api)
+        // Whoever opens the port in a browser looks for the pages.
+        .route("/", get(async || Redirect::temporary("/docs/")))
         .merge(SwaggerUi::new("/docs").url("/api/v1/openapi.json", openapi()))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::map_response(headers))

@@ -32,7 +32,7 @@ pub use server::{Doors, Settings, Tenant, openapi, serve};
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -61,5 +61,7 @@ pub(crate) struct Api {
     /// Runs that may be watched at the same time.
     watchers: Arc<Semaphore>,
     readiness: routes::readiness::Last,
+    /// Held by the one change with a condition that is being made.
+    conditional: Arc<Mutex<()>>,
     stop: CancellationToken,
 }

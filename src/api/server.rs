@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
-use axum::response::IntoResponse;
-use axum::routing::post;
+use axum::response::{IntoResponse, Redirect};
+use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -205,7 +205,7 @@ pub async fn serve(
 fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>, stop: CancellationToken) -> Router {
     let turns = Arc::new(Semaphore::new(settings.parallel_requests.max(1)));
     let files = Arc::new(Semaphore::new((settings.parallel_requests / 2).max(1)));
-    let (watchers, readiness) = (Arc::new(Semaphore::new(WATCHERS)), Arc::default());
+    let (watchers, readiness, conditional) = (Arc::new(Semaphore::new(WATCHERS)), Arc::default(), Arc::default());
     let cors = cors(&settings.cors_origins);
     let Doors { store, ledger, gate, health, meter } = doors;
     let (pace, strangers) = (Pace::of(settings.requests_per_second), Pace::of(STRANGERS_PER_SECOND));
@@ -224,6 +224,7 @@ fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>
         shelf,
         watchers,
         readiness,
+        conditional,
         stop,
     };
     let (router, _) = routes().split_for_parts();
@@ -239,6 +240,8 @@ fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>
         .layer(middleware::from_fn(measured))
         .with_state(api.clone())
         .merge(open.method_not_allowed_fallback(no_method).with_state(api))
+        // Whoever opens the port in a browser looks for the pages.
+        .route("/", get(async || Redirect::temporary("/docs/")))
         .merge(SwaggerUi::new("/docs").url("/api/v1/openapi.json", openapi()))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::map_response(headers))

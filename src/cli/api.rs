@@ -66,7 +66,7 @@ pub async fn serve(
     let store = if config.api.row_security { store.walled().await? } else { store };
     let ledger = Ledger::open(connection.clone(), Arc::clone(&codec), clock, "api")?;
     let takes_tokens = matches!(config.auth.mode, AuthMode::Tokens | AuthMode::Both);
-    if takes_tokens && let Some(line) = super::token::first(&connection, &codec, &ledger).await? {
+    if takes_tokens && let Some(line) = super::token::first(&store, &connection, &codec, &ledger).await? {
         // Not into the log, which others may read.
         println!("{line}");
     }

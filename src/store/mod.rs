@@ -27,6 +27,7 @@ mod tags;
 mod text;
 mod tokens;
 mod transaction;
+mod turn;
 mod wall;
 
 use std::str::FromStr;
@@ -57,6 +58,7 @@ pub use slices::{DayKey, DaySlices, Slice};
 pub use tags::check_tag;
 pub use tokens::{TokenRow, check_token};
 pub use transaction::{ProjectionTx, SliceChange, TenantKey};
+pub use turn::Turn;
 pub use wall::WallError;
 
 /// Oldest Postgres that has what the migrations use.

@@ -67,7 +67,7 @@ impl Api {
     }
 
     /// How long one question may take.
-    fn limit(&self) -> Duration {
+    pub(super) fn limit(&self) -> Duration {
         Duration::from_secs(u64::from(self.settings.request_timeout_seconds))
     }
 

@@ -56,6 +56,18 @@ fn one_by_one(served: &Served, resource: &str) {
     assert_eq!(now["items"][0]["value"], "first", "{now}");
     assert_eq!(put(&format!("If-Match: {empty}\r\n"), "lost").0, 412);
     assert_eq!(put("If-None-Match: *\r\n", "lost").0, 412);
+    // Of many who saw the same, one changes it.
+    let seen = tag_of(&served.raw(&path, "").1);
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let changes = (0..8).map(|n| {
+            let (put, seen) = (&put, &seen);
+            scope.spawn(move || put(&format!("If-Match: {seen}\r\n"), &format!("change {n}")).0)
+        });
+        let changes: Vec<_> = changes.collect();
+        changes.into_iter().map(|change| change.join().expect("an answer")).collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 412).count(), 7, "{statuses:?}");
     let (status, head, _) = put("", "resource's");
     assert_eq!(status, 200, "{head}");
     at(served, &path, &position_of(&head));

@@ -102,6 +102,8 @@ fn nobody_comes_in_without_a_token(api: &Api) {
     for path in ["/docs/", "/api/v1/openapi.json"] {
         assert_eq!(request(api.port, "GET", path, &[], "").status, 200, "the contract is no secret");
     }
+    let root = request(api.port, "GET", "/", &[], "");
+    assert_eq!((root.status, root.header("Location")), (307, Some("/docs/")));
     let asked = request(api.port, "GET", "/api/v1/whoami", &["X-Request-Id: deploy-7"], "");
     assert_eq!(asked.header("X-Request-Id"), Some("deploy-7"));
 }
@@ -258,6 +260,27 @@ fn the_first_token_is_printed_once(api: Api) {
     assert!(!again.said().contains("shown once"), "{}", again.said());
     // Neither did the log of the first start tell it.
     assert!(!again.said().contains(&first));
+}
+
+#[test]
+fn of_processes_that_start_together_one_prints_a_first_token() {
+    let installation = Installation::new("together");
+    let started = ["api-1", "api-2", "api-3"].map(|instance| {
+        let port = free_port();
+        let config = installation.write_config(&format!("{TENANTS}api: {{port: {port}}}\n"));
+        let mut command = installation.service(&config, "api", instance);
+        (port, Running::start(&mut command, installation.dir.path(), instance))
+    });
+    let mut printed = 0;
+    for (port, mut running) in started {
+        running.until("the API answers", |_| {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+                && request(port, "GET", "/api/v1/whoami", &[], "").status == 401
+        });
+        printed += running.said().matches("shown once: ").count();
+        running.stop();
+    }
+    assert_eq!(printed, 1);
 }
 
 #[test]

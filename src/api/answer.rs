@@ -44,8 +44,16 @@ impl<T: Serialize> IntoResponse for Listing<T> {
     }
 }
 
+impl<T: Serialize> Kept<Listing<T>> {
+    /// The same of a page, which tells where the next one is.
+    pub fn page(self, asked: &HeaderMap) -> Response {
+        let next = self.body.next_cursor.clone();
+        followed(self.respond(asked), next)
+    }
+}
+
 /// The same answer, known to have a page after it.
-pub(crate) fn followed(mut response: Response, next: Option<String>) -> Response {
+fn followed(mut response: Response, next: Option<String>) -> Response {
     if let Some(cursor) = next {
         response.extensions_mut().insert(NextPage(cursor));
     }

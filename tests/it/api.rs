@@ -441,7 +441,18 @@ fn faults_are_problem_documents(served: &Served) {
 }
 
 fn known_answers_are_not_sent_again(served: &Served) {
-    for path in ["/chargebacks?limit=5", "/costs/aggregate?group_by=env_id", "/billing-lines?limit=5"] {
+    for path in [
+        "/chargebacks?limit=5",
+        "/costs/aggregate?group_by=env_id",
+        "/billing-lines?limit=5",
+        "/resources?limit=5",
+        "/identities?type=user",
+        "/inventory/summary",
+        "/days",
+        "/availability?dataset=billing",
+        "/allocation-issues",
+        "/graph?depth=2",
+    ] {
         let path = format!("{}{path}", served.tenant);
         let (status, head, _) = served.raw(&path, "");
         let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).expect("a tag").trim().to_owned();

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::Api;
-use crate::api::answer::Listing;
+use crate::api::answer::{Kept, Listing, tag};
 use crate::api::params::{Cursor, PageParams, Params, RangeParams};
 use crate::api::problem::{Fault, Problem};
+use crate::store::Projection;
 use crate::store::read::{EntityRow, InventoryQuery, ResourceOrIdentity};
 
 /// Does it exist?
@@ -60,29 +62,33 @@ pub(crate) struct Entity {
 /// Resources of a range of days, by id
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/resources", tag = "inventory",
     params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, EntityParams, PageParams),
-    responses((status = 200, body = Listing<Entity>), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Listing<Entity>), (status = 304, description = "Nothing changed since"),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn resources(
     State(api): State<Api>,
     Path(tenant): Path<String>,
     Params(range): Params<RangeParams>,
     Params(entities): Params<EntityParams>,
     Params(page): Params<PageParams>,
-) -> Result<Listing<Entity>, Problem> {
-    list(&api, ResourceOrIdentity::Resource, &tenant, &range, entities, &page).await
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    list(&api, ResourceOrIdentity::Resource, &tenant, &range, entities, (&page, &headers)).await
 }
 
 /// Identities of a range of days, by id
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/identities", tag = "inventory",
     params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, EntityParams, PageParams),
-    responses((status = 200, body = Listing<Entity>), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Listing<Entity>), (status = 304, description = "Nothing changed since"),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn identities(
     State(api): State<Api>,
     Path(tenant): Path<String>,
     Params(range): Params<RangeParams>,
     Params(entities): Params<EntityParams>,
     Params(page): Params<PageParams>,
-) -> Result<Listing<Entity>, Problem> {
-    list(&api, ResourceOrIdentity::Identity, &tenant, &range, entities, &page).await
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    list(&api, ResourceOrIdentity::Identity, &tenant, &range, entities, (&page, &headers)).await
 }
 
 async fn list(
@@ -91,14 +97,26 @@ async fn list(
     tenant: &str,
     range: &RangeParams,
     entities: EntityParams,
-    page: &PageParams,
-) -> Result<Listing<Entity>, Problem> {
+    (page, headers): (&PageParams, &HeaderMap),
+) -> Result<Response, Problem> {
     let ask = ask(api, kind, tenant, range, entities)?;
     let cursor = Cursor::of(&[&format!("{ask:?}")]);
     let page = cursor.page::<String>(page)?;
     let (mut reader, _turn) = api.reader(&ask.tenant).await?;
+    let tag = tag(&reader.version(&[projection(kind)]).await?, &format!("{ask:?} {page:?}"));
+    if tag.is_known(headers) {
+        return Ok(tag.not_modified());
+    }
     let rows = reader.inventory(&ask, page.after.as_deref(), page.limit + 1).await?;
-    Ok(Listing::of(rows, page.limit, |row| cursor.text(&row.id), item))
+    let body = Listing::of(rows, page.limit, |row| cursor.text(&row.id), item);
+    Ok(Kept { tag, body }.page(headers))
+}
+
+fn projection(kind: ResourceOrIdentity) -> Projection {
+    match kind {
+        ResourceOrIdentity::Resource => Projection::Resources,
+        ResourceOrIdentity::Identity => Projection::Identities,
+    }
 }
 
 pub(super) fn ask(
@@ -146,14 +164,22 @@ pub(crate) struct InventorySummary {
 /// How many resources and identities there are of each type
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/inventory/summary", tag = "inventory",
     params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams),
-    responses((status = 200, body = InventorySummary), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = InventorySummary), (status = 304, description = "Nothing changed since"),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn summary(
     State(api): State<Api>,
     Path(tenant): Path<String>,
     Params(range): Params<RangeParams>,
-) -> Result<Json<InventorySummary>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let mut counts = Vec::new();
-    let (mut reader, _turn) = api.reader(&api.tenant(&tenant)?.tenant_id).await?;
+    let question = ask(&api, ResourceOrIdentity::Resource, &tenant, &range, EntityParams::default())?;
+    let (mut reader, _turn) = api.reader(&question.tenant).await?;
+    let version = reader.version(&[Projection::Resources, Projection::Identities]).await?;
+    let tag = tag(&version, &format!("summary {question:?}"));
+    if tag.is_known(&headers) {
+        return Ok(tag.not_modified());
+    }
     for kind in [ResourceOrIdentity::Resource, ResourceOrIdentity::Identity] {
         let ask = ask(&api, kind, &tenant, &range, EntityParams::default())?;
         let rows = reader.inventory_counts(&ask).await?;
@@ -163,7 +189,8 @@ pub(crate) async fn summary(
         counts.push(of);
     }
     let identities = counts.pop().unwrap_or_default();
-    Ok(Json(InventorySummary { resources: counts.pop().unwrap_or_default(), identities }))
+    let body = InventorySummary { resources: counts.pop().unwrap_or_default(), identities };
+    Ok(Kept { tag, body }.respond(&headers))
 }
 
 pub(super) fn item(row: EntityRow) -> Entity {

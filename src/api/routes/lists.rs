@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::Api;
-use crate::api::answer::{Kept, Listing, followed, tag};
+use crate::api::answer::{Kept, Listing, tag};
 use crate::api::flow::{self, Cut};
 use crate::api::params::{Cursor, Filters, PageParams, Params, RangeParams, accepted, conditions};
 use crate::api::problem::{Code, Fault, Problem};
@@ -138,9 +138,8 @@ where
         Some(Count::Estimate) => Some(reader.estimate(question.dataset, &question.of).await?),
         None => None,
     };
-    let next = body.next_cursor.clone();
     let tag = tag(&version, &format!("{question:?} {page:?} {:?}", asked.count));
-    Ok(followed(Kept { tag, body }.respond(&asked.headers), next))
+    Ok(Kept { tag, body }.page(&asked.headers))
 }
 
 /// All rows as a file, while they are read.

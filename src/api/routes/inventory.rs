@@ -13,6 +13,7 @@ use crate::api::Api;
 use crate::api::answer::{Kept, Listing, tag};
 use crate::api::params::{Cursor, PageParams, Params, RangeParams};
 use crate::api::problem::{Fault, Problem};
+use crate::domain::TagKey;
 use crate::store::Projection;
 use crate::store::read::{EntityRow, InventoryQuery, ResourceOrIdentity};
 
@@ -36,6 +37,9 @@ pub(crate) struct EntityParams {
     /// Only those whose id or name contains this text; letter case aside.
     #[serde(default)]
     search: String,
+    /// Only those with this tag: a key, or `key:value`.
+    #[param(example = "team:payments")]
+    tag: Option<String>,
 }
 
 /// A resource or identity, as it was on the last day of the range that names it.
@@ -103,13 +107,23 @@ async fn list(
     let cursor = Cursor::of(&[&format!("{ask:?}")]);
     let page = cursor.page::<String>(page)?;
     let (mut reader, _turn) = api.reader(&ask.tenant).await?;
-    let tag = tag(&reader.version(&[projection(kind)]).await?, &format!("{ask:?} {page:?}"));
+    let tag = tag(&reader.version(&[projection(kind), Projection::Tags]).await?, &format!("{ask:?} {page:?}"));
     if tag.is_known(headers) {
         return Ok(tag.not_modified());
     }
     let rows = reader.inventory(&ask, page.after.as_deref(), page.limit + 1).await?;
     let body = Listing::of(rows, page.limit, |row| cursor.text(&row.id), item);
     Ok(Kept { tag, body }.page(headers))
+}
+
+/// A key, and the value behind its colon.
+fn tagged(text: &str) -> Result<(TagKey, Option<String>), String> {
+    let (key, value) = text.split_once(':').map_or((text, None), |(key, value)| (key, Some(value.to_owned())));
+    let key: TagKey = key.parse().map_err(|error: crate::domain::NoTag| error.to_string())?;
+    match value {
+        Some(value) if value.contains('\0') => Err("a NUL character is in no value".to_owned()),
+        value => Ok((key, value)),
+    }
 }
 
 fn projection(kind: ResourceOrIdentity) -> Projection {
@@ -130,7 +144,11 @@ pub(super) fn ask(
     let range = range.read(api.clock.now())?;
     let texts = [("type", entities.entity_type.as_deref().unwrap_or_default()), ("search", &entities.search)];
     let nul = texts.iter().filter(|(_, text)| text.contains('\0'));
-    let faults: Vec<Fault> = nul.map(|(name, _)| Fault::new(*name, "a NUL character is in no id")).collect();
+    let mut faults: Vec<Fault> = nul.map(|(name, _)| Fault::new(*name, "a NUL character is in no id")).collect();
+    let tag = entities.tag.as_deref().map(tagged).transpose().unwrap_or_else(|message| {
+        faults.push(Fault::new("tag", message));
+        None
+    });
     if !faults.is_empty() {
         return Err(Problem::of_parameters(faults));
     }
@@ -143,6 +161,7 @@ pub(super) fn ask(
         active: entities.status.map(|status| status == Status::Active),
         search: entities.search,
         id: None,
+        tag,
     })
 }
 

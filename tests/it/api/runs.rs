@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Served;
-use crate::harness::{Running, fail, until};
+use crate::harness::{Running, fail, succeed, until};
 
 pub(super) fn runs_are_asked_for_and_watched(served: &Served) {
     let before = served.get(&format!("{}/runs", served.tenant));
@@ -111,11 +111,18 @@ fn runs_are_cancelled(served: &Served, gatherer: Running) {
     assert_eq!(never["started_at"], never["ended_at"], "{never}");
     assert!(never["errors"][0].as_str().expect("a reason").ends_with("before it began"), "{never}");
     assert_eq!(served.installation.records("days"), days, "neither of them sealed anything");
-    // What comes after that is as ever, and the command line ends runs, too.
+    // The command line ends runs, too.
+    served.upstream.set_faults(r#"[{"match": "GET /billing", "status": 0, "delay": 3000}]"#);
+    let hangs = ask();
+    until("it is under way", || served.get(&hangs)["status"] == "running");
+    let tenant = served.tenant.rsplit_once('/').expect("a path").1;
+    succeed(served.installation.tributary().args(["cancel", tenant, "--config"]).arg(&served.config));
+    until("it has ended", || served.get(&hangs)["status"] == "cancelled");
+    served.upstream.set_faults("[]");
+    // What comes after that is as ever.
     let after = ask();
     until("it has ended", || !served.get(&after)["ended_at"].is_null());
     assert_eq!(served.get(&after)["status"], "completed");
-    let tenant = served.tenant.rsplit_once('/').expect("a path").1;
     let mut command = served.installation.tributary();
     command.args(["cancel", tenant, after.rsplit_once('/').expect("a path").1, "--config"]).arg(&served.config);
     assert!(fail(&mut command).contains("has ended already: completed"));

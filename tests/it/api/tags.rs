@@ -24,6 +24,7 @@ pub(super) fn tags_are_set_and_resolved(served: &Served) {
         _ => "UNTAGGED",
     });
     rows_and_files_show_them(served, &resource);
+    inventory_is_chosen_by_them(served, &resource, &identity);
     many_at_once(served);
     what_is_no_tag_is_told(served, &resource);
     // Everything is in the audit, and the last tag can be removed again.
@@ -34,6 +35,20 @@ pub(super) fn tags_are_set_and_resolved(served: &Served) {
     assert!(left["items"].as_array().expect("tags").iter().all(|tag| tag["key"] != "team"), "{left}");
     let events = served.get(&format!("{}/events?type=tag.removed&entity=resource:{resource}", served.tenant));
     assert_eq!(events["items"][0]["before"]["value"], "resource's", "{events}");
+}
+
+fn inventory_is_chosen_by_them(served: &Served, resource: &str, identity: &str) {
+    let tagged = |list: &str, tag: &str| {
+        let found = served.of_tenant(&format!("/{list}?tag={tag}"));
+        found["items"].as_array().expect("things").iter().map(|of| of["id"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(tagged("resources", "team"), [resource]);
+    assert_eq!(tagged("resources", "team:resource's"), [resource]);
+    assert_eq!(tagged("identities", "team:identity's"), [identity]);
+    assert!(tagged("identities", "team:resource's").is_empty() && tagged("resources", "nothing").is_empty());
+    for wrong in [":x", "a%20b", "a'--:x"] {
+        served.problem(&format!("{}/resources?tag={wrong}", served.tenant), 400);
+    }
 }
 
 /// Sets, changes and reads the tags of one resource, under conditions.

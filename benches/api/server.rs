@@ -14,6 +14,7 @@ use tributary::api::auth::Gate;
 use tributary::api::write::Ledger;
 use tributary::api::{Doors, Settings, Tenant, serve as serve_api};
 use tributary::clock::Clock;
+use tributary::health::Health;
 use tributary::journal::{Codec, Connection};
 use tributary::secret::Secret;
 use tributary::store::Store;
@@ -53,7 +54,8 @@ pub async fn serve(database: &str) -> Result<()> {
         let _ = std::io::stdin().read_line(&mut String::new());
         ended.cancel();
     });
-    let doors = Doors { store, ledger, gate: Arc::new(Gate::closed(true, None)) };
+    let doors =
+        Doors { store, ledger, gate: Arc::new(Gate::closed(true, None)), health: Health::default(), meter: None };
     Ok(serve_api(listener, doors, Clock::system(), settings, stop).await?)
 }
 

@@ -12,6 +12,7 @@ mod contract;
 mod exports;
 mod flow;
 mod fold;
+mod graph;
 mod measure;
 mod once;
 mod pace;
@@ -35,6 +36,8 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::health::Health;
+use crate::meter::Meter;
 use crate::store::Store;
 
 /// What every handler works with. Cheap to clone.
@@ -44,6 +47,8 @@ pub(crate) struct Api {
     clock: Clock,
     ledger: write::Ledger,
     gate: Arc<auth::Gate>,
+    health: Health,
+    meter: Option<Meter>,
     /// How fast a caller may ask, and how often an address may fail to sign in.
     paces: Arc<(Option<pace::Pace>, Option<pace::Pace>)>,
     settings: Arc<Settings>,

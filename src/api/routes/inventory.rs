@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::Api;
-use crate::api::answer::Listing;
+use crate::api::answer::{Kept, Listing, tag};
 use crate::api::params::{Cursor, PageParams, Params, RangeParams};
 use crate::api::problem::{Fault, Problem};
+use crate::store::Projection;
 use crate::store::read::{EntityRow, InventoryQuery, ResourceOrIdentity};
 
 /// Does it exist?
@@ -39,14 +41,14 @@ pub(crate) struct EntityParams {
 /// A resource or identity, as it was on the last day of the range that names it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Entity {
-    id: String,
+    pub(super) id: String,
     #[serde(rename = "type")]
     entity_type: String,
     ecosystem: String,
     display_name: Option<String>,
     /// Resources only.
     parent_id: Option<String>,
-    owner_id: Option<String>,
+    pub(super) owner_id: Option<String>,
     /// API keys only: the resource the key opens.
     resource_id: Option<String>,
     created_at: Option<DateTime<Utc>>,
@@ -60,29 +62,33 @@ pub(crate) struct Entity {
 /// Resources of a range of days, by id
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/resources", tag = "inventory",
     params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, EntityParams, PageParams),
-    responses((status = 200, body = Listing<Entity>), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Listing<Entity>), (status = 304, description = "Nothing changed since"),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn resources(
     State(api): State<Api>,
     Path(tenant): Path<String>,
     Params(range): Params<RangeParams>,
     Params(entities): Params<EntityParams>,
     Params(page): Params<PageParams>,
-) -> Result<Json<Listing<Entity>>, Problem> {
-    list(&api, ResourceOrIdentity::Resource, &tenant, &range, entities, &page).await
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    list(&api, ResourceOrIdentity::Resource, &tenant, &range, entities, (&page, &headers)).await
 }
 
 /// Identities of a range of days, by id
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/identities", tag = "inventory",
     params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, EntityParams, PageParams),
-    responses((status = 200, body = Listing<Entity>), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Listing<Entity>), (status = 304, description = "Nothing changed since"),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn identities(
     State(api): State<Api>,
     Path(tenant): Path<String>,
     Params(range): Params<RangeParams>,
     Params(entities): Params<EntityParams>,
     Params(page): Params<PageParams>,
-) -> Result<Json<Listing<Entity>>, Problem> {
-    list(&api, ResourceOrIdentity::Identity, &tenant, &range, entities, &page).await
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    list(&api, ResourceOrIdentity::Identity, &tenant, &range, entities, (&page, &headers)).await
 }
 
 async fn list(
@@ -91,17 +97,29 @@ async fn list(
     tenant: &str,
     range: &RangeParams,
     entities: EntityParams,
-    page: &PageParams,
-) -> Result<Json<Listing<Entity>>, Problem> {
+    (page, headers): (&PageParams, &HeaderMap),
+) -> Result<Response, Problem> {
     let ask = ask(api, kind, tenant, range, entities)?;
     let cursor = Cursor::of(&[&format!("{ask:?}")]);
     let page = cursor.page::<String>(page)?;
     let (mut reader, _turn) = api.reader(&ask.tenant).await?;
+    let tag = tag(&reader.version(&[projection(kind)]).await?, &format!("{ask:?} {page:?}"));
+    if tag.is_known(headers) {
+        return Ok(tag.not_modified());
+    }
     let rows = reader.inventory(&ask, page.after.as_deref(), page.limit + 1).await?;
-    Ok(Json(Listing::of(rows, page.limit, |row| cursor.text(&row.id), item)))
+    let body = Listing::of(rows, page.limit, |row| cursor.text(&row.id), item);
+    Ok(Kept { tag, body }.page(headers))
 }
 
-fn ask(
+fn projection(kind: ResourceOrIdentity) -> Projection {
+    match kind {
+        ResourceOrIdentity::Resource => Projection::Resources,
+        ResourceOrIdentity::Identity => Projection::Identities,
+    }
+}
+
+pub(super) fn ask(
     api: &Api,
     kind: ResourceOrIdentity,
     tenant: &str,
@@ -128,51 +146,6 @@ fn ask(
     })
 }
 
-/// One resource
-#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/resources/{id}", tag = "inventory",
-    params(("tenant" = String, Path, description = "Name of the tenant"), ("id" = String, Path, description = "Id of the resource"), RangeParams),
-    responses((status = 200, body = Entity), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub(crate) async fn resource(
-    State(api): State<Api>,
-    Path((tenant, id)): Path<(String, String)>,
-    Params(range): Params<RangeParams>,
-) -> Result<Json<Entity>, Problem> {
-    one(&api, ResourceOrIdentity::Resource, &tenant, id, &range).await
-}
-
-/// One identity
-#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/identities/{id}", tag = "inventory",
-    params(("tenant" = String, Path, description = "Name of the tenant"), ("id" = String, Path, description = "Id of the identity"), RangeParams),
-    responses((status = 200, body = Entity), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub(crate) async fn identity(
-    State(api): State<Api>,
-    Path((tenant, id)): Path<(String, String)>,
-    Params(range): Params<RangeParams>,
-) -> Result<Json<Entity>, Problem> {
-    one(&api, ResourceOrIdentity::Identity, &tenant, id, &range).await
-}
-
-async fn one(
-    api: &Api,
-    kind: ResourceOrIdentity,
-    tenant: &str,
-    id: String,
-    range: &RangeParams,
-) -> Result<Json<Entity>, Problem> {
-    let what = match kind {
-        ResourceOrIdentity::Resource => "resource",
-        ResourceOrIdentity::Identity => "identity",
-    };
-    let mut ask = ask(api, kind, tenant, range, EntityParams::default())?;
-    if id.contains('\0') {
-        return Err(Problem::not_found(what, &id));
-    }
-    ask.id = Some(id.clone());
-    let (mut reader, _turn) = api.reader(&ask.tenant).await?;
-    let row = reader.inventory(&ask, None, 1).await?.into_iter().next();
-    row.map(item).map(Json).ok_or_else(|| Problem::not_found(what, &id))
-}
-
 /// How many there are.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Counts {
@@ -191,14 +164,22 @@ pub(crate) struct InventorySummary {
 /// How many resources and identities there are of each type
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/inventory/summary", tag = "inventory",
     params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams),
-    responses((status = 200, body = InventorySummary), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = InventorySummary), (status = 304, description = "Nothing changed since"),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn summary(
     State(api): State<Api>,
     Path(tenant): Path<String>,
     Params(range): Params<RangeParams>,
-) -> Result<Json<InventorySummary>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let mut counts = Vec::new();
-    let (mut reader, _turn) = api.reader(&api.tenant(&tenant)?.tenant_id).await?;
+    let question = ask(&api, ResourceOrIdentity::Resource, &tenant, &range, EntityParams::default())?;
+    let (mut reader, _turn) = api.reader(&question.tenant).await?;
+    let version = reader.version(&[Projection::Resources, Projection::Identities]).await?;
+    let tag = tag(&version, &format!("summary {question:?}"));
+    if tag.is_known(&headers) {
+        return Ok(tag.not_modified());
+    }
     for kind in [ResourceOrIdentity::Resource, ResourceOrIdentity::Identity] {
         let ask = ask(&api, kind, &tenant, &range, EntityParams::default())?;
         let rows = reader.inventory_counts(&ask).await?;
@@ -208,10 +189,11 @@ pub(crate) async fn summary(
         counts.push(of);
     }
     let identities = counts.pop().unwrap_or_default();
-    Ok(Json(InventorySummary { resources: counts.pop().unwrap_or_default(), identities }))
+    let body = InventorySummary { resources: counts.pop().unwrap_or_default(), identities };
+    Ok(Kept { tag, body }.respond(&headers))
 }
 
-fn item(row: EntityRow) -> Entity {
+pub(super) fn item(row: EntityRow) -> Entity {
     Entity {
         id: row.id,
         entity_type: row.entity_type,

@@ -30,7 +30,7 @@ const WAITING: usize = 4;
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct CountParams {
-    /// `exact`: count all rows that the filters choose.
+    /// `exact`: count all rows that the filters choose; `estimate`: about how many they are, at once.
     #[param(inline)]
     count: Option<Count>,
 }
@@ -40,6 +40,7 @@ pub(crate) struct CountParams {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Count {
     Exact,
+    Estimate,
 }
 
 /// What is asked of a tenant's rows.
@@ -132,11 +133,13 @@ where
     let version = reader.version(&[projection, Projection::Tags]).await?;
     let rows: Vec<R> = reader.page(&question.of, page.after.as_ref(), page.limit + 1).await?;
     let mut body = Listing::of(rows, page.limit, |row| cursor.text(&row.place()), item);
-    if asked.count.count == Some(Count::Exact) {
-        body.total = Some(reader.count(question.dataset, &question.of).await?);
-    }
+    body.total = match asked.count.count {
+        Some(Count::Exact) => Some(reader.count(question.dataset, &question.of).await?),
+        Some(Count::Estimate) => Some(reader.estimate(question.dataset, &question.of).await?),
+        None => None,
+    };
     let tag = tag(&version, &format!("{question:?} {page:?} {:?}", asked.count));
-    Ok(Kept { tag, body }.respond(&asked.headers))
+    Ok(Kept { tag, body }.page(&asked.headers))
 }
 
 /// All rows as a file, while they are read.

@@ -236,14 +236,14 @@ pub(crate) async fn list(
     Path(tenant): Path<String>,
     Params(of): Params<TagParams>,
     Params(page): Params<PageParams>,
-) -> Result<Json<Listing<TagItem>>, Problem> {
+) -> Result<Listing<TagItem>, Problem> {
     let query = of.read(&api.tenant(&tenant)?.tenant_id)?;
     let cursor = Cursor::of(&["tags", &format!("{query:?}")]);
     let page = cursor.page::<TagPlace>(&page)?;
     let (mut reader, _turn) = api.reader(&query.tenant).await?;
     let rows = reader.tags(&query, page.after.as_ref(), page.limit + 1).await?;
     let place = |row: &TagRow| cursor.text(&(&row.entity_type, &row.entity_id, &row.key));
-    Ok(Json(Listing::of(rows, page.limit, place, item)))
+    Ok(Listing::of(rows, page.limit, place, item))
 }
 
 /// A key or value that is in use.

@@ -5,6 +5,9 @@
 CREATE INDEX ON chargeback_facts (tenant_key, day, dimension_key);
 DROP INDEX chargeback_facts_tenant_key_day_idx;
 
+-- A tenant's dimensions are found without reading those of all others.
+CREATE INDEX ON chargeback_dimensions (tenant_key);
+
 -- Rows of whole months, added up by dimension. They are made apart from the projection's batches, and count only while the
 -- slices that are in them are what readers see: sums that are behind are passed over, never wrong.
 CREATE TABLE chargeback_months (

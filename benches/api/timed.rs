@@ -40,7 +40,7 @@ pub async fn measure(
     times: u32,
     question: impl Fn(u32) -> (u32, String),
 ) -> Result<Times> {
-    const WARM_UP: u32 = 5;
+    const WARM_UP: u32 = 8;
     let mut taken = Vec::new();
     for n in 0..WARM_UP + times {
         let (of, question) = question(n);

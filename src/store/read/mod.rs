@@ -92,9 +92,12 @@ impl Store {
     async fn view(&self, limit: Duration, tenant: Option<&str>, role: Option<&str>) -> Result<Reader, StoreError> {
         let begin = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
         let mut tx = self.pool().begin_with(begin).await.map_err(|error| self.sort(error))?;
-        // The role comes last: from then on only the tenant's own row of `tenants` is there.
+        // The role comes last: from then on only the tenant's own row of `tenants` is there. Each question is planned for the
+        // days and values it asks for: a plan for any of them reads whole months for one identity's rows. Sums of hundreds of
+        // thousands of rows stay in memory.
         let set = sqlx::query(
-            "SELECT set_config('statement_timeout', $1, true),
+            "SELECT set_config('statement_timeout', $1, true), set_config('plan_cache_mode', 'force_custom_plan', true),
+                    set_config('work_mem', '32MB', true),
                     set_config('tributary.tenant',
                                coalesce((SELECT tenant_key::text FROM tenants WHERE tenant_id = $2), ''), true),
                     set_config('role', $3, true)",

@@ -3,7 +3,7 @@
 # Rust is often installed for one user and not in the PATH of a plain shell.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
-.PHONY: help setup build demo test lint bench sim mutants crash soak noise fuzz deny clean-data
+.PHONY: help setup build demo test lint bench bench-api sim mutants crash soak noise fuzz deny clean-data
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -26,7 +26,10 @@ lint: ## formatting, clippy, documentation, dependencies, oldest Rust; warnings 
 	@scripts/lint.sh
 
 bench: setup ## run the benchmarks; figures and their meaning: docs/src/measurements.md
-	cargo bench --bench codec --bench road
+	cargo bench --bench codec --bench road --bench api
+
+bench-api: setup ## ask the API over ten million rows: pages, sums, files, 200 readers at once
+	cargo bench --bench api
 
 sim: ## run the core under N random schedules (N=10000)
 	TRIBUTARY_SIM_SEEDS=$(or $(N),10000) cargo test --test simulation -- --nocapture

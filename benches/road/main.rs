@@ -20,6 +20,7 @@
 mod cases;
 mod core;
 mod facts;
+mod headline;
 mod limits;
 mod machine;
 mod phases;

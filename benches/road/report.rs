@@ -1,24 +1,10 @@
 //! What a run says at its end: headline figures against what is asked for, and a file with all of them.
 
-use std::path::Path;
-
 use anyhow::Result;
-use comfy_table::Table;
 use serde_json::{Value, json};
 use tributary::clock::Clock;
 
-/// A headline figure, where it lies among the results, and what is asked for.
-struct Headline {
-    key: &'static str,
-    at: &'static str,
-    unit: &'static str,
-    asked: Asked,
-}
-
-enum Asked {
-    AtLeast(f64),
-    AtMost(f64),
-}
+use super::headline::{self, Asked, Headline};
 
 const HEADLINES: [Headline; 7] = [
     Headline {
@@ -65,7 +51,7 @@ const HEADLINES: [Headline; 7] = [
     },
 ];
 
-/// Prints the headlines and writes `benches/results/latest.json`. A figure that was not measured is null.
+/// Prints the headlines and writes `benches/results/latest.json`.
 pub fn write(machine: Value, commit: Option<String>, minutes: f64, cases: &Value) -> Result<()> {
     let mut report = json!({
         "format": 1,
@@ -73,33 +59,15 @@ pub fn write(machine: Value, commit: Option<String>, minutes: f64, cases: &Value
         "commit": commit,
         "machine": machine,
         "minutes": (minutes * 10.0).round() / 10.0,
-        "units": {},
     });
-    let mut table = Table::new();
-    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["figure", "measured", "asked for", ""]);
-    for Headline { key, at, unit, asked } in &HEADLINES {
-        let value = cases.pointer(at).and_then(Value::as_f64);
-        let (asked, met) = match asked {
-            Asked::AtLeast(least) => (format!("at least {least}"), value.map(|value| value >= *least)),
-            Asked::AtMost(most) => (format!("at most {most}"), value.map(|value| value <= *most)),
-        };
-        let met = met.map_or("not measured", |met| if met { "met" } else { "MISSED" });
-        table.add_row([(*key).to_owned(), value.map_or_else(String::new, short), asked, met.to_owned()]);
-        report[key] = value.into();
-        report["units"][key] = (*unit).into();
+    headline::tell(&HEADLINES, cases, &mut report);
+    // What another benchmark found stays.
+    if let Some(api) = headline::known().get("api") {
+        report["api"] = api.clone();
     }
-    report["cases"] = cases.clone();
-    println!("{table}");
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/results");
-    std::fs::create_dir_all(&folder)?;
-    std::fs::write(folder.join("latest.json"), serde_json::to_string_pretty(&report)? + "\n")?;
+    headline::save(&report)?;
     println!(
         "{minutes:.1} minutes; all figures in benches/results/latest.json, their meaning in docs/src/measurements.md"
     );
     Ok(())
-}
-
-fn short(value: f64) -> String {
-    if value < 100.0 { format!("{value:.2}") } else { format!("{value:.0}") }
 }

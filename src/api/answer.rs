@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,7 +18,7 @@ pub(crate) struct Listing<T> {
     pub items: Vec<T>,
     /// Give this as `cursor` to get the next page; null on the last one.
     pub next_cursor: Option<String>,
-    /// How many rows there are on all pages, if `count=exact` was asked for.
+    /// How many rows there are on all pages, if `count` was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
 }
@@ -29,6 +31,53 @@ impl<T> Listing<T> {
         let next_cursor = rows.last().filter(|_| more).map(cursor);
         Self { items: rows.into_iter().map(item).collect(), next_cursor, total: None }
     }
+}
+
+/// The cursor of the page after this one, for [`linked`].
+#[derive(Debug, Clone)]
+struct NextPage(String);
+
+impl<T: Serialize> IntoResponse for Listing<T> {
+    fn into_response(self) -> Response {
+        let next = self.next_cursor.clone();
+        followed(Json(self).into_response(), next)
+    }
+}
+
+impl<T: Serialize> Kept<Listing<T>> {
+    /// The same of a page, which tells where the next one is.
+    pub fn page(self, asked: &HeaderMap) -> Response {
+        let next = self.body.next_cursor.clone();
+        followed(self.respond(asked), next)
+    }
+}
+
+/// The same answer, known to have a page after it.
+fn followed(mut response: Response, next: Option<String>) -> Response {
+    if let Some(cursor) = next {
+        response.extensions_mut().insert(NextPage(cursor));
+    }
+    response
+}
+
+/// Says where the next page is, in a header of its own (RFC 8288), for programs that follow links.
+pub(crate) async fn linked(request: Request, next: Next) -> Response {
+    let uri = request.uri().clone();
+    let mut response = next.run(request).await;
+    if let Some(NextPage(cursor)) = response.extensions().get() {
+        let link = format!("<{}>; rel=\"next\"", after(uri.path(), uri.query().unwrap_or_default(), cursor));
+        if let Ok(link) = HeaderValue::from_str(&link) {
+            response.headers_mut().insert(header::LINK, link);
+        }
+    }
+    response
+}
+
+/// The same question, from that place on.
+fn after(path: &str, query: &str, cursor: &str) -> String {
+    let said = query.split('&').filter(|part| !part.is_empty() && !part.starts_with("cursor="));
+    let parts: Vec<String> = said.map(str::to_owned).chain([format!("cursor={cursor}")]).collect();
+    format!("{path}?{}", parts.join("&"))
 }
 
 /// A text as one segment of a path.
@@ -110,6 +159,12 @@ mod tests {
         assert_eq!(of(page(vec![1, 2, 3])), (vec![10, 20], Some("after 2".to_owned())));
         assert_eq!(of(page(vec![1, 2])), (vec![10, 20], None));
         assert_eq!(of(page(vec![])), (vec![], None));
+    }
+
+    #[test]
+    fn the_next_page_is_the_same_question_from_another_place() {
+        assert_eq!(after("/x", "", "c"), "/x?cursor=c");
+        assert_eq!(after("/x", "limit=5&cursor=b&filter=a:eq:1", "c"), "/x?limit=5&filter=a:eq:1&cursor=c");
     }
 
     #[test]

@@ -11,8 +11,8 @@ use super::auth::{needed, tenant_of};
 /// The name of the one way to sign in.
 const BEARER: &str = "bearer";
 
-/// Adds what holds for all routes.
-pub(super) fn finished(mut document: OpenApi) -> OpenApi {
+/// Adds what holds for all routes; `open` are the paths that nobody has to sign in for.
+pub(super) fn finished(mut document: OpenApi, open: &[String]) -> OpenApi {
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("A token of `POST /api/v1/tokens`, or an access token of the configured issuer (OIDC)."))
@@ -28,6 +28,10 @@ pub(super) fn finished(mut document: OpenApi) -> OpenApi {
             (Method::DELETE, &mut item.delete),
         ];
         for (method, operation) in operations.into_iter().filter_map(|(method, of)| Some((method, of.as_mut()?))) {
+            if open.contains(path) {
+                operation.security = Some(Vec::new());
+                continue;
+            }
             // For HTTP schemes the list names what the caller needs.
             let scopes = needed(&method, path).map(|scope| scope.as_str());
             operation.security = Some(vec![SecurityRequirement::new(BEARER, scopes)]);

@@ -12,6 +12,7 @@ mod contract;
 mod exports;
 mod flow;
 mod fold;
+mod graph;
 mod measure;
 mod once;
 mod pace;
@@ -31,10 +32,12 @@ pub use server::{Doors, Settings, Tenant, openapi, serve};
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::health::Health;
+use crate::meter::Meter;
 use crate::store::Store;
 
 /// What every handler works with. Cheap to clone.
@@ -44,6 +47,8 @@ pub(crate) struct Api {
     clock: Clock,
     ledger: write::Ledger,
     gate: Arc<auth::Gate>,
+    health: Health,
+    meter: Option<Meter>,
     /// How fast a caller may ask, and how often an address may fail to sign in.
     paces: Arc<(Option<pace::Pace>, Option<pace::Pace>)>,
     settings: Arc<Settings>,
@@ -56,5 +61,7 @@ pub(crate) struct Api {
     /// Runs that may be watched at the same time.
     watchers: Arc<Semaphore>,
     readiness: routes::readiness::Last,
+    /// Held by the one change with a condition that is being made.
+    conditional: Arc<Mutex<()>>,
     stop: CancellationToken,
 }

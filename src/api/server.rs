@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Redirect};
+use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -19,6 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
+use super::answer::linked;
 use super::auth::{Gate, guard};
 use super::exports::{ExportFolder, Shelf};
 use super::measure::measured;
@@ -27,12 +29,14 @@ use super::pace::Pace;
 use super::problem::{Code, Problem};
 use super::request::{self, identified};
 use super::routes::{
-    aggregate, billing, chargebacks, days, dimensions, events, explanation, exports, inventory, readiness, runs,
-    tag_sets, tags, tenants, tokens, topics,
+    aggregate, billing, chargebacks, days, dimensions, entity, events, explanation, exports, graph, inventory,
+    operations, readiness, runs, tag_sets, tags, tenants, tokens, topics,
 };
 use super::write::{self, Ledger, catch_up};
 use super::{Api, contract};
 use crate::clock::Clock;
+use crate::health::Health;
+use crate::meter::Meter;
 use crate::store::Store;
 
 /// Attempts to sign in that failed, of one address.
@@ -80,6 +84,10 @@ pub struct Doors {
     pub ledger: Ledger,
     /// Who may come in.
     pub gate: Arc<Gate>,
+    /// How the process is.
+    pub health: Health,
+    /// What it counted; `None`: nobody counts.
+    pub meter: Option<Meter>,
 }
 
 /// The contract.
@@ -90,12 +98,15 @@ pub struct Doors {
         description = "Who caused which part of the bill. Amounts are decimal texts with their currency beside them; \
                        ranges of days include `from` and exclude `to`; every fault is a problem document (RFC 9457)."
     ),
+    // Its path ends within a segment, which the router cannot tell apart; see `routes`.
+    paths(runs::cancel),
     tags(
         (name = "tenants", description = "Whose costs there are"),
         (name = "days", description = "How far each day has come, and which have rows"),
         (name = "costs", description = "Billing lines, chargeback rows, sums over them"),
         (name = "dimensions", description = "What rows can be chosen and grouped by"),
         (name = "inventory", description = "Resources and identities"),
+        (name = "graph", description = "What hangs on what, and who pays"),
         (name = "tags", description = "What people wrote on resources and identities"),
         (name = "runs", description = "Cycles of gathering: asked for, listed, watched"),
         (name = "operations", description = "How far everything is"),
@@ -119,14 +130,16 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(explanation::of_chargeback))
         .routes(routes!(chargebacks::issues))
         .routes(routes!(topics::list))
-        .routes(routes!(aggregate::aggregate))
+        .routes(routes!(aggregate::aggregate, aggregate::of_body))
         .routes(routes!(dimensions::list))
         .routes(routes!(dimensions::values))
         .routes(routes!(inventory::resources))
-        .routes(routes!(inventory::resource))
+        .routes(routes!(entity::resource))
         .routes(routes!(inventory::identities))
-        .routes(routes!(inventory::identity))
+        .routes(routes!(entity::identity))
         .routes(routes!(inventory::summary))
+        .routes(routes!(graph::graph))
+        .routes(routes!(graph::search))
         .routes(routes!(tags::of_entity))
         .routes(routes!(tags::put, tags::delete))
         .routes(routes!(tags::list))
@@ -141,8 +154,10 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(runs::start))
         .routes(routes!(runs::list))
         .routes(routes!(runs::one))
+        .route("/api/v1/tenants/{tenant}/runs/{id}", post(runs::cancel))
         .routes(routes!(runs::watch))
         .routes(routes!(readiness::readiness))
+        .routes(routes!(operations::metrics))
         .routes(routes!(exports::start))
         .routes(routes!(exports::list))
         .routes(routes!(exports::one))
@@ -154,9 +169,19 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(tokens::remove))
 }
 
+/// What supervisors ask, who have no token.
+fn open_routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(operations::healthz))
+        .routes(routes!(operations::readyz))
+        .routes(routes!(operations::version))
+}
+
 /// The OpenAPI 3.1 document of the routes.
 pub fn openapi() -> Document {
-    contract::finished(routes().into_openapi())
+    let open = open_routes().into_openapi();
+    let names: Vec<String> = open.paths.paths.keys().cloned().collect();
+    contract::finished(routes().merge(open_routes()).into_openapi(), &names)
 }
 
 /// Serves until `stop`, then ends the requests that are under way.
@@ -180,13 +205,30 @@ pub async fn serve(
 fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>, stop: CancellationToken) -> Router {
     let turns = Arc::new(Semaphore::new(settings.parallel_requests.max(1)));
     let files = Arc::new(Semaphore::new((settings.parallel_requests / 2).max(1)));
-    let (watchers, readiness) = (Arc::new(Semaphore::new(WATCHERS)), Arc::default());
+    let (watchers, readiness, conditional) = (Arc::new(Semaphore::new(WATCHERS)), Arc::default(), Arc::default());
     let cors = cors(&settings.cors_origins);
-    let Doors { store, ledger, gate } = doors;
+    let Doors { store, ledger, gate, health, meter } = doors;
     let (pace, strangers) = (Pace::of(settings.requests_per_second), Pace::of(STRANGERS_PER_SECOND));
     let (paces, settings) = (Arc::new((pace, strangers)), Arc::new(settings));
-    let api = Api { store, clock, ledger, gate, paces, settings, turns, files, shelf, watchers, readiness, stop };
+    let api = Api {
+        store,
+        clock,
+        ledger,
+        gate,
+        health,
+        meter,
+        paces,
+        settings,
+        turns,
+        files,
+        shelf,
+        watchers,
+        readiness,
+        conditional,
+        stop,
+    };
     let (router, _) = routes().split_for_parts();
+    let (open, _) = open_routes().split_for_parts();
     router
         .method_not_allowed_fallback(no_method)
         .fallback(no_route)
@@ -194,8 +236,12 @@ fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>
         .layer(middleware::from_fn_with_state(api.clone(), catch_up))
         .layer(middleware::from_fn_with_state(api.clone(), once))
         .layer(middleware::from_fn_with_state(api.clone(), guard))
+        .layer(middleware::from_fn(linked))
         .layer(middleware::from_fn(measured))
-        .with_state(api)
+        .with_state(api.clone())
+        .merge(open.method_not_allowed_fallback(no_method).with_state(api))
+        // Whoever opens the port in a browser looks for the pages.
+        .route("/", get(async || Redirect::temporary("/docs/")))
         .merge(SwaggerUi::new("/docs").url("/api/v1/openapi.json", openapi()))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::map_response(headers))

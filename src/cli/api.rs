@@ -12,6 +12,7 @@ use crate::api::write::Ledger;
 use crate::api::{Doors, ExportFolder, Settings, Tenant, serve as serve_api};
 use crate::config::{AuthMode, Config};
 use crate::embedded;
+use crate::meter::Meter;
 use crate::service::Parts;
 
 /// Takes the address.
@@ -39,11 +40,12 @@ pub async fn listen(config: &Config) -> Result<TcpListener> {
 /// Serves until the parts are told to stop.
 ///
 /// # Errors
-/// If Kafka does not answer.
+/// If Kafka does not answer, or Postgres lets the service make no role to read as.
 pub async fn serve(
     listener: TcpListener,
     config: &Config,
     parts: &Parts,
+    meter: Option<Meter>,
 ) -> Result<impl Future<Output = Result<()>> + use<>> {
     let tenant = |tenant: &crate::config::Tenant| Tenant {
         name: tenant.name.clone(),
@@ -60,16 +62,17 @@ pub async fn serve(
         exports: exports(config),
         requests_per_second: config.api.requests_per_second,
     };
-    let Parts { connection, codec, store, clock, stop, .. } = parts.clone();
+    let Parts { connection, codec, store, clock, stop, health, .. } = parts.clone();
+    let store = if config.api.row_security { store.walled().await? } else { store };
     let ledger = Ledger::open(connection.clone(), Arc::clone(&codec), clock, "api")?;
     let takes_tokens = matches!(config.auth.mode, AuthMode::Tokens | AuthMode::Both);
-    if takes_tokens && let Some(line) = super::token::first(&connection, &codec, &ledger).await? {
+    if takes_tokens && let Some(line) = super::token::first(&store, &connection, &codec, &ledger).await? {
         // Not into the log, which others may read.
         println!("{line}");
     }
     let gate =
         if config.auth.mode == AuthMode::None { Gate::open() } else { Gate::closed(takes_tokens, issuer(config)?) };
-    let doors = Doors { store, ledger, gate: Arc::new(gate) };
+    let doors = Doors { store, ledger, gate: Arc::new(gate), health, meter };
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "the API listens; its pages are at /docs");
     }

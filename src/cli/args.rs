@@ -46,6 +46,8 @@ pub enum Command {
     Gather(Gather),
     /// Lift a tenant's suspension and gather it
     Resume(Resume),
+    /// End the run of a tenant that is under way, or a wish for one that nobody has taken up; what it had sealed stays
+    Cancel(Cancel),
     /// Show what the cycles of tenants did
     Runs(Runs),
     /// Say why rows of a day are what they are, a sentence each
@@ -258,6 +260,16 @@ pub struct Resume {
     /// Wait for the run; exit code 1 unless it completed
     #[arg(long)]
     pub wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Cancel {
+    /// Tenant, by its name in the configuration
+    pub tenant: String,
+    /// The run, by its id or by that of the wish that it answers; default: the one that is under way
+    pub run: Option<String>,
+    #[command(flatten)]
+    pub file: ConfigFile,
 }
 
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! `tributary gather` and `tributary resume`: ask for cycles through topic `commands`.
+//! `tributary gather`, `resume` and `cancel`: ask for cycles, and for their end, through topic `commands`.
 
 use std::io::Write;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
 
-use super::args::Gather;
+use super::args::{Cancel, Gather};
 use super::runs::said;
 use crate::config::{Config, Tenant};
 use crate::domain::{Command, CommandKind, RunStatus};
@@ -15,6 +15,9 @@ use crate::store::Store;
 
 /// How often the answer is looked for.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// How long one question to Postgres may take.
+const QUESTION: Duration = Duration::from_secs(30);
 
 /// After how long without any run somebody may wonder.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -56,6 +59,24 @@ pub fn resume(config: &Config, name: &str, now: DateTime<Utc>) -> Result<Vec<Com
     Ok(vec![command(gathered(config, name)?, CommandKind::Resume, &config.instance, now)])
 }
 
+/// The command that ends a run, or a wish for one.
+///
+/// # Errors
+/// A tenant that is not in the configuration, a run that has ended, and when Postgres does not answer.
+pub async fn cancel(store: &Store, config: &Config, args: &Cancel, now: DateTime<Utc>) -> Result<Vec<Command>> {
+    let tenant = gathered(config, &args.tenant)?;
+    let cancels = match &args.run {
+        None => Vec::new(),
+        Some(id) => match store.reader(QUESTION).await?.run(&tenant.tenant_id, id).await? {
+            Some(run) if run.ended_at.is_some() => bail!("run {} has ended already: {}", run.run_id, run.status),
+            Some(run) => [vec![run.run_id], run.commands].concat(),
+            // A wish that nobody has taken up is in no table.
+            None => vec![id.clone()],
+        },
+    };
+    Ok(vec![Command { cancels, ..command(tenant, CommandKind::Cancel, &config.instance, now) }])
+}
+
 /// The tenant of that name.
 ///
 /// # Errors
@@ -86,6 +107,7 @@ fn command(tenant: &Tenant, kind: CommandKind, instance: &str, now: DateTime<Utc
         force: false,
         requested_at: now,
         requested_by: format!("cli at {instance}"),
+        cancels: Vec::new(),
     }
 }
 

@@ -8,12 +8,12 @@ use anyhow::{Context, Result, bail};
 use super::args::Explain;
 use crate::config::Config;
 use crate::store::Store;
-use crate::store::read::{ChargebackRowOf, Condition, Dataset, Operator, Selection};
+use crate::store::read::{Condition, Dataset, Operator, Selection};
 
 /// How long one question to Postgres may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Prints the sentences, and how many rows were left out.
+/// Prints the sentences, those of the largest amounts first, and how many rows were left out.
 ///
 /// # Errors
 /// For a tenant that is not configured, a choice without a row, and when Postgres does not answer.
@@ -27,7 +27,7 @@ pub async fn explain(store: &Store, config: &Config, args: &Explain, mut out: im
         conditions: conditions(args),
     };
     let mut reader = store.reader(PATIENCE).await?;
-    let rows: Vec<ChargebackRowOf> = reader.page(&of, None, args.limit).await?;
+    let rows = reader.largest(&of, args.limit).await?;
     if rows.is_empty() {
         bail!("no row fits; `tributary export chargebacks` shows the rows, `tributary status` the days that have some");
     }

@@ -98,6 +98,7 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Resume(args) => {
             attached(&args.file, Need::BOTH, Task::Ask(Wish::Resume(args.tenant), args.wait)).await
         }
+        Command::Cancel(args) => attached(&args.file.clone(), Need::BOTH, Task::Ask(Wish::Cancel(args), false)).await,
         Command::Runs(args) => attached(&args.file, Need::POSTGRES, Task::Runs(args.tenant, args.limit)).await,
         Command::Status(args) => attached(&args.file, Need::BOTH, Task::Status(args.watch, args.json)).await,
         Command::Quarantine(Quarantine::List { file, all }) => {
@@ -158,6 +159,7 @@ enum Task {
 enum Wish {
     Gather(Gather),
     Resume(String),
+    Cancel(args::Cancel),
 }
 
 async fn attached(file: &ConfigFile, need: Need, task: Task) -> Result<ExitCode> {
@@ -219,6 +221,7 @@ async fn attached(file: &ConfigFile, need: Need, task: Task) -> Result<ExitCode>
                 let commands = match &wish {
                     Wish::Gather(args) => ask::gather(&config, args, now)?,
                     Wish::Resume(name) => ask::resume(&config, name, now)?,
+                    Wish::Cancel(args) => ask::cancel(&store, &config, args, now).await?,
                 };
                 let connection = stack.connection(&config)?;
                 let codec = codec(&config, &connection).await?;

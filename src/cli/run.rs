@@ -17,6 +17,7 @@ use crate::config::{self, Config};
 use crate::domain::Day;
 use crate::health::{Health, ListenError, Listener};
 use crate::journal::provision;
+use crate::meter::Meter;
 use crate::service::{self, Parts, Say};
 use crate::store::Store;
 use crate::{meter, notify, shutdown};
@@ -40,11 +41,16 @@ pub async fn run(config: &Config, args: &Run) -> Result<ExitCode> {
     let say = Say::new();
     let health = Health::default();
     health.expect(STARTING);
-    let answering = if args.once { None } else { answer(&config.health, &health).await? };
+    let asked = !args.once && (config.health.enabled || args.roles.contains(&Role::Api));
+    let meter = asked.then(meter::install).transpose()?;
+    let answering = match meter.clone().filter(|_| config.health.enabled) {
+        Some(meter) => answer(&config.health, &health, meter).await?,
+        None => None,
+    };
     let stack = Stack::start(config, Need::BOTH, &say).await?;
     let served = async {
         let parts = Parts { health: health.clone(), ..build(config, &stack, clock, stop.clone(), say.clone()).await? };
-        serve(config, args, &parts, &stack).await
+        serve(config, args, &parts, &stack, meter).await
     }
     .await;
     notify::stopping();
@@ -84,7 +90,13 @@ pub async fn build(config: &Config, stack: &Stack, clock: Clock, stop: Cancellat
 }
 
 /// Starts the roles and waits for the end: of one cycle, of the service, or of a role that cannot go on.
-async fn serve(config: &Config, args: &Run, parts: &Parts, stack: &Stack) -> Result<Option<Summary>> {
+async fn serve(
+    config: &Config,
+    args: &Run,
+    parts: &Parts,
+    stack: &Stack,
+    meter: Option<Meter>,
+) -> Result<Option<Summary>> {
     // Roles end before the services under them.
     let roles_stop = parts.stop.child_token();
     let parts = Parts { stop: roles_stop.clone(), ..parts.clone() };
@@ -98,7 +110,7 @@ async fn serve(config: &Config, args: &Run, parts: &Parts, stack: &Stack) -> Res
         roles.spawn(service::gathering(gathering, parts.clone()));
     }
     if args.roles.contains(&Role::Api) && !args.once {
-        roles.spawn(super::api::serve(super::api::listen(config).await?, config, &parts).await?);
+        roles.spawn(super::api::serve(super::api::listen(config).await?, config, &parts, meter).await?);
     }
     let emitters = if args.roles.contains(&Role::Emit) { emitters::of(config) } else { Vec::new() };
     if args.roles == [Role::Emit] && emitters.is_empty() {
@@ -140,11 +152,8 @@ async fn serve(config: &Config, args: &Run, parts: &Parts, stack: &Stack) -> Res
     ended
 }
 
-/// Opens the port of `/healthz`, `/readyz` and `/metrics`, if there is to be one. Cancelling what is given back closes it.
-async fn answer(config: &config::Health, health: &Health) -> Result<Option<CancellationToken>> {
-    if !config.enabled {
-        return Ok(None);
-    }
+/// Opens the port of `/healthz`, `/readyz` and `/metrics`, if it can be had or has to. Cancelling what is given back closes it.
+async fn answer(config: &config::Health, health: &Health, meter: Meter) -> Result<Option<CancellationToken>> {
     let listener = match Listener::open(&config.host, config.port).await {
         Ok(listener) => listener,
         // Nobody asked for it: a second process on a host works all the same.
@@ -155,7 +164,7 @@ async fn answer(config: &config::Health, health: &Health) -> Result<Option<Cance
         Err(error) => return Err(error.into()),
     };
     tracing::info!(address = %listener.address(), "answering /healthz, /readyz and /metrics");
-    let (meter, stop) = (meter::install()?, CancellationToken::new());
+    let stop = CancellationToken::new();
     tokio::spawn(listener.serve(health.clone(), meter, stop.clone()));
     Ok(Some(stop))
 }

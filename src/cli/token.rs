@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -15,6 +16,10 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{ApiToken, Scope};
 use crate::journal::{Codec, Connection, blocking, tokens};
+use crate::store::Store;
+
+/// So long another process that starts at the same time may take for the first token, Kafka's slowness among it.
+const TURN_OF_OTHERS: Duration = Duration::from_secs(60);
 
 /// Makes a token and prints it, once.
 ///
@@ -78,11 +83,24 @@ pub async fn revoke(connection: &Connection, codec: &Arc<Codec>, id: &str, out: 
     Ok(())
 }
 
-/// Makes the first token that may do everything, where none is left that does. Gives back the line that shows it.
+/// Makes the first token that may do everything, where none is left that does. Gives back the line that shows it. Of processes
+/// that start together one makes it.
 ///
 /// # Errors
-/// If Kafka does not answer.
-pub async fn first(connection: &Connection, codec: &Arc<Codec>, ledger: &Ledger) -> Result<Option<String>> {
+/// If Kafka or Postgres does not answer.
+pub async fn first(
+    store: &Store,
+    connection: &Connection,
+    codec: &Arc<Codec>,
+    ledger: &Ledger,
+) -> Result<Option<String>> {
+    let turn = store.turn("the first token", TURN_OF_OTHERS).await?;
+    let line = first_in_turn(connection, codec, ledger).await;
+    turn.end().await;
+    line
+}
+
+async fn first_in_turn(connection: &Connection, codec: &Arc<Codec>, ledger: &Ledger) -> Result<Option<String>> {
     let now = ledger.now();
     let administers = |token: &ApiToken| {
         let may = token.scopes.iter().any(|scope| scope == Scope::Admin.as_str());

@@ -94,6 +94,8 @@ pub struct Api {
     pub request_timeout_seconds: u32,
     /// Of one client; 0: no limit.
     pub requests_per_second: u32,
+    /// Does Postgres, too, keep tenants apart in what the API reads?
+    pub row_security: bool,
     pub exports: ApiExports,
 }
 

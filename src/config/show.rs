@@ -52,6 +52,7 @@ fn whole(config: &Config) -> Json {
         "api": {
             "host": api.host, "port": api.port, "enable_cors": api.enable_cors, "cors_origins": api.cors_origins,
             "request_timeout_seconds": api.request_timeout_seconds, "requests_per_second": api.requests_per_second,
+            "row_security": api.row_security,
             "exports": json!({
                 "directory": api.exports.directory.as_ref().map(|path| path.display().to_string()),
                 "keep_hours": api.exports.keep_hours,

@@ -24,6 +24,10 @@ pub struct Command {
     pub requested_at: DateTime<Utc>,
     /// Who asked, for people.
     pub requested_by: String,
+    /// What is to be cancelled: ids of runs, and of commands that are not to be done, or are being done. Empty: whatever is
+    /// being done.
+    #[serde(default)]
+    pub cancels: Vec<String>,
 }
 
 /// What is asked for.
@@ -34,4 +38,6 @@ pub enum CommandKind {
     Gather,
     /// An end of the suspension, and one cycle.
     Resume,
+    /// An end of the cycle that is under way, and of wishes for cycles.
+    Cancel,
 }

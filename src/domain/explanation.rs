@@ -10,6 +10,8 @@ use super::{Amount, Day};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
     pub identity_id: String,
+    /// What people call the identity, if it is known.
+    pub identity_name: Option<String>,
     pub cost_type: String,
     pub allocation_method: String,
     pub allocation_detail: Option<String>,
@@ -25,6 +27,8 @@ pub struct Part {
 pub struct Billed {
     pub day: Day,
     pub resource_id: String,
+    /// What people call the resource, if it is known.
+    pub resource_name: Option<String>,
     pub product_type: String,
     pub amount: Amount,
     pub currency: String,
@@ -101,7 +105,7 @@ pub fn explain(billed: &Billed, parts: &[Part], of: &Part, rules: Option<&RuleBo
         inputs,
         rounded: rounded(of, split_amount),
     };
-    told.sentence = sentence(billed, of, &told, found.as_ref().map(|found| &found.tier.split));
+    told.sentence = sentence(billed, of, &told, found.as_ref());
     told
 }
 
@@ -195,11 +199,14 @@ fn rounded(of: &Part, split_amount: Amount) -> Rounded {
     }
 }
 
-fn sentence(billed: &Billed, of: &Part, told: &Explanation, split: Option<&Split>) -> String {
-    let Billed { day, resource_id, product_type, amount, currency } = billed;
+fn sentence(billed: &Billed, of: &Part, told: &Explanation, found: Option<&Found<'_>>) -> String {
+    let split = found.map(|found| &found.tier.split);
+    let Billed { day, resource_id, resource_name, product_type, amount, currency } = billed;
+    let resource = named(resource_id, resource_name.as_deref());
     let who = if of.identity_id == super::inventory::UNALLOCATED { "Nobody" } else { of.identity_id.as_str() };
+    let payer = named(who, of.identity_name.as_deref());
     let mut text = format!(
-        "{who} is charged {} {currency} of the {amount} {currency} that {resource_id} cost on {day} for {product_type}",
+        "{payer} is charged {} {currency} of the {amount} {currency} that {resource} cost on {day} for {product_type}",
         of.amount
     );
     let whole = told.split_amount == *amount;
@@ -219,7 +226,9 @@ fn sentence(billed: &Billed, of: &Part, told: &Explanation, split: Option<&Split
     if told.targets > 1 {
         text += &format!(", a share of {:.4} %", told.share * 100.0);
     }
-    if let Some(why) = of.allocation_detail.as_deref().and_then(reason) {
+    if found.is_some_and(Found::asks_no_usage) && is_without_usage(of) {
+        text += "; that is the rule of this product, whatever was used";
+    } else if let Some(why) = of.allocation_detail.as_deref().and_then(reason) {
         text += &format!("; {why}");
     }
     match told.rounded {
@@ -228,6 +237,26 @@ fn sentence(billed: &Billed, of: &Part, told: &Explanation, split: Option<&Split
         Rounded::NotAtAll => {}
     }
     text + "."
+}
+
+/// A name with its id, where there is one that says more.
+fn named(id: &str, name: Option<&str>) -> String {
+    match name.filter(|name| *name != id && !name.is_empty()) {
+        Some(name) => format!("{name} ({id})"),
+        None => id.to_owned(),
+    }
+}
+
+/// Is the detail that of a split for want of usage?
+fn is_without_usage(of: &Part) -> bool {
+    of.allocation_detail.as_deref() == Some("no_metrics_located")
+}
+
+impl Found<'_> {
+    /// Is it what the rule wants in the first place, and no stand-in for usage that was not there?
+    fn asks_no_usage(&self) -> bool {
+        self.before.is_empty() && !matches!(self.tier.split, Split::ByUsage(_))
+    }
 }
 
 /// Does it go somewhere whole?
@@ -278,6 +307,7 @@ mod tests {
     fn part(id: &str, money: &str, share: f64, usage: Option<f64>) -> Part {
         Part {
             identity_id: id.into(),
+            identity_name: None,
             cost_type: if usage.is_some() { "usage" } else { "shared" }.into(),
             allocation_method: if usage.is_some() { "usage_ratio" } else { "even_split" }.into(),
             allocation_detail: None,
@@ -292,6 +322,7 @@ mod tests {
         Billed {
             day: "2026-02-01".parse().unwrap(),
             resource_id: "lkc-1".into(),
+            resource_name: None,
             product_type: "KAFKA_NUM_CKU".into(),
             amount: amount("10"),
             currency: "USD".into(),
@@ -352,7 +383,12 @@ mod tests {
             part("c", "3.3333", 1.0 / 3.0, None),
         ];
         parts.iter_mut().for_each(|part| part.allocation_detail = Some("no_metrics_located".into()));
-        let rules = book(Rule::FirstThatFits(vec![tier(Split::EvenActive, "even_split", CostType::Shared)]));
+        parts.iter_mut().for_each(|part| part.tier = 1);
+        let usage = Split::ByUsage(Usage::Metrics(vec!["bytes_in".into()]));
+        let rules = book(Rule::FirstThatFits(vec![
+            tier(usage, "usage_ratio", CostType::Usage),
+            tier(Split::EvenActive, "even_split", CostType::Shared),
+        ]));
         let told = explain(&billed(), &parts, &parts[0], Some(&rules));
         assert_eq!(told.rounded, Rounded::Up);
         assert!(told.sentence.ends_with(
@@ -360,6 +396,21 @@ mod tests {
              measured; rounded up, so that the rows add up to the line."
         ), "{}", told.sentence);
         assert_eq!(explain(&billed(), &parts, &parts[1], Some(&rules)).rounded, Rounded::Down);
+    }
+
+    #[test]
+    fn an_even_split_by_rule_is_no_stand_in_for_usage_and_names_stand_beside_ids() {
+        let mut parts = [part("sa-1", "5", 0.5, None), part("sa-2", "5", 0.5, None)];
+        parts.iter_mut().for_each(|part| part.allocation_detail = Some("no_metrics_located".into()));
+        parts[0].identity_name = Some("orders".into());
+        let rules = book(Rule::FirstThatFits(vec![tier(Split::EvenActive, "even_split", CostType::Shared)]));
+        let billed = Billed { resource_name: Some("shop".into()), ..billed() };
+        assert_eq!(
+            explain(&billed, &parts, &parts[0], Some(&rules)).sentence,
+            "orders (sa-1) is charged 5 USD of the 10 USD that shop (lkc-1) cost on 2026-02-01 for KAFKA_NUM_CKU: the line is \
+             split evenly among those who were active on it (2 of them), a share of 50.0000 %; that is the rule of this \
+             product, whatever was used."
+        );
     }
 
     #[test]

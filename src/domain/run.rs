@@ -72,6 +72,8 @@ pub enum RunStatus {
     Interrupted,
     /// Nothing was done, for the reason in the errors.
     Skipped,
+    /// Somebody ended it, or it was never begun; days sealed before that stay sealed.
+    Cancelled,
 }
 
 impl Trigger {
@@ -95,6 +97,7 @@ impl RunStatus {
             Self::TimedOut => "timed_out",
             Self::Interrupted => "interrupted",
             Self::Skipped => "skipped",
+            Self::Cancelled => "cancelled",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a process says of itself to supervisors: that it lives, whether it is ready and why not, what it counted.
 //!
-//! In: what parts say of themselves. Out: `/healthz`, `/readyz`, `/metrics` on a small port of their own. Absent: names
-//! and units of what is counted (`meter`), decisions about what makes a part ready.
+//! In: what parts say of themselves. Out: `/healthz`, `/readyz`, `/metrics` on a small port of their own; the API answers
+//! them, too. Absent: names and units of what is counted (`meter`), decisions about what makes a part ready.
 
 mod server;
 
@@ -15,7 +15,10 @@ use crate::meter;
 
 /// What the parts of a process last said of themselves. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Health(Arc<Mutex<BTreeMap<String, Option<String>>>>);
+pub struct Health {
+    parts: Arc<Mutex<BTreeMap<String, Option<String>>>>,
+    lags: Arc<Mutex<BTreeMap<&'static str, u64>>>,
+}
 
 impl Health {
     /// A part of this name is there, and not ready until it says so.
@@ -39,6 +42,16 @@ impl Health {
         parts.iter().filter_map(|(part, why)| Some((part.clone(), why.clone()?))).collect()
     }
 
+    /// A projection of this name has not read so many offsets yet.
+    pub fn behind(&self, projection: &'static str, offsets: u64) {
+        self.lags.lock().unwrap_or_else(PoisonError::into_inner).insert(projection, offsets);
+    }
+
+    /// How many offsets each projection had not read when that was counted last; empty before it is counted first.
+    pub fn lags(&self) -> BTreeMap<&'static str, u64> {
+        self.lags.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn say(&self, part: &str, why: Option<String>) {
         meter::ready(part, why.is_none());
         self.parts().insert(part.to_owned(), why);
@@ -46,7 +59,7 @@ impl Health {
 
     fn parts(&self) -> MutexGuard<'_, BTreeMap<String, Option<String>>> {
         // Every write leaves it whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -259,6 +259,7 @@ pub fn command() -> Command {
         force: true,
         requested_at: at("2026-03-02T04:05:06Z"),
         requested_by: "ops@laptop".into(),
+        cancels: vec!["c-0".into()],
     }
 }
 

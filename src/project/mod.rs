@@ -10,6 +10,7 @@
 mod batch;
 mod events;
 mod gathering;
+mod months;
 pub mod plan;
 mod prepare;
 mod rebuild;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+pub use months::add_up as add_up_months;
 pub use rebuild::{RebuildProgress, rebuild};
 pub use worker::run;
 

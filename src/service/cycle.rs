@@ -1,6 +1,6 @@
 //! One turn of one tenant: a run that is recorded when it starts and when it has ended, with the cycle in between.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
@@ -27,13 +27,41 @@ pub struct Turn {
     pub report: Result<CycleReport, String>,
 }
 
-/// Does what is ordered for a tenant. `stop` ends it at the next safe point.
+/// What ends a turn at the next safe point. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Stop {
+    /// The process ends, or the tenant goes elsewhere.
+    pub process: CancellationToken,
+    cancelled: CancellationToken,
+    by: Arc<OnceLock<String>>,
+}
+
+impl Stop {
+    /// Of a turn that ends with `process`, or when it is cancelled.
+    pub fn with(process: &CancellationToken) -> Self {
+        Self { process: process.clone(), cancelled: CancellationToken::new(), by: Arc::default() }
+    }
+
+    /// Somebody wants the run to end; the first one is told as the reason.
+    pub fn cancel(&self, by: String) {
+        let _ = self.by.set(by);
+        self.cancelled.cancel();
+    }
+}
+
+/// The id of a run that begins now: greater than those of earlier runs, and unlike that of another process at the same
+/// moment.
+pub fn run_id(now: DateTime<Utc>) -> String {
+    format!("{}-{:04x}", now.trunc_subsecs(3).format("%Y%m%dT%H%M%S%.3fZ"), rand::random::<u16>())
+}
+
+/// Does what is ordered for a tenant, as the run of that id. `stop` ends it at the next safe point.
 pub async fn turn(
     parts: &Parts,
     tenant: &Tenant,
     gatherer: Option<Gatherer>,
-    order: &Order,
-    stop: &CancellationToken,
+    (order, run_id): (&Order, &str),
+    stop: &Stop,
 ) -> Turn {
     let done = async {
         let gatherer = match gatherer {
@@ -41,8 +69,13 @@ pub async fn turn(
             None => open(parts, &[tenant]).await?.remove(0),
         };
         match order {
-            Order::Skip { why, .. } => skip(parts, tenant, gatherer, order, why).await,
-            Order::Gather { .. } => gather(parts, tenant, gatherer, order, stop).await,
+            Order::Skip { why, .. } => {
+                answer(parts, tenant, gatherer, (order, run_id), (RunStatus::Skipped, why)).await
+            }
+            Order::Cancel { why, .. } => {
+                answer(parts, tenant, gatherer, (order, run_id), (RunStatus::Cancelled, why)).await
+            }
+            Order::Gather { .. } => gather(parts, tenant, gatherer, (order, run_id), stop).await,
         }
     }
     .await;
@@ -70,25 +103,25 @@ pub fn past(tenant: &Tenant, gatherer: &Gatherer) -> Past {
 }
 
 /// Records an answer that needs no cycle.
-async fn skip(
+async fn answer(
     parts: &Parts,
     tenant: &Tenant,
     mut gatherer: Gatherer,
-    order: &Order,
-    why: &str,
+    order: (&Order, &str),
+    (status, why): (RunStatus, &str),
 ) -> Result<Turn, GatherError> {
     let now = parts.clock.now();
     let known = gatherer.cycles().cloned();
     let run = Run {
         ended_at: Some(now),
-        status: RunStatus::Skipped,
+        status,
         errors: vec![why.to_owned()],
         suspended: known.as_ref().and_then(|known| known.suspended.clone()),
         failures_in_a_row: known.as_ref().map_or(0, |known| known.failures_in_a_row),
         next_due_at: super::schedule::due(&past(tenant, &gatherer), tenant.rhythm, now),
         ..started(parts, tenant, order, now)
     };
-    tracing::info!(tenant = tenant.name, run = run.id, why, "skipped");
+    tracing::info!(tenant = tenant.name, run = run.id, why, "{}", status.as_str());
     gatherer.record(vec![run], known).await?;
     let past = past(tenant, &gatherer);
     Ok(Turn { gatherer: Some(gatherer), past: Some(past), report: Err(why.to_owned()) })
@@ -98,8 +131,8 @@ async fn gather(
     parts: &Parts,
     tenant: &Tenant,
     mut gatherer: Gatherer,
-    order: &Order,
-    stop: &CancellationToken,
+    (order, run_id): (&Order, &str),
+    stop: &Stop,
 ) -> Result<Turn, GatherError> {
     let now = parts.clock.now();
     let known = gatherer.cycles().cloned();
@@ -107,13 +140,16 @@ async fn gather(
     let known = known.map(|known| outcome::under_settings(known, &tenant.digest));
     let resumed = matches!(order, Order::Gather { resume: true, .. });
     let (failures_in_a_row, suspended) = outcome::inherited(known.as_ref(), resumed);
-    let run = Run { failures_in_a_row, suspended, ..started(parts, tenant, order, now) };
+    let run = Run { failures_in_a_row, suspended, ..started(parts, tenant, (order, run_id), now) };
     let start = outcome::memory(&run, tenant.digest.clone());
     gatherer.record(unfinished.into_iter().chain([run.clone()]).collect(), Some(start)).await?;
 
     let (mut gatherer, end, report) = cycle(parts, tenant, gatherer, order, stop).await?;
     let now = parts.clock.now();
-    let run = outcome::judge(run, end, &report, tenant.failure_threshold, now);
+    let mut run = outcome::judge(run, end, &report, tenant.failure_threshold, now);
+    if end == End::Cancelled {
+        run.errors.extend(stop.by.get().map(|by| format!("cancelled by {by}; what it had sealed stays")));
+    }
     let run = outcome::with_next(run, tenant.rhythm, now);
     tell(tenant, &run);
     count(tenant, &run);
@@ -124,6 +160,7 @@ async fn gather(
         End::Done => Ok(report),
         End::TimedOut => Err(format!("not done after {} s", tenant.limit.unwrap_or_default().as_secs())),
         End::Stopped => Err("interrupted".to_owned()),
+        End::Cancelled => Err("cancelled".to_owned()),
     };
     Ok(Turn { gatherer: Some(gatherer), past: Some(past), report })
 }
@@ -134,12 +171,12 @@ async fn cycle(
     tenant: &Tenant,
     gatherer: Gatherer,
     order: &Order,
-    stop: &CancellationToken,
+    stop: &Stop,
 ) -> Result<(Gatherer, End, CycleReport), GatherError> {
-    let halt = stop.child_token();
+    let halt = stop.process.child_token();
     let (from, to) = match order {
         Order::Gather { from, to, .. } => (*from, *to),
-        Order::Skip { .. } => (None, None),
+        Order::Skip { .. } | Order::Cancel { .. } => (None, None),
     };
     let again = order.again().map(str::to_owned);
     let progress = |progress: Progress| {
@@ -155,15 +192,20 @@ async fn cycle(
     let (gatherer, report) = tokio::select! {
         biased;
         done = &mut cycle => done?,
+        () = stop.cancelled.cancelled() => {
+            halt.cancel();
+            cycle.await?
+        }
         () = limit(tenant.limit) => {
             halt.cancel();
             cycle.await?
         }
     };
-    let end = match (report.stopped, stop.is_cancelled()) {
-        (false, _) => End::Done,
-        (true, true) => End::Stopped,
-        (true, false) => End::TimedOut,
+    let end = match report.stopped {
+        false => End::Done,
+        true if stop.process.is_cancelled() => End::Stopped,
+        true if stop.cancelled.is_cancelled() => End::Cancelled,
+        true => End::TimedOut,
     };
     Ok((gatherer, end, report))
 }
@@ -176,15 +218,14 @@ async fn limit(limit: Option<Duration>) {
 }
 
 /// A run as it starts.
-fn started(parts: &Parts, tenant: &Tenant, order: &Order, now: DateTime<Utc>) -> Run {
+fn started(parts: &Parts, tenant: &Tenant, (order, run_id): (&Order, &str), now: DateTime<Utc>) -> Run {
     let trigger = match order {
         Order::Gather { trigger, .. } => *trigger,
-        Order::Skip { .. } => Trigger::Command,
+        Order::Skip { .. } | Order::Cancel { .. } => Trigger::Command,
     };
     Run {
         tenant: tenant.settings.tenant_id.clone(),
-        // Greater than those of earlier runs, and unlike that of another process at the same moment.
-        id: format!("{}-{:04x}", now.trunc_subsecs(3).format("%Y%m%dT%H%M%S%.3fZ"), rand::random::<u16>()),
+        id: run_id.to_owned(),
         instance: parts.connection.instance().to_owned(),
         trigger,
         commands: order.asked().iter().map(|asked| asked.command.id.clone()).collect(),

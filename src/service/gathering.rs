@@ -19,10 +19,10 @@ use chrono::{DateTime, Utc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::cycle::{self, Turn};
+use super::cycle::{self, Stop, Turn};
 use super::offsets::Offsets;
 use super::roles::{Stumbles, pause, set_aside};
-use super::schedule::{Asked, Schedule};
+use super::schedule::{Asked, Halt, Schedule};
 use super::{Parts, Tenant};
 use crate::domain::Command;
 use crate::domain::quarantine::Stage;
@@ -114,6 +114,8 @@ struct Desk<'a> {
     owned: BTreeMap<String, (Arc<Tenant>, CancellationToken)>,
     /// Those of them that have no turn now.
     idle: BTreeMap<String, Gatherer>,
+    /// The runs of those that have one, by tenant: which turn, the run's id, what ends it.
+    runs: BTreeMap<String, (u64, String, Stop)>,
     turns: JoinSet<Ended>,
     opening: JoinSet<Opened>,
 }
@@ -127,6 +129,7 @@ impl<'a> Desk<'a> {
             offsets: Offsets::default(),
             owned: BTreeMap::new(),
             idle: BTreeMap::new(),
+            runs: BTreeMap::new(),
             turns: JoinSet::new(),
             opening: JoinSet::new(),
         }
@@ -136,6 +139,7 @@ impl<'a> Desk<'a> {
         let (stop, clock) = (self.parts.stop.clone(), self.parts.clock);
         loop {
             let now = clock.now();
+            self.cancel(consumer);
             self.begin_turns(now);
             let wake = self.schedule.wake(now);
             tokio::select! {
@@ -214,15 +218,37 @@ impl<'a> Desk<'a> {
         for start in self.schedule.next(now) {
             let Some((tenant, stop)) = self.owned.get(&start.tenant).cloned() else { continue };
             let (parts, gatherer) = (self.parts.clone(), self.idle.remove(&start.tenant));
+            let (run, stop) = (cycle::run_id(now), Stop::with(&stop));
+            self.runs.insert(start.tenant.clone(), (start.turn, run.clone(), stop.clone()));
             self.turns.spawn(async move {
-                let turn = cycle::turn(&parts, &tenant, gatherer, &start.order, &stop).await;
+                let turn = cycle::turn(&parts, &tenant, gatherer, (&start.order, &run), &stop).await;
                 (tenant, start.turn, turn)
             });
         }
     }
 
+    /// Ends what somebody wants to end.
+    fn cancel(&mut self, consumer: &Consumer) {
+        let runs = &self.runs;
+        let (halts, idle) = self.schedule.cancel(|tenant| runs.get(tenant).map(|(_, run, _)| run.clone()));
+        for Halt { tenant, turn, by } in halts {
+            if let Some((_, run, stop)) = self.runs.get(&tenant).filter(|(of, _, _)| *of == turn) {
+                tracing::info!(tenant, run, by, "a run is cancelled");
+                stop.cancel(by);
+            }
+        }
+        for asked in idle {
+            let Command { tenant, requested_by, .. } = &asked.command;
+            tracing::info!(tenant, by = requested_by, "there is nothing to cancel");
+            self.done(asked.place, consumer);
+        }
+    }
+
     fn ended(&mut self, (tenant, number, turn): Ended, consumer: &Consumer) {
         let id = &tenant.settings.tenant_id;
+        if self.runs.get(id).is_some_and(|(of, _, _)| *of == number) {
+            self.runs.remove(id);
+        }
         let ours = self.schedule.ended(id, number, turn.past, self.parts.clock.now());
         let Some(asked) = ours else { return };
         if let Some(gatherer) = turn.gatherer {

@@ -21,8 +21,9 @@ pub async fn gather_all(gathering: &Gathering, parts: &Parts) -> Result<Vec<Repo
     let order = Order::Gather { trigger: Trigger::Once, asked: Vec::new(), from: None, to: None, resume: false };
     let turns = gathering.tenants.iter().zip(gatherers).map(|(tenant, gatherer)| {
         let order = &order;
+        let (run, stop) = (cycle::run_id(parts.clock.now()), cycle::Stop::with(&parts.stop));
         async move {
-            let turn = cycle::turn(parts, tenant, Some(gatherer), order, &parts.stop).await;
+            let turn = cycle::turn(parts, tenant, Some(gatherer), (order, &run), &stop).await;
             (tenant.name.clone(), turn.report)
         }
     });

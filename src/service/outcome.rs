@@ -19,6 +19,8 @@ pub enum End {
     TimedOut,
     /// The process ends, or the tenant went elsewhere.
     Stopped,
+    /// Somebody wanted it to.
+    Cancelled,
 }
 
 /// What a run takes over from those before it: failures in a row, and why the tenant is suspended. Somebody who resumes it
@@ -33,6 +35,7 @@ pub fn judge(run: Run, end: End, report: &CycleReport, threshold: u32, now: Date
     let status = match (end, &report.failure) {
         (End::Stopped, _) => RunStatus::Interrupted,
         (End::TimedOut, _) => RunStatus::TimedOut,
+        (End::Cancelled, _) => RunStatus::Cancelled,
         (End::Done, Some(_)) => RunStatus::Failed,
         (End::Done, None) => RunStatus::Completed,
     };
@@ -43,7 +46,7 @@ pub fn judge(run: Run, end: End, report: &CycleReport, threshold: u32, now: Date
         _ => false,
     };
     let failures_in_a_row = match status {
-        RunStatus::Interrupted => run.failures_in_a_row,
+        RunStatus::Interrupted | RunStatus::Cancelled => run.failures_in_a_row,
         _ if in_vain => run.failures_in_a_row.saturating_add(1),
         _ => 0,
     };
@@ -83,7 +86,10 @@ pub fn memory(run: &Run, settings_digest: String) -> GatheredTenant {
         trigger: run.trigger,
         started_at: run.started_at,
         ended_at: run.ended_at,
-        finished: matches!(run.status, RunStatus::Completed | RunStatus::Failed | RunStatus::TimedOut),
+        finished: matches!(
+            run.status,
+            RunStatus::Completed | RunStatus::Failed | RunStatus::TimedOut | RunStatus::Cancelled
+        ),
         failures_in_a_row: run.failures_in_a_row,
         suspended: run.suspended.clone(),
         settings_digest,
@@ -189,6 +195,7 @@ mod tests {
         assert_eq!(judged(2, End::TimedOut, &fine), (RunStatus::TimedOut, 3, true));
         assert_eq!(judged(2, End::TimedOut, &report(None, false, 1)), (RunStatus::TimedOut, 0, false));
         assert_eq!(judged(2, End::Stopped, &no_bill), (RunStatus::Interrupted, 2, false));
+        assert_eq!(judged(2, End::Cancelled, &no_bill), (RunStatus::Cancelled, 2, false));
     }
 
     #[test]
@@ -198,6 +205,14 @@ mod tests {
         assert_eq!(under_settings(suspended.clone(), "a"), suspended);
         let lifted = under_settings(suspended, "b");
         assert_eq!((lifted.suspended, lifted.failures_in_a_row, lifted.finished), (None, 0, false));
+    }
+
+    #[test]
+    fn what_was_cancelled_is_not_begun_again_at_once() {
+        let cancelled = judge(run(0), End::Cancelled, &report(None, false, 0), 3, at("2026-03-06T06:01:00Z"));
+        let rhythm = Rhythm { refresh: Some(chrono::TimeDelta::minutes(30)), gap: chrono::TimeDelta::zero() };
+        let next = with_next(cancelled, rhythm, at("2026-03-06T06:01:00Z")).next_due_at;
+        assert_eq!(next, Some(at("2026-03-06T06:31:00Z")));
     }
 
     #[test]

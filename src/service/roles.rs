@@ -44,6 +44,11 @@ pub fn start(roles: &[Role], parts: &Parts) -> JoinSet<Result<()>> {
         for projection in Projection::ALL {
             tasks.spawn(projecting(parts.clone(), projection));
         }
+        let Parts { store, stop, .. } = parts.clone();
+        tasks.spawn(async move {
+            project::add_up_months(&store, &stop).await;
+            Ok(())
+        });
     }
     tasks
 }

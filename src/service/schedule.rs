@@ -6,11 +6,15 @@
 //! * A tenant has one cycle at a time. What is asked for meanwhile waits for its end.
 //! * Whoever has waited longest starts first; a tenant that is due takes a place only while it is gathered.
 //! * Wishes for the same days become one cycle. What need not be done is answered at once and takes no place.
+//! * What is cancelled before it begins is answered without a cycle; what is under way is stopped.
+
+mod cancel;
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+pub use self::cancel::Halt;
 use crate::domain::run::Trigger;
 use crate::domain::{Command, CommandKind, Day};
 
@@ -53,6 +57,8 @@ pub enum Order {
     Gather { trigger: Trigger, asked: Vec<Asked>, from: Option<Day>, to: Option<Day>, resume: bool },
     /// Nothing but an answer.
     Skip { asked: Vec<Asked>, why: String },
+    /// Nothing but an answer: somebody took it back.
+    Cancel { asked: Vec<Asked>, why: String },
 }
 
 /// What starts now.
@@ -96,6 +102,8 @@ struct Seat {
     /// Nothing starts before this moment: the last turn could not begin.
     rests: Option<DateTime<Utc>>,
     waiting: Vec<Asked>,
+    /// Cancelled before it began, with the commands that say so; to be answered.
+    withdrawn: Vec<Asked>,
     doing: Option<Doing>,
 }
 
@@ -116,7 +124,10 @@ impl Schedule {
         let first = past.suspended.is_none().then_some(now);
         let due = if rhythm.refresh.is_none() { first } else { due(&past, rhythm, now) };
         let waiting = self.early.remove(tenant).unwrap_or_default();
-        self.seats.insert(tenant.to_owned(), Seat { rhythm, past, due, rests: None, waiting, doing: None });
+        self.seats.insert(
+            tenant.to_owned(),
+            Seat { rhythm, past, due, rests: None, waiting, withdrawn: Vec::new(), doing: None },
+        );
     }
 
     /// A tenant went to somebody else, and what was asked for it with it.
@@ -134,7 +145,7 @@ impl Schedule {
             };
         };
         let doing = seat.doing.iter().flat_map(|doing| doing.order.asked());
-        if !doing.chain(&seat.waiting).any(|known| known.place == asked.place) {
+        if !doing.chain(&seat.waiting).chain(&seat.withdrawn).any(|known| known.place == asked.place) {
             seat.waiting.push(asked);
         }
     }
@@ -175,7 +186,7 @@ impl Schedule {
         let seat = self.seats.get_mut(tenant)?;
         let doing = seat.doing.take_if(|doing| doing.turn == turn)?;
         match (past, doing.order) {
-            (Some(_), Order::Skip { asked, .. }) => Some(asked),
+            (Some(_), Order::Skip { asked, .. } | Order::Cancel { asked, .. }) => Some(asked),
             (Some(past), Order::Gather { asked, from, to, .. }) => {
                 // A look at chosen days does not put off the next look at all of them.
                 if from.is_none() && to.is_none() {
@@ -206,7 +217,13 @@ impl Order {
     /// The commands behind it.
     pub fn asked(&self) -> &[Asked] {
         match self {
-            Self::Gather { asked, .. } | Self::Skip { asked, .. } => asked,
+            Self::Gather { asked, .. } | Self::Skip { asked, .. } | Self::Cancel { asked, .. } => asked,
+        }
+    }
+
+    fn asked_mut(&mut self) -> &mut Vec<Asked> {
+        match self {
+            Self::Gather { asked, .. } | Self::Skip { asked, .. } | Self::Cancel { asked, .. } => asked,
         }
     }
 
@@ -215,13 +232,13 @@ impl Order {
         let chosen = |asked: &&Asked| asked.command.force && asked.command.from.is_some() && asked.command.to.is_some();
         match self {
             Self::Gather { asked, .. } => asked.iter().find(chosen).map(|asked| asked.command.id.as_str()),
-            Self::Skip { .. } => None,
+            Self::Skip { .. } | Self::Cancel { .. } => None,
         }
     }
 
     fn into_asked(self) -> Vec<Asked> {
         match self {
-            Self::Gather { asked, .. } | Self::Skip { asked, .. } => asked,
+            Self::Gather { asked, .. } | Self::Skip { asked, .. } | Self::Cancel { asked, .. } => asked,
         }
     }
 }
@@ -242,6 +259,10 @@ impl Seat {
 
     /// An answer to what need not be done.
     fn refuse(&mut self, now: DateTime<Utc>) -> Option<Order> {
+        if let Some(last) = self.withdrawn.last() {
+            let why = format!("cancelled by {} before it began", last.command.requested_by);
+            return Some(Order::Cancel { asked: std::mem::take(&mut self.withdrawn), why });
+        }
         let why = self.waiting.iter().find_map(|asked| self.refusal(&asked.command, now))?;
         let refused = |asked: &mut Asked| self.past.refusal(self.rhythm, &asked.command, now).is_some();
         let asked = self.waiting.extract_if(.., refused).collect();
@@ -277,6 +298,8 @@ impl Past {
             (CommandKind::Gather, Some(why)) => {
                 Some(format!("it is suspended: {why}; `tributary resume` lifts that, `--force` tries once"))
             }
+            // Never among those that wait when this is asked.
+            (CommandKind::Cancel, _) => None,
             (CommandKind::Gather, None) => {
                 let ago = now - self.started_at.filter(|started| *started <= now)?;
                 (ago < rhythm.gap).then(|| {

@@ -96,7 +96,9 @@ async fn count(parts: &Parts) -> anyhow::Result<()> {
             let next = mine.iter().find(|at| at.topic == name && at.partition == end.partition).map(|at| at.next);
             end.behind(next)
         });
-        meter::projection_lag(projection.name(), behind.sum());
+        let behind = behind.sum();
+        meter::projection_lag(projection.name(), behind);
+        parts.health.behind(projection.name(), behind);
     }
     let facts = ends.iter().filter(|end| allocate::worker::TOPICS.contains(&end.topic));
     let next = |topic: Topic, partition: i32| allocating.get(&(topic, partition)).copied();

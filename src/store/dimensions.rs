@@ -1,6 +1,6 @@
 //! Narrow keys for what repeats in chargeback rows.
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use hashbrown::HashTable;
 use sqlx::PgConnection;
 
@@ -165,11 +165,10 @@ impl Store {
         if cache.keys.len() > LIMIT {
             cache.clear();
         }
-        let mut missing: Vec<&(Fingerprint, i32, DimensionOf<'_>)> =
-            wanted.iter().filter(|(fingerprint, ..)| cache.place(fingerprint).is_none()).collect();
-        // In one order everywhere, so that two writers cannot wait for each other.
-        missing.sort_unstable_by_key(|(fingerprint, ..)| *fingerprint);
-        missing.dedup_by_key(|(fingerprint, ..)| *fingerprint);
+        // In the order in which they came: so do the rows of later days, and their index grows where it just grew.
+        let mut met = AHashSet::new();
+        let unknown = |of: &&(Fingerprint, i32, DimensionOf<'_>)| cache.place(&of.0).is_none();
+        let missing: Vec<_> = wanted.iter().filter(unknown).filter(|of| met.insert(of.0)).collect();
         let resolved = async {
             let mut tx = self.pool().begin().await?;
             if lock_generation(&mut tx, Projection::Chargebacks).await? != generation {

@@ -12,13 +12,14 @@ use crate::domain::run::Trigger;
 use crate::domain::{Day, GatheredDay, Run, RunStatus};
 
 const TRIGGERS: [Trigger; 3] = [Trigger::Periodic, Trigger::Command, Trigger::Once];
-const STATUSES: [RunStatus; 6] = [
+const STATUSES: [RunStatus; 7] = [
     RunStatus::Running,
     RunStatus::Completed,
     RunStatus::Failed,
     RunStatus::TimedOut,
     RunStatus::Interrupted,
     RunStatus::Skipped,
+    RunStatus::Cancelled,
 ];
 /// The columns of view `runs`, as [`Store::run`] reads them.
 const COLUMNS: &str = "tenant_id, run_id, instance, trigger, commands, started_at, ended_at, status, from_day, to_day, sealed, \

@@ -208,6 +208,11 @@ impl Store {
             rows += tags.bind(key).bind(event.at).execute(self.pool()).await?.rows_affected();
             let held = sqlx::query("DELETE FROM held_days WHERE tenant_key = $1 AND written_ms <= $2");
             rows += held.bind(key).bind(event.at.timestamp_millis()).execute(self.pool()).await?.rows_affected();
+            for table in ["chargeback_months", "chargeback_sums"] {
+                // Of rows that came later they are made again.
+                let sums = AssertSqlSafe(format!("DELETE FROM {table} WHERE tenant_key = $1"));
+                rows += sqlx::query(sums).bind(key).execute(self.pool()).await?.rows_affected();
+            }
             rows += forget_days(self, key, last).await?;
             let mut tx = self.pool().begin().await?;
             hold(&mut tx, Projection::Days).await?;

@@ -14,6 +14,7 @@ mod export;
 mod facts;
 mod gathering;
 mod holdings;
+mod months;
 mod ordinals;
 mod overview;
 mod positions;
@@ -26,8 +27,11 @@ mod tags;
 mod text;
 mod tokens;
 mod transaction;
+mod turn;
+mod wall;
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
@@ -44,6 +48,7 @@ pub use export::{ExportRange, Exported, ExportedRow};
 pub use facts::{Fact, FactCheck};
 pub use gathering::{Held, check_held, check_run};
 pub use holdings::Holding;
+pub use months::MonthBehind;
 pub use ordinals::Ordinals;
 pub use overview::{DayProgress, DayState, Overview, Summary};
 pub use positions::{Position, Projection};
@@ -53,6 +58,8 @@ pub use slices::{DayKey, DaySlices, Slice};
 pub use tags::check_tag;
 pub use tokens::{TokenRow, check_token};
 pub use transaction::{ProjectionTx, SliceChange, TenantKey};
+pub use turn::Turn;
+pub use wall::WallError;
 
 /// Oldest Postgres that has what the migrations use.
 const OLDEST: i32 = 15;
@@ -65,6 +72,8 @@ pub struct Store {
     pool: PgPool,
     /// `host:port/database`, for messages.
     address: String,
+    /// The role that readers of one tenant act as; none: they see what the service sees.
+    wall: Option<Arc<str>>,
 }
 
 impl Store {
@@ -103,7 +112,7 @@ impl Store {
             .idle_timeout(Duration::from_secs(600))
             .after_connect(|connection, _| Box::pin(configure(connection)))
             .connect_lazy_with(options);
-        let store = Self { pool, address };
+        let store = Self { pool, address, wall: None };
         let brought = sqlx::migrate!().run(&store.pool).await;
         brought.map_err(|error| StoreError::migrating(error, &store.address))?;
         Ok(store)
@@ -194,7 +203,8 @@ async fn version(options: &PgConnectOptions) -> Result<i32, StoreError> {
 
 async fn configure(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     // A process that freezes in the middle of a batch must not hold up the one that takes over.
-    sqlx::query("SET idle_in_transaction_session_timeout = '5min'").execute(connection).await?;
+    // Compiling a question costs more than it saves: the slowest of ours takes a second.
+    sqlx::raw_sql("SET idle_in_transaction_session_timeout = '5min'; SET jit = off").execute(connection).await?;
     Ok(())
 }
 

@@ -87,7 +87,7 @@ impl Projection {
             Self::Billing => &["billing_facts"],
             Self::Resources => &["resource_facts"],
             Self::Identities => &["identity_facts"],
-            Self::Chargebacks => &["chargeback_facts", "chargeback_dimensions"],
+            Self::Chargebacks => &["chargeback_facts", "chargeback_dimensions", "chargeback_months", "chargeback_sums"],
             Self::TopicAttributions => &["topic_attribution_facts"],
             Self::Days => &["day_facts", "rule_books"],
             Self::Quarantine => &["quarantine"],

@@ -14,6 +14,11 @@ use crate::secret::Secret;
 /// What Postgres keeps of a name, bytes.
 const NAME_BYTES: usize = 63;
 
+/// What is under the rule of isolation, of `pg_class c`.
+pub(super) const ISOLATED: &str = "c.relnamespace = current_schema()::regnamespace
+    AND (c.relkind = 'v' AND 'security_invoker=true' = ANY (c.reloptions)
+         OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'reader'))";
+
 /// A login and the tenant it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct TenantRole {
@@ -74,7 +79,7 @@ pub fn role_name(tenant: &str) -> String {
 }
 
 /// A name as it stands in a statement.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
@@ -230,14 +235,8 @@ struct Known {
 
 /// Gives or takes everything a reader needs: what is under the rule of isolation, and the way there.
 async fn rights(tx: &mut PgConnection, role: &str, verb: &str, towards: &str) -> Result<(), sqlx::Error> {
-    let relations: Vec<String> = sqlx::query_scalar(
-        "SELECT c.oid::regclass::text FROM pg_class c
-         WHERE c.relnamespace = current_schema()::regnamespace
-           AND (c.relkind = 'v' AND 'security_invoker=true' = ANY (c.reloptions)
-                OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'reader'))",
-    )
-    .fetch_all(&mut *tx)
-    .await?;
+    let relations = format!("SELECT c.oid::regclass::text FROM pg_class c WHERE {ISOLATED}");
+    let relations: Vec<String> = sqlx::query_scalar(AssertSqlSafe(relations)).fetch_all(&mut *tx).await?;
     let (database, schema): (String, String) =
         sqlx::query_as("SELECT quote_ident(current_database()), quote_ident(current_schema())")
             .fetch_one(&mut *tx)

@@ -1,6 +1,8 @@
 //! The tables on a real Postgres, started for these tests; each test has a database of its own.
 
 mod isolation;
+mod months;
+mod wall;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};

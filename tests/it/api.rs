@@ -2,6 +2,7 @@
 
 mod exports;
 mod files;
+mod graph;
 mod runs;
 mod tags;
 
@@ -12,7 +13,7 @@ use std::net::{TcpListener, TcpStream};
 use serde_json::Value;
 use tributary::domain::Amount;
 
-use crate::harness::{Installation, Running, Upstream, World, succeed, unchunk};
+use crate::harness::{Installation, Running, Upstream, World, succeed, unchunk, until};
 
 /// The API of a world that was gathered, allocated and projected.
 struct Served {
@@ -27,7 +28,7 @@ struct Served {
     config: std::path::PathBuf,
     /// The moment it was gathered.
     now: String,
-    _upstream: Upstream,
+    upstream: Upstream,
 }
 
 impl Served {
@@ -67,7 +68,7 @@ impl Served {
             installation,
             config,
             now: world.runs[0].clone(),
-            _upstream: upstream,
+            upstream,
         }
     }
 
@@ -150,8 +151,12 @@ fn the_api_answers_what_is_exported() {
     pages_hold_every_row_once(&served);
     sums_are_exact_however_grouped(&served);
     single_things_can_be_had(&served);
+    questions_can_be_asked_in_a_body(&served);
+    pages_are_linked_and_rows_are_estimated(&served);
+    supervisors_are_answered(&served);
     rows_are_explained(&served);
     topics_are_listed_as_they_are_exported(&served);
+    graph::costs_are_a_graph(&served);
     files::lists_are_files(&served);
     exports::exports_are_whole_files(&served);
     tags::tags_are_set_and_resolved(&served);
@@ -159,6 +164,7 @@ fn the_api_answers_what_is_exported() {
     faults_are_problem_documents(&served);
     known_answers_are_not_sent_again(&served);
     the_contract_and_its_pages_are_served(&served);
+    every_route_was_asked_for(&served);
 }
 
 fn tenants_and_days(served: &Served) {
@@ -280,9 +286,13 @@ fn single_things_can_be_had(served: &Served) {
         let page = served.of_tenant(&format!("/{list}?limit=3"));
         for item in page["items"].as_array().expect("things") {
             let id = item["id"].as_str().expect("an id").replace('/', "%2F");
-            assert_eq!(&served.of_tenant(&format!("/{list}/{id}")), item, "{list}");
+            let one = served.of_tenant(&format!("/{list}/{id}"));
+            for (name, value) in item.as_object().expect("an object") {
+                assert_eq!(&one[name], value, "{list}: {name}");
+            }
         }
     }
+    things_tell_what_is_around_them(served);
     let summary = served.of_tenant("/inventory/summary");
     let clusters = served.of_tenant("/resources?type=kafka_cluster&limit=1000");
     assert_eq!(summary["resources"]["kafka_cluster"]["total"], clusters["items"].as_array().expect("clusters").len());
@@ -294,6 +304,104 @@ fn single_things_can_be_had(served: &Served) {
     let fell_back =
         served.sums(&["allocation_detail"]).into_iter().filter(|(key, _)| !intended.contains(&key[0].as_str()));
     assert_eq!(told, fell_back.map(|(_, sum)| sum).sum());
+}
+
+fn things_tell_what_is_around_them(served: &Served) {
+    let env = served.rows.iter().map(|row| row["env_id"].clone()).find(|env| !env.is_empty()).expect("an environment");
+    let whole = served.of_tenant(&format!("/resources/{env}"));
+    assert_eq!(amount(&whole["costs"][0]["amount"]), served.sums(&["env_id"])[&vec![env]], "{whole}");
+    let connectors = served.of_tenant("/resources?type=connector&limit=1");
+    let connector = connectors["items"][0]["id"].as_str().expect("an id");
+    let one = served.of_tenant(&format!("/resources/{connector}"));
+    let types: Vec<&str> =
+        one["ancestors"].as_array().expect("a list").iter().filter_map(|a| a["type"].as_str()).collect();
+    assert_eq!(types, ["environment", "kafka_cluster"], "{one}");
+    let (id, sum) =
+        served.sums(&["identity_id"]).into_iter().find(|(id, _)| id[0].starts_with("sa-")).expect("a payer");
+    let one = served.of_tenant(&format!("/identities/{}", id[0]));
+    assert_eq!(amount(&one["costs"][0]["amount"]), sum, "{one}");
+    let keys = served.of_tenant("/identities?type=api_key&limit=1000");
+    let owned = keys["items"].as_array().expect("keys").iter().find(|key| key["owner_id"].is_string()).expect("a key");
+    let one = served.of_tenant(&format!("/identities/{}", owned["id"].as_str().expect("an id")));
+    assert_eq!(one["owner"]["id"], owned["owner_id"], "{one}");
+}
+
+fn questions_can_be_asked_in_a_body(served: &Served) {
+    let asked = served.of_tenant("/costs/aggregate?group_by=env_id&top=2&filter=product_type:prefix:KAFKA_");
+    let body = serde_json::json!({"from": "2020-01-01", "to": "2029-01-01", "group_by": ["env_id"], "top": 2,
+        "filters": ["product_type:prefix:KAFKA_"]});
+    let path = format!("{}/costs/aggregate", served.tenant);
+    let post =
+        |body: &Value| served.send("POST", &path, "Content-Type: application/json\r\n", body.to_string().as_bytes());
+    let (status, _, answer) = post(&body);
+    assert_eq!((status, serde_json::from_slice::<Value>(&answer).expect("JSON")), (200, asked));
+    // Longer than any address may be.
+    let many: Vec<String> = (0..20_000).map(|n| format!("sa-{n:05}")).collect();
+    let (status, _, answer) = post(&serde_json::json!({"filters": [format!("identity_id:in:{}", many.join("|"))]}));
+    assert_eq!(status, 200, "{}", String::from_utf8_lossy(&answer));
+    assert_eq!(post(&serde_json::json!({"group_by": ["team"], "bucket": "hourly"})).0, 400);
+}
+
+fn pages_are_linked_and_rows_are_estimated(served: &Served) {
+    let path = format!("{}/chargebacks?from=2020-01-01&to=2029-01-01&limit=7&count=estimate", served.tenant);
+    let (_, head, body) = served.raw(&path, "");
+    let body: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(body["total"], served.rows.len(), "without filters it is known");
+    let link = head.lines().find_map(|line| line.strip_prefix("link: <")).expect("a link");
+    let (next, rel) = link.split_once('>').expect("an address");
+    assert_eq!(rel.trim(), "; rel=\"next\"");
+    let second = served.get(next);
+    let by_cursor = served.get(&format!("{path}&cursor={}", body["next_cursor"].as_str().expect("a cursor")));
+    assert_eq!(second["items"], by_cursor["items"]);
+    for list in ["resources", "identities"] {
+        let (_, head, _) = served.raw(&format!("{}/{list}?from=2020-01-01&to=2029-01-01&limit=1", served.tenant), "");
+        assert!(head.contains("link: </api/v1/tenants/"), "{list}: {head}");
+    }
+    let some = served.of_tenant("/chargebacks?limit=1&count=estimate&filter=cost_type:eq:usage");
+    assert!(some["total"].as_u64().is_some_and(|total| total <= served.rows.len() as u64), "{some}");
+}
+
+fn supervisors_are_answered(served: &Served) {
+    assert_eq!(served.raw("/healthz", "").2, "alive\n");
+    let (status, _, told) = served.raw("/readyz", "");
+    assert!(status == 200 && told == "ready\n" || status == 503 && told.contains(": not ready"), "{status} {told}");
+    assert_eq!(served.get("/version")["service"], "tributary");
+    until("the lag was counted", || served.get("/api/v1/readiness")["projection_lag"]["chargebacks"].is_u64());
+    assert!(served.of_tenant("/days")["items"][0]["emissions"]["failed"].is_u64());
+}
+
+/// Every route of the contract was asked for by this test and answered well, as the service itself counted.
+fn every_route_was_asked_for(served: &Served) {
+    served.get("/api/v1/whoami");
+    served.get("/api/v1/events?limit=1");
+    served.get("/api/v1/tokens");
+    served.of_tenant("/dimensions");
+    served.of_tenant("/tags/keys");
+    served.get(&served.tenant);
+    let json = "Content-Type: application/json\r\n";
+    let (status, _, made) =
+        served.send("POST", "/api/v1/tokens", json, br#"{"name": "routes", "scopes": ["costs:read"]}"#);
+    let made: Value = serde_json::from_slice(&made).expect("JSON");
+    assert_eq!(status, 201, "{made}");
+    let token = format!("/api/v1/tokens/{}", made["id"].as_str().expect("an id"));
+    until("the token is gone", || served.send("DELETE", &token, "", b"").0 == 204);
+    let counted = served.raw("/metrics", "").2;
+    let contract = served.get("/api/v1/openapi.json");
+    let mut missing = Vec::new();
+    for (path, methods) in contract["paths"].as_object().expect("paths") {
+        // Supervisors' questions are not counted.
+        if !path.starts_with("/api/") {
+            continue;
+        }
+        let route = path.strip_suffix(":cancel").unwrap_or(path);
+        for method in methods.as_object().expect("methods").keys() {
+            let label = format!("route=\"{route}\",method=\"{}\",status=\"2", method.to_uppercase());
+            if !counted.contains(&label) {
+                missing.push(format!("{} {path}", method.to_uppercase()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "no test asks for {missing:?}; counted are {counted}");
 }
 
 fn faults_are_problem_documents(served: &Served) {
@@ -333,7 +441,18 @@ fn faults_are_problem_documents(served: &Served) {
 }
 
 fn known_answers_are_not_sent_again(served: &Served) {
-    for path in ["/chargebacks?limit=5", "/costs/aggregate?group_by=env_id", "/billing-lines?limit=5"] {
+    for path in [
+        "/chargebacks?limit=5",
+        "/costs/aggregate?group_by=env_id",
+        "/billing-lines?limit=5",
+        "/resources?limit=5",
+        "/identities?type=user",
+        "/inventory/summary",
+        "/days",
+        "/availability?dataset=billing",
+        "/allocation-issues",
+        "/graph?depth=2",
+    ] {
         let path = format!("{}{path}", served.tenant);
         let (status, head, _) = served.raw(&path, "");
         let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).expect("a tag").trim().to_owned();

@@ -21,7 +21,7 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
     ("gather", &["domain", "ecosystem", "journal"]),
     ("allocate", &["domain", "journal"]),
     ("project", &["domain", "journal", "store"]),
-    ("api", &["domain", "journal", "store"]),
+    ("api", &["domain", "journal", "store", "health"]),
     ("emit", &["domain", "journal", "store"]),
     ("upkeep", &["domain", "journal", "store"]),
     ("health", &[]),

@@ -24,6 +24,7 @@ pub(crate) use caller::Caller;
 pub use claims::Claims;
 pub use issue::{issue, revoke};
 pub use issuer::Issuer;
+use needed::METRICS;
 pub(super) use needed::{needed, tenant_of};
 
 use self::token::Tokens;
@@ -135,8 +136,10 @@ impl Api {
                 Code::Forbidden,
                 format!("this needs the scope {scope}, which the caller does not have"),
             )),
-            // Whoever made tokens for other tenants would be limited by nothing.
-            Some(Scope::Admin) if tenant.is_none() && caller.tenants.is_some() => {
+            // Whoever made tokens for other tenants would be limited by nothing, and metrics name all of them.
+            Some(scope)
+                if caller.tenants.is_some() && (path == METRICS || scope == Scope::Admin && tenant.is_none()) =>
+            {
                 let all = "this is about all tenants, and the caller is limited to some of them";
                 Err(Problem::new(Code::Forbidden, all))
             }

@@ -5,6 +5,8 @@ use axum::http::Method;
 use crate::domain::Scope;
 
 const TENANTS: &str = "/api/v1/tenants/";
+/// What the process counted, of all tenants.
+pub(crate) const METRICS: &str = "/metrics";
 
 /// The name of the tenant that a path is about, with `%…` decoded; `None` if it is about none.
 pub(crate) fn tenant_of(path: &str) -> Option<String> {
@@ -19,6 +21,9 @@ pub(crate) fn tenant_of(path: &str) -> Option<String> {
 /// What reads needs `costs:read`, what writes the right of what it writes, and what is not named here `admin`.
 pub(crate) fn needed(method: &Method, path: &str) -> Option<Scope> {
     let reads = matches!(*method, Method::GET | Method::HEAD);
+    if reads && path == METRICS {
+        return Some(Scope::CostsRead);
+    }
     match path.strip_prefix("/api/v1/").unwrap_or_default() {
         "whoami" if reads => return None,
         "tenants" | "readiness" if reads => return Some(Scope::CostsRead),
@@ -83,6 +88,7 @@ mod tests {
         let post = |path: &str| needed(&Method::POST, &format!("/api/v1/tenants/acme/{path}"));
         assert_eq!(needed(&Method::GET, "/api/v1/tenants/acme/tags"), Some(Scope::CostsRead));
         assert_eq!(needed(&Method::GET, "/api/v1/whoami"), None);
+        assert_eq!(needed(&Method::GET, METRICS), Some(Scope::CostsRead));
         assert_eq!(post("tags:batch"), Some(Scope::TagsWrite));
         assert_eq!(needed(&Method::PUT, "/api/v1/tenants/a/entities/resource/lkc-1/tags/team"), Some(Scope::TagsWrite));
         assert_eq!(post("runs"), Some(Scope::RunsWrite));

@@ -44,7 +44,7 @@ pub(crate) async fn make(api: Api, document: Document) {
 
 async fn written(api: &Api, document: &Document, path: PathBuf) -> Result<Whole, String> {
     let (dataset, of, columns) = asked(document)?;
-    let mut reader = api.store.reader(flow::LIMIT).await.map_err(|error| chain(&error))?;
+    let mut reader = api.store.reader_of(&of.tenant, flow::LIMIT).await.map_err(|error| chain(&error))?;
     let (taker, bytes) = mpsc::channel(WAITING);
     let table = Table::begin(document.wish.format, &columns).map_err(|error| chain(&error))?;
     let file = tokio::task::spawn_blocking(move || write(path, bytes));

@@ -14,7 +14,7 @@ use super::lists::Question;
 use crate::api::Api;
 use crate::api::answer::{Kept, decimal, tag};
 use crate::api::fold::{self, Sum, Total};
-use crate::api::params::{Filters, Params, Range, RangeParams, unknown_field};
+use crate::api::params::{Body, Filters, Params, Range, RangeParams, unknown_field};
 use crate::api::problem::{Fault, Problem};
 use crate::domain::{Amount, Day};
 use crate::store::Projection;
@@ -141,11 +141,66 @@ pub(crate) async fn aggregate(
     Params(params): Params<AggregateParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    answer(&api, &tenant, &range, &filters, &params, &headers).await
+}
+
+/// The same question in a body, for what is too long for an address.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AggregateWish {
+    #[serde(default)]
+    dataset: DatasetParam,
+    /// Fields to group by, or `tag.<key>`, at most 6.
+    #[serde(default)]
+    group_by: Vec<String>,
+    #[serde(default)]
+    bucket: BucketParam,
+    /// Keep the so many largest groups, 1 to 1000, and add up the rest as one.
+    #[schema(minimum = 1, maximum = 1000)]
+    top: Option<u32>,
+    /// `previous`: as many days right before beside these; without buckets only.
+    compare: Option<Compare>,
+    /// Conditions `field:operator:value`, as `filter` has them; all must hold.
+    #[serde(default)]
+    filters: Vec<String>,
+    /// First day, included: as in lists.
+    from: Option<String>,
+    /// Last day, excluded: as in lists.
+    to: Option<String>,
+    /// The calendar in which instants and "tomorrow" are read.
+    tz: Option<String>,
+}
+
+/// Sums of costs over any dimensions, asked for in a body: for filters that are too long for an address
+#[utoipa::path(post, path = "/api/v1/tenants/{tenant}/costs/aggregate", tag = "costs", request_body = AggregateWish,
+    params(("tenant" = String, Path, description = "Name of the tenant")),
+    responses((status = 200, body = Sums), (status = 304, description = "Nothing changed since"),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn of_body(
+    State(api): State<Api>,
+    Path(tenant): Path<String>,
+    headers: HeaderMap,
+    Body(wish): Body<AggregateWish>,
+) -> Result<Response, Problem> {
+    let AggregateWish { dataset, group_by, bucket, top, compare, filters, from, to, tz } = wish;
+    let (range, filters) = (RangeParams { from, to, tz }, Filters { filter: filters });
+    answer(&api, &tenant, &range, &filters, &AggregateParams { dataset, group_by, bucket, top, compare }, &headers)
+        .await
+}
+
+async fn answer(
+    api: &Api,
+    tenant: &str,
+    range: &RangeParams,
+    filters: &Filters,
+    params: &AggregateParams,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let dataset = params.dataset.into();
-    let question = Question::read(&api, &tenant, dataset, &range, &filters)?;
+    let question = Question::read(api, tenant, dataset, range, filters)?;
     let range = range.read(api.clock.now())?;
-    let group_by = read(&params, dataset)?;
-    let (mut reader, _turn) = api.reader().await?;
+    let group_by = read(params, dataset)?;
+    let (mut reader, _turn) = api.reader(&question.of.tenant).await?;
     let version = reader.version(&[dataset.projection(), Projection::Tags]).await?;
     let mut ask =
         Aggregate { dataset, of: question.of.clone(), group_by, bucket: bucket(params.bucket), limit: MOST_CELLS + 1 };
@@ -162,7 +217,7 @@ pub(crate) async fn aggregate(
         sums = fold::compare(sums, cells);
     }
     let body = shape(range, &ask, &sums, truncated);
-    Ok(Kept { tag: tag(&version, &format!("{question:?} {params:?}")), body }.respond(&headers))
+    Ok(Kept { tag: tag(&version, &format!("{question:?} {params:?}")), body }.respond(headers))
 }
 
 fn read(params: &AggregateParams, dataset: Dataset) -> Result<Vec<Field>, Problem> {

@@ -73,7 +73,7 @@ pub(crate) async fn one(
     let tenant = api.tenant(&tenant)?;
     let missing = || Problem::not_found("billing line", &id);
     let (day, _) = parse_id(&id).ok_or_else(missing)?;
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&tenant.tenant_id).await?;
     let row = reader.billing_line(&tenant.tenant_id, day, &id).await?;
     row.map(item).map(Json).ok_or_else(missing)
 }

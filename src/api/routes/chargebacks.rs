@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use chrono::NaiveDate;
 use serde::Serialize;
@@ -11,10 +12,11 @@ use utoipa::ToSchema;
 
 use super::lists::{self, Asked, CountParams, Question};
 use crate::api::Api;
-use crate::api::answer::{Listing, tags};
+use crate::api::answer::{Kept, Listing, tag, tags};
 use crate::api::params::{Filters, PageParams, Params, RangeParams};
 use crate::api::problem::Problem;
 use crate::domain::Day;
+use crate::store::Projection;
 use crate::store::read::{ChargebackRowOf, Dataset, Issue};
 
 /// One target's part of one billing line.
@@ -76,7 +78,7 @@ pub(crate) async fn one(
     let tenant = api.tenant(&tenant)?;
     let missing = || Problem::not_found("chargeback row", &id);
     let (day, fingerprint) = parse_id(&id).ok_or_else(missing)?;
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&tenant.tenant_id).await?;
     let row = reader.chargeback(&tenant.tenant_id, day, &fingerprint).await?;
     row.map(item).map(Json).ok_or_else(missing)
 }
@@ -102,23 +104,30 @@ pub(crate) struct IssueItem {
 /// Rows that were not split as their rule wished, added up, dearest first
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/allocation-issues", tag = "costs",
     params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, Filters, PageParams),
-    responses((status = 200, body = Listing<IssueItem>), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Listing<IssueItem>), (status = 304, description = "Nothing changed since"),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn issues(
     State(api): State<Api>,
     Path(tenant): Path<String>,
     Params(range): Params<RangeParams>,
     Params(filters): Params<Filters>,
     Params(page): Params<PageParams>,
-) -> Result<Json<Listing<IssueItem>>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let question = Question::read(&api, &tenant, Dataset::Chargebacks, &range, &filters)?;
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&question.of.tenant).await?;
     // Sums move when days come; a place among them holds as long as the tables do.
-    let cursor = question.cursor(&reader.version(&[Dataset::Chargebacks.projection()]).await?);
+    let version = reader.version(&[Projection::Chargebacks, Projection::Tags]).await?;
+    let cursor = question.cursor(&version);
     let page = cursor.page::<u32>(&page)?;
+    let tag = tag(&version, &format!("issues {question:?} {page:?}"));
+    if tag.is_known(&headers) {
+        return Ok(tag.not_modified());
+    }
     let skip = page.after.unwrap_or(0);
     let rows = reader.issues(&question.of, skip, page.limit + 1).await?;
     let next = cursor.text(&skip.saturating_add(page.limit));
-    Ok(Json(Listing::of(rows, page.limit, |_| next.clone(), issue)))
+    Ok(Kept { tag, body: Listing::of(rows, page.limit, |_| next.clone(), issue) }.page(&headers))
 }
 
 fn issue(of: Issue) -> IssueItem {

@@ -1,16 +1,30 @@
 //! A tenant's days: what stage each is in, and which have rows.
 
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::Api;
+use crate::api::answer::{Kept, tag};
 use crate::api::params::{Params, RangeParams};
 use crate::api::problem::Problem;
 use crate::domain::Day;
+use crate::store::Projection;
 use crate::store::read::{Availability, Dataset, DayOf};
+
+/// What the list of days is made of.
+const FROM: [Projection; 7] = [
+    Projection::Days,
+    Projection::Gathering,
+    Projection::Billing,
+    Projection::Resources,
+    Projection::Identities,
+    Projection::Chargebacks,
+    Projection::Emissions,
+];
 
 /// How far a day has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -49,6 +63,15 @@ pub(crate) struct DayItem {
     quarantined: Option<i32>,
     /// Resources whose usage could not be had.
     metrics_failed: Vec<String>,
+    emissions: EmissionCounts,
+}
+
+/// What became of a day's files and gauges; those of whole months are not counted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EmissionCounts {
+    emitted: i64,
+    failed: i64,
+    skipped: i64,
 }
 
 /// Days in order.
@@ -60,17 +83,23 @@ pub(crate) struct Days {
 /// The days of a range, with the stage of each
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/days", tag = "days",
     params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams),
-    responses((status = 200, body = Days), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Days), (status = 304, description = "Nothing changed since"),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn list(
     State(api): State<Api>,
     Path(tenant): Path<String>,
     Params(range): Params<RangeParams>,
-) -> Result<Json<Days>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let tenant = api.tenant(&tenant)?;
     let range = range.read(api.clock.now())?;
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&tenant.tenant_id).await?;
+    let tag = tag(&reader.version(&FROM).await?, &format!("days {} {range:?}", tenant.tenant_id));
+    if tag.is_known(&headers) {
+        return Ok(tag.not_modified());
+    }
     let days = reader.days(&tenant.tenant_id, range.from, range.to).await?;
-    Ok(Json(Days { items: days.into_iter().map(item).collect() }))
+    Ok(Kept { tag, body: Days { items: days.into_iter().map(item).collect() } }.respond(&headers))
 }
 
 fn item(day: DayOf) -> DayItem {
@@ -97,6 +126,11 @@ fn item(day: DayOf) -> DayItem {
         amount: day.amount,
         quarantined: day.quarantined,
         metrics_failed: day.metrics_failed.unwrap_or_default(),
+        emissions: EmissionCounts {
+            emitted: day.emitted,
+            failed: day.emissions_failed,
+            skipped: day.emissions_skipped,
+        },
     }
 }
 
@@ -153,18 +187,26 @@ pub(crate) struct Available {
 /// Which days have rows
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/availability", tag = "days",
     params(("tenant" = String, Path, description = "Name of the tenant"), DatasetParams, RangeParams),
-    responses((status = 200, body = Available), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Available), (status = 304, description = "Nothing changed since"),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn availability(
     State(api): State<Api>,
     Path(tenant): Path<String>,
     Params(dataset): Params<DatasetParams>,
     Params(range): Params<RangeParams>,
-) -> Result<Json<Available>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let tenant = api.tenant(&tenant)?;
     let range = range.read(api.clock.now())?;
-    let (mut reader, _turn) = api.reader().await?;
-    let days = reader.available(dataset.dataset.into(), &tenant.tenant_id, range.from, range.to).await?;
-    Ok(Json(available(range.from, range.to, days)))
+    let (mut reader, _turn) = api.reader(&tenant.tenant_id).await?;
+    let dataset: Dataset = dataset.dataset.into();
+    let question = format!("availability {dataset:?} {} {range:?}", tenant.tenant_id);
+    let tag = tag(&reader.version(&[dataset.projection()]).await?, &question);
+    if tag.is_known(&headers) {
+        return Ok(tag.not_modified());
+    }
+    let days = reader.available(dataset, &tenant.tenant_id, range.from, range.to).await?;
+    Ok(Kept { tag, body: available(range.from, range.to, days) }.respond(&headers))
 }
 
 fn available(from: Day, to: Day, days: Vec<Availability>) -> Available {

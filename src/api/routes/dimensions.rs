@@ -89,7 +89,7 @@ pub(crate) async fn values(
     if !faults.is_empty() {
         return Err(Problem::of_parameters(faults));
     }
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&question.of.tenant).await?;
     let values = reader.values(dataset, &field, &question.of, &typed.q, limit).await?;
     let item = |one: crate::store::read::DimensionValue| Value {
         value: one.value,

@@ -1,6 +1,5 @@
 //! Who changed what.
 
-use axum::Json;
 use axum::extract::{Path, State};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -69,7 +68,7 @@ pub(crate) async fn of_tenant(
     Path(tenant): Path<String>,
     Params(events): Params<EventParams>,
     Params(page): Params<PageParams>,
-) -> Result<Json<Listing<EventItem>>, Problem> {
+) -> Result<Listing<EventItem>, Problem> {
     let tenant = api.tenant(&tenant)?.tenant_id.clone();
     list(&api, Some(tenant), &events, &page).await
 }
@@ -81,7 +80,7 @@ pub(crate) async fn of_all(
     State(api): State<Api>,
     Params(events): Params<EventParams>,
     Params(page): Params<PageParams>,
-) -> Result<Json<Listing<EventItem>>, Problem> {
+) -> Result<Listing<EventItem>, Problem> {
     list(&api, None, &events, &page).await
 }
 
@@ -90,14 +89,17 @@ async fn list(
     tenant: Option<String>,
     events: &EventParams,
     page: &PageParams,
-) -> Result<Json<Listing<EventItem>>, Problem> {
+) -> Result<Listing<EventItem>, Problem> {
     let entity = events.read()?;
     let cursor = Cursor::of(&["events", tenant.as_deref().unwrap_or_default()]);
     let page = cursor.page::<i64>(page)?;
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = match &tenant {
+        Some(tenant) => api.reader(tenant).await?,
+        None => api.reader_of_all().await?,
+    };
     let query = AuditQuery { tenant, action: events.action.clone(), entity, after: page.after, limit: page.limit + 1 };
     let rows = reader.audit(&query).await?;
-    Ok(Json(Listing::of(rows, page.limit, |row| cursor.text(&row.seq), item)))
+    Ok(Listing::of(rows, page.limit, |row| cursor.text(&row.seq), item))
 }
 
 fn item(row: AuditRow) -> EventItem {

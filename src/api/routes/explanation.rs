@@ -84,7 +84,7 @@ pub(crate) async fn of_chargeback(
     let tenant = api.tenant(&tenant)?;
     let missing = || Problem::not_found("chargeback row", &id);
     let (day, fingerprint) = parse_id(&id).ok_or_else(missing)?;
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&tenant.tenant_id).await?;
     let row = reader.chargeback(&tenant.tenant_id, day, &fingerprint).await?.ok_or_else(missing)?;
     let explained = reader.explained(&tenant.tenant_id, &row).await?;
     let told = explained.told(&row)?;

@@ -16,10 +16,12 @@ use utoipa::ToSchema;
 
 use super::days::DatasetParam;
 use crate::api::Api;
+use crate::api::auth::Caller;
 use crate::api::exports::{Document, Part, Shelf, State as Stage, Wish, make, part};
 use crate::api::params::{Body, RangeParams, conditions};
 use crate::api::problem::{Code, Fault, Problem};
 use crate::api::table::Format;
+use crate::api::write::Change;
 use crate::store::read::Dataset;
 
 /// Bytes read from the disk at once.
@@ -87,6 +89,7 @@ pub(crate) struct Exports {
 pub(crate) async fn start(
     State(api): State<Api>,
     Path(tenant): Path<String>,
+    caller: Caller,
     Body(asked): Body<ExportWish>,
 ) -> Result<Response, Problem> {
     let of = api.tenant(&tenant)?.tenant_id.clone();
@@ -97,12 +100,15 @@ pub(crate) async fn start(
         return Err(Problem::new(Code::Busy, "too many exports are under way; try again when some are done"));
     }
     let document = Document::new(format!("{:032x}", rand::random::<u128>()), of, wish, now);
+    // Who took which rows out of the house is remembered before there is a file.
+    let told = Change::told().of("export.asked", "export", &document.id).to(&document.wish);
+    let position = api.ledger.write(&caller.by(), Some(&document.tenant), vec![told]).await?;
     shelf.sweep(now);
     shelf.put(document.clone()).map_err(|error| away(&error))?;
     tokio::spawn(make(api, document.clone()));
     let location = place(&tenant, &document.id);
     let location = HeaderValue::from_str(&location).map_err(|_| Problem::not_found("tenant", &tenant))?;
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(item(&tenant, document))).into_response())
+    Ok((StatusCode::ACCEPTED, position, [(header::LOCATION, location)], Json(item(&tenant, document))).into_response())
 }
 
 /// Exports that are not removed yet, newest first

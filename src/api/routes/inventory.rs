@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::Api;
-use crate::api::answer::Listing;
+use crate::api::answer::{Kept, Listing, tag};
 use crate::api::params::{Cursor, PageParams, Params, RangeParams};
 use crate::api::problem::{Fault, Problem};
+use crate::domain::TagKey;
+use crate::store::Projection;
 use crate::store::read::{EntityRow, InventoryQuery, ResourceOrIdentity};
 
 /// Does it exist?
@@ -34,19 +37,22 @@ pub(crate) struct EntityParams {
     /// Only those whose id or name contains this text; letter case aside.
     #[serde(default)]
     search: String,
+    /// Only those with this tag: a key, or `key:value`.
+    #[param(example = "team:payments")]
+    tag: Option<String>,
 }
 
 /// A resource or identity, as it was on the last day of the range that names it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Entity {
-    id: String,
+    pub(super) id: String,
     #[serde(rename = "type")]
     entity_type: String,
     ecosystem: String,
     display_name: Option<String>,
     /// Resources only.
     parent_id: Option<String>,
-    owner_id: Option<String>,
+    pub(super) owner_id: Option<String>,
     /// API keys only: the resource the key opens.
     resource_id: Option<String>,
     created_at: Option<DateTime<Utc>>,
@@ -60,29 +66,33 @@ pub(crate) struct Entity {
 /// Resources of a range of days, by id
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/resources", tag = "inventory",
     params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, EntityParams, PageParams),
-    responses((status = 200, body = Listing<Entity>), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Listing<Entity>), (status = 304, description = "Nothing changed since"),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn resources(
     State(api): State<Api>,
     Path(tenant): Path<String>,
     Params(range): Params<RangeParams>,
     Params(entities): Params<EntityParams>,
     Params(page): Params<PageParams>,
-) -> Result<Json<Listing<Entity>>, Problem> {
-    list(&api, ResourceOrIdentity::Resource, &tenant, &range, entities, &page).await
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    list(&api, ResourceOrIdentity::Resource, &tenant, &range, entities, (&page, &headers)).await
 }
 
 /// Identities of a range of days, by id
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/identities", tag = "inventory",
     params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, EntityParams, PageParams),
-    responses((status = 200, body = Listing<Entity>), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Listing<Entity>), (status = 304, description = "Nothing changed since"),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn identities(
     State(api): State<Api>,
     Path(tenant): Path<String>,
     Params(range): Params<RangeParams>,
     Params(entities): Params<EntityParams>,
     Params(page): Params<PageParams>,
-) -> Result<Json<Listing<Entity>>, Problem> {
-    list(&api, ResourceOrIdentity::Identity, &tenant, &range, entities, &page).await
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    list(&api, ResourceOrIdentity::Identity, &tenant, &range, entities, (&page, &headers)).await
 }
 
 async fn list(
@@ -91,17 +101,39 @@ async fn list(
     tenant: &str,
     range: &RangeParams,
     entities: EntityParams,
-    page: &PageParams,
-) -> Result<Json<Listing<Entity>>, Problem> {
+    (page, headers): (&PageParams, &HeaderMap),
+) -> Result<Response, Problem> {
     let ask = ask(api, kind, tenant, range, entities)?;
     let cursor = Cursor::of(&[&format!("{ask:?}")]);
     let page = cursor.page::<String>(page)?;
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&ask.tenant).await?;
+    let tag = tag(&reader.version(&[projection(kind), Projection::Tags]).await?, &format!("{ask:?} {page:?}"));
+    if tag.is_known(headers) {
+        return Ok(tag.not_modified());
+    }
     let rows = reader.inventory(&ask, page.after.as_deref(), page.limit + 1).await?;
-    Ok(Json(Listing::of(rows, page.limit, |row| cursor.text(&row.id), item)))
+    let body = Listing::of(rows, page.limit, |row| cursor.text(&row.id), item);
+    Ok(Kept { tag, body }.page(headers))
 }
 
-fn ask(
+/// A key, and the value behind its colon.
+fn tagged(text: &str) -> Result<(TagKey, Option<String>), String> {
+    let (key, value) = text.split_once(':').map_or((text, None), |(key, value)| (key, Some(value.to_owned())));
+    let key: TagKey = key.parse().map_err(|error: crate::domain::NoTag| error.to_string())?;
+    match value {
+        Some(value) if value.contains('\0') => Err("a NUL character is in no value".to_owned()),
+        value => Ok((key, value)),
+    }
+}
+
+fn projection(kind: ResourceOrIdentity) -> Projection {
+    match kind {
+        ResourceOrIdentity::Resource => Projection::Resources,
+        ResourceOrIdentity::Identity => Projection::Identities,
+    }
+}
+
+pub(super) fn ask(
     api: &Api,
     kind: ResourceOrIdentity,
     tenant: &str,
@@ -112,7 +144,11 @@ fn ask(
     let range = range.read(api.clock.now())?;
     let texts = [("type", entities.entity_type.as_deref().unwrap_or_default()), ("search", &entities.search)];
     let nul = texts.iter().filter(|(_, text)| text.contains('\0'));
-    let faults: Vec<Fault> = nul.map(|(name, _)| Fault::new(*name, "a NUL character is in no id")).collect();
+    let mut faults: Vec<Fault> = nul.map(|(name, _)| Fault::new(*name, "a NUL character is in no id")).collect();
+    let tag = entities.tag.as_deref().map(tagged).transpose().unwrap_or_else(|message| {
+        faults.push(Fault::new("tag", message));
+        None
+    });
     if !faults.is_empty() {
         return Err(Problem::of_parameters(faults));
     }
@@ -125,52 +161,8 @@ fn ask(
         active: entities.status.map(|status| status == Status::Active),
         search: entities.search,
         id: None,
+        tag,
     })
-}
-
-/// One resource
-#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/resources/{id}", tag = "inventory",
-    params(("tenant" = String, Path, description = "Name of the tenant"), ("id" = String, Path, description = "Id of the resource"), RangeParams),
-    responses((status = 200, body = Entity), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub(crate) async fn resource(
-    State(api): State<Api>,
-    Path((tenant, id)): Path<(String, String)>,
-    Params(range): Params<RangeParams>,
-) -> Result<Json<Entity>, Problem> {
-    one(&api, ResourceOrIdentity::Resource, &tenant, id, &range).await
-}
-
-/// One identity
-#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/identities/{id}", tag = "inventory",
-    params(("tenant" = String, Path, description = "Name of the tenant"), ("id" = String, Path, description = "Id of the identity"), RangeParams),
-    responses((status = 200, body = Entity), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub(crate) async fn identity(
-    State(api): State<Api>,
-    Path((tenant, id)): Path<(String, String)>,
-    Params(range): Params<RangeParams>,
-) -> Result<Json<Entity>, Problem> {
-    one(&api, ResourceOrIdentity::Identity, &tenant, id, &range).await
-}
-
-async fn one(
-    api: &Api,
-    kind: ResourceOrIdentity,
-    tenant: &str,
-    id: String,
-    range: &RangeParams,
-) -> Result<Json<Entity>, Problem> {
-    let what = match kind {
-        ResourceOrIdentity::Resource => "resource",
-        ResourceOrIdentity::Identity => "identity",
-    };
-    let mut ask = ask(api, kind, tenant, range, EntityParams::default())?;
-    if id.contains('\0') {
-        return Err(Problem::not_found(what, &id));
-    }
-    ask.id = Some(id.clone());
-    let (mut reader, _turn) = api.reader().await?;
-    let row = reader.inventory(&ask, None, 1).await?.into_iter().next();
-    row.map(item).map(Json).ok_or_else(|| Problem::not_found(what, &id))
 }
 
 /// How many there are.
@@ -191,14 +183,22 @@ pub(crate) struct InventorySummary {
 /// How many resources and identities there are of each type
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/inventory/summary", tag = "inventory",
     params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams),
-    responses((status = 200, body = InventorySummary), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = InventorySummary), (status = 304, description = "Nothing changed since"),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn summary(
     State(api): State<Api>,
     Path(tenant): Path<String>,
     Params(range): Params<RangeParams>,
-) -> Result<Json<InventorySummary>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let mut counts = Vec::new();
-    let (mut reader, _turn) = api.reader().await?;
+    let question = ask(&api, ResourceOrIdentity::Resource, &tenant, &range, EntityParams::default())?;
+    let (mut reader, _turn) = api.reader(&question.tenant).await?;
+    let version = reader.version(&[Projection::Resources, Projection::Identities]).await?;
+    let tag = tag(&version, &format!("summary {question:?}"));
+    if tag.is_known(&headers) {
+        return Ok(tag.not_modified());
+    }
     for kind in [ResourceOrIdentity::Resource, ResourceOrIdentity::Identity] {
         let ask = ask(&api, kind, &tenant, &range, EntityParams::default())?;
         let rows = reader.inventory_counts(&ask).await?;
@@ -208,10 +208,11 @@ pub(crate) async fn summary(
         counts.push(of);
     }
     let identities = counts.pop().unwrap_or_default();
-    Ok(Json(InventorySummary { resources: counts.pop().unwrap_or_default(), identities }))
+    let body = InventorySummary { resources: counts.pop().unwrap_or_default(), identities };
+    Ok(Kept { tag, body }.respond(&headers))
 }
 
-fn item(row: EntityRow) -> Entity {
+pub(super) fn item(row: EntityRow) -> Entity {
     Entity {
         id: row.id,
         entity_type: row.entity_type,

@@ -30,7 +30,7 @@ const WAITING: usize = 4;
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct CountParams {
-    /// `exact`: count all rows that the filters choose.
+    /// `exact`: count all rows that the filters choose; `estimate`: about how many they are, at once.
     #[param(inline)]
     count: Option<Count>,
 }
@@ -40,6 +40,7 @@ pub(crate) struct CountParams {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Count {
     Exact,
+    Estimate,
 }
 
 /// What is asked of a tenant's rows.
@@ -124,7 +125,7 @@ where
     R::Key: Serialize + DeserializeOwned + Clone + std::fmt::Debug,
     I: Serialize,
 {
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&question.of.tenant).await?;
     let projection = question.dataset.projection();
     // A rebuild gives dimensions new keys.
     let cursor = question.cursor(&reader.generation(projection).await?.to_string());
@@ -132,11 +133,13 @@ where
     let version = reader.version(&[projection, Projection::Tags]).await?;
     let rows: Vec<R> = reader.page(&question.of, page.after.as_ref(), page.limit + 1).await?;
     let mut body = Listing::of(rows, page.limit, |row| cursor.text(&row.place()), item);
-    if asked.count.count == Some(Count::Exact) {
-        body.total = Some(reader.count(question.dataset, &question.of).await?);
-    }
+    body.total = match asked.count.count {
+        Some(Count::Exact) => Some(reader.count(question.dataset, &question.of).await?),
+        Some(Count::Estimate) => Some(reader.estimate(question.dataset, &question.of).await?),
+        None => None,
+    };
     let tag = tag(&version, &format!("{question:?} {page:?} {:?}", asked.count));
-    Ok(Kept { tag, body }.respond(&asked.headers))
+    Ok(Kept { tag, body }.page(&asked.headers))
 }
 
 /// All rows as a file, while they are read.
@@ -154,7 +157,7 @@ async fn file(api: &Api, question: Question, asked: &Asked, format: Format) -> R
     let turn = tokio::time::timeout(api.patience(), Arc::clone(&api.files).acquire_owned()).await;
     let busy = || Problem::new(Code::Busy, "too many files are being sent; try again shortly, or make an export");
     let turn = turn.ok().and_then(Result::ok).ok_or_else(busy)?;
-    let mut reader = api.store.reader(flow::LIMIT).await?;
+    let mut reader = api.store.reader_of(&question.of.tenant, flow::LIMIT).await?;
     let version = reader.version(&[question.dataset.projection(), Projection::Tags]).await?;
     let tag = tag(&version, &format!("{question:?} {format:?}"));
     if tag.is_known(&asked.headers) {

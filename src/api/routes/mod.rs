@@ -5,11 +5,15 @@ pub(super) mod billing;
 pub(super) mod chargebacks;
 pub(super) mod days;
 pub(super) mod dimensions;
+pub(super) mod entity;
 pub(super) mod events;
 pub(super) mod explanation;
 pub(super) mod exports;
+pub(super) mod graph;
+mod graph_of;
 pub(super) mod inventory;
 pub(super) mod lists;
+pub(super) mod operations;
 pub(super) mod readiness;
 pub(super) mod runs;
 pub(super) mod tag_sets;
@@ -18,7 +22,10 @@ pub(super) mod tenants;
 pub(super) mod tokens;
 pub(super) mod topics;
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::problem::{Code, Problem};
 use super::{Api, server};
@@ -34,20 +41,38 @@ impl Api {
         found.ok_or_else(|| Problem::not_found("tenant", name))
     }
 
-    /// A view of the tables, once it is this request's turn.
+    /// A view of one tenant's rows (`tenant` is its id), once it is this request's turn. Rows of others are not in it, also
+    /// where a question forgets to leave them out.
     ///
     /// # Errors
     /// A [`Problem`] if others keep all turns for longer than the request may take, or Postgres does not answer.
-    pub(super) async fn reader(&self) -> Result<(Reader, tokio::sync::OwnedSemaphorePermit), Problem> {
-        let turn = tokio::time::timeout(self.patience(), std::sync::Arc::clone(&self.turns).acquire_owned()).await;
+    pub(super) async fn reader(&self, tenant: &str) -> Result<(Reader, OwnedSemaphorePermit), Problem> {
+        let turn = self.turn().await?;
+        Ok((self.store.reader_of(tenant, self.limit()).await?, turn))
+    }
+
+    /// A view of all tenants' rows, for questions that are about several or about none.
+    ///
+    /// # Errors
+    /// As [`Self::reader`].
+    pub(super) async fn reader_of_all(&self) -> Result<(Reader, OwnedSemaphorePermit), Problem> {
+        let turn = self.turn().await?;
+        Ok((self.store.reader(self.limit()).await?, turn))
+    }
+
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let turn = tokio::time::timeout(self.patience(), Arc::clone(&self.turns).acquire_owned()).await;
         let busy = || Problem::new(Code::Busy, "too many requests are being answered; try again shortly");
-        let turn = turn.ok().and_then(Result::ok).ok_or_else(busy)?;
-        let limit = Duration::from_secs(u64::from(self.settings.request_timeout_seconds));
-        Ok((self.store.reader(limit).await?, turn))
+        turn.ok().and_then(Result::ok).ok_or_else(busy)
+    }
+
+    /// How long one question may take.
+    pub(super) fn limit(&self) -> Duration {
+        Duration::from_secs(u64::from(self.settings.request_timeout_seconds))
     }
 
     /// How long a request waits for its turn.
     fn patience(&self) -> Duration {
-        Duration::from_secs(u64::from(self.settings.request_timeout_seconds)) / 2
+        self.limit() / 2
     }
 }

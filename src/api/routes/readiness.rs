@@ -1,5 +1,6 @@
 //! How far the tables are, for whoever decides whether to show them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,9 @@ pub(crate) struct Readiness {
     /// `no_data` until a tenant has chargeback rows, then `ready`.
     status: String,
     version: String,
+    /// How many records, or marks between them, each projection had not read when that was counted last, at most half a
+    /// minute ago; empty before that.
+    projection_lag: BTreeMap<String, u64>,
     tenants: Vec<TenantReady>,
 }
 
@@ -62,12 +66,14 @@ pub(crate) async fn readiness(State(api): State<Api>, caller: Caller) -> Result<
     };
     let tenants: Vec<TenantReady> = tenants.into_iter().filter(|tenant| caller.sees(&tenant.tenant_id)).collect();
     let status = if tenants.iter().any(|tenant| tenant.has_data) { "ready" } else { "no_data" };
-    Ok(Json(Readiness { status: status.to_owned(), version: env!("CARGO_PKG_VERSION").to_owned(), tenants }))
+    let projection_lag = api.health.lags().into_iter().map(|(name, offsets)| (name.to_owned(), offsets)).collect();
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    Ok(Json(Readiness { status: status.to_owned(), version, projection_lag, tenants }))
 }
 
 async fn asked(api: &Api) -> Result<Vec<TenantReady>, Problem> {
     let ids: Vec<String> = api.settings.tenants.iter().map(|tenant| tenant.tenant_id.clone()).collect();
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader_of_all().await?;
     let found = reader.readiness(&ids).await?;
     let one = |(tenant, of): (&crate::api::Tenant, crate::store::read::TenantReadiness)| TenantReady {
         name: tenant.name.clone(),

@@ -32,6 +32,8 @@ const LONGEST_WATCH: Duration = Duration::from_secs(900);
 const LONGEST_REASON: usize = 500;
 /// What the audit calls a wish for a run.
 const ASKED: &str = "run.asked";
+/// What it calls a wish for its end.
+const CANCELLED: &str = "run.cancel_asked";
 
 /// What a run does. One run does all of it: what it gathers is allocated and shown by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -67,7 +69,7 @@ pub(crate) struct RunWish {
 pub(crate) struct RunItem {
     /// Of the run; of the wish while there is no run yet.
     id: String,
-    /// `requested`, `running`, `completed`, `failed`, `timed_out`, `interrupted` or `skipped`.
+    /// `requested`, `running`, `completed`, `failed`, `timed_out`, `interrupted`, `cancelled` or `skipped`.
     status: String,
     /// `periodic`, `command` or `once`.
     trigger: String,
@@ -120,12 +122,12 @@ pub(crate) async fn start(
             Some(reason) => format!("{}: {reason}", by.actor),
             None => by.actor.clone(),
         },
+        cancels: Vec::new(),
     };
     let change = Change::put(&api.ledger, Topic::Commands, &command.tenant, &command)?;
     let change = change.of(ASKED, "run", &command.id).to(&command);
     let position = api.ledger.write(&by, Some(&of.tenant_id), vec![change]).await?.without(Topic::Commands);
-    let location = format!("/api/v1/tenants/{}/runs/{}", segment(&tenant), command.id);
-    let location = HeaderValue::from_str(&location).map_err(|_| Problem::not_found("tenant", &tenant))?;
+    let location = place(&tenant, &command.id)?;
     let body = Json(requested(command.id));
     Ok((StatusCode::ACCEPTED, position, [(header::LOCATION, location)], body).into_response())
 }
@@ -156,13 +158,13 @@ pub(crate) async fn list(
     State(api): State<Api>,
     Path(tenant): Path<String>,
     Params(page): Params<PageParams>,
-) -> Result<Json<Listing<RunItem>>, Problem> {
+) -> Result<Listing<RunItem>, Problem> {
     let tenant = &api.tenant(&tenant)?.tenant_id;
     let cursor = Cursor::of(&["runs", tenant]);
     let page = cursor.page::<RunPlace>(&page)?;
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(tenant).await?;
     let rows = reader.runs(tenant, page.after.as_ref(), page.limit + 1).await?;
-    Ok(Json(Listing::of(rows, page.limit, |row| cursor.text(&(row.started_at, &row.run_id)), item)))
+    Ok(Listing::of(rows, page.limit, |row| cursor.text(&(row.started_at, &row.run_id)), item))
 }
 
 /// One run, by its own id or that of the wish it answers
@@ -218,12 +220,57 @@ pub(crate) async fn watch(
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }
 
+/// Asks for the end of a run that is under way, or takes back a wish for one; what the run had sealed stays
+#[utoipa::path(post, path = "/api/v1/tenants/{tenant}/runs/{id}:cancel", tag = "runs",
+    params(("tenant" = String, Path, description = "Name of the tenant"), ("id" = String, Path, description = "Id of the run or of the wish")),
+    responses((status = 202, description = "It ends at its next safe point", body = RunItem,
+            headers(("Location" = String, description = "Where the run is watched"))),
+        (status = 409, description = "It has ended", body = Problem, content_type = "application/problem+json"),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn cancel(
+    State(api): State<Api>,
+    Path((tenant, action)): Path<(String, String)>,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    let of = api.tenant(&tenant)?;
+    let no_action = || Problem::new(Code::MethodNotAllowed, "a run takes GET, and POST with `:cancel` behind its id");
+    let id = action.strip_suffix(":cancel").ok_or_else(no_action)?;
+    let run = found(&api, &tenant, id).await?;
+    if run.ended_at.is_some() {
+        return Err(Problem::new(Code::Conflict, format!("run {} has ended already: {}", run.id, run.status)));
+    }
+    let by = caller.by();
+    let command = Command {
+        id: format!("{:032x}", rand::random::<u128>()),
+        tenant: of.tenant_id.clone(),
+        kind: CommandKind::Cancel,
+        from: None,
+        to: None,
+        force: false,
+        requested_at: api.ledger.now(),
+        requested_by: by.actor.clone(),
+        // Should its process end meanwhile, the next one knows it by its wishes.
+        cancels: [vec![run.id.clone()], run.requests.clone()].concat(),
+    };
+    let change = Change::put(&api.ledger, Topic::Commands, &command.tenant, &command)?;
+    let change = change.of(CANCELLED, "run", &run.id).to(&command);
+    let position = api.ledger.write(&by, Some(&of.tenant_id), vec![change]).await?.without(Topic::Commands);
+    let location = place(&tenant, id)?;
+    Ok((StatusCode::ACCEPTED, position, [(header::LOCATION, location)], Json(run)).into_response())
+}
+
+/// Where a run or the wish for it is.
+fn place(tenant: &str, id: &str) -> Result<HeaderValue, Problem> {
+    let place = format!("/api/v1/tenants/{}/runs/{}", segment(tenant), segment(id));
+    HeaderValue::from_str(&place).map_err(|_| Problem::not_found("tenant", tenant))
+}
+
 async fn found(api: &Api, tenant: &str, id: &str) -> Result<RunItem, Problem> {
     let tenant = &api.tenant(tenant)?.tenant_id;
     if id.contains('\0') {
         return Err(Problem::not_found("run", id));
     }
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(tenant).await?;
     if let Some(run) = reader.run(tenant, id).await? {
         return Ok(item(run));
     }

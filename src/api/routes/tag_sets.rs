@@ -155,7 +155,7 @@ pub(crate) async fn apply(
     let key: TagKey = asked.key.parse().map_err(|error| fault("key", error))?;
     asked.value.as_deref().map_or(Ok(()), check_value).map_err(|error| fault("value", error))?;
     let ids = {
-        let (mut reader, _turn) = api.reader().await?;
+        let (mut reader, _turn) = api.reader(&tenant).await?;
         reader.entities_of(&question.of, kind, MOST as u32 + 1).await?
     };
     if ids.len() > MOST {
@@ -206,7 +206,7 @@ async fn fulfilled(
 ) -> Result<(Vec<Outcome>, Option<EventPosition>), Problem> {
     let places: Vec<TagPlace> = wishes.iter().map(|wish| wish.place()).collect();
     let now = {
-        let (mut reader, _turn) = api.reader().await?;
+        let (mut reader, _turn) = api.reader(tenant).await?;
         reader.tags_at(tenant, &places).await?
     };
     let now: BTreeMap<TagPlace, String> =

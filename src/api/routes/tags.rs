@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use tokio::sync::MutexGuard;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::Api;
@@ -14,6 +15,7 @@ use crate::api::auth::Caller;
 use crate::api::params::{Body, Cursor, PageParams, Params};
 use crate::api::problem::{Code, Fault, Problem};
 use crate::api::tagging;
+use crate::api::write::EventPosition;
 use crate::domain::tag::{check_entity, check_value};
 use crate::domain::{EntityType, NoTag, Tag, TagKey};
 use crate::store::read::{TagPlace, TagQuery, TagRow};
@@ -103,6 +105,7 @@ pub(crate) async fn put(
 ) -> Result<Response, Problem> {
     let (kind, key) = (entity_type(&kind)?, tag_key(&key)?);
     check_value(&value).map_err(|error| fault("value", &error))?;
+    let turn = Turn::of(&api, &headers).await?;
     let (tenant_id, rows) = found(&api, &tenant, kind, &id).await?;
     let before = rows.iter().find(|row| row.key == key.as_str());
     allowed(&headers, &rows, before.is_some())?;
@@ -121,6 +124,7 @@ pub(crate) async fn put(
     };
     let change = tagging::set(&api.ledger, &tag, before.map(|before| before.value.as_str()))?;
     let position = api.ledger.write(&by, Some(&tenant_id), vec![change]).await?;
+    turn.end(&api, &position).await;
     let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     let body = TagItem {
         entity_type: kind.as_str().to_owned(),
@@ -147,13 +151,43 @@ pub(crate) async fn delete(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (kind, key) = (entity_type(&kind)?, tag_key(&key)?);
+    let turn = Turn::of(&api, &headers).await?;
     let (tenant_id, rows) = found(&api, &tenant, kind, &id).await?;
     let before = rows.iter().find(|row| row.key == key.as_str());
     let before = before.ok_or_else(|| Problem::not_found("tag", key.as_str()))?;
     allowed(&headers, &rows, true)?;
     let change = tagging::remove(&tenant_id, kind, &id, key.as_str(), &before.value);
     let position = api.ledger.write(&caller.by(), Some(&tenant_id), vec![change]).await?;
+    turn.end(&api, &position).await;
     Ok((StatusCode::NO_CONTENT, position, ()).into_response())
+}
+
+/// Changes with a condition are made one after the other, in all processes together: each looks at what the one before it
+/// left. A change without one asks for nothing that another could spoil.
+struct Turn<'a>(Option<(crate::store::Turn, MutexGuard<'a, ()>)>);
+
+impl<'a> Turn<'a> {
+    async fn of(api: &'a Api, headers: &HeaderMap) -> Result<Self, Problem> {
+        if !headers.contains_key(header::IF_MATCH) && !headers.contains_key(header::IF_NONE_MATCH) {
+            return Ok(Self(None));
+        }
+        // Here first, so that those who wait keep no connection.
+        let here = api.conditional.lock().await;
+        Ok(Self(Some((api.store.turn("conditional changes", api.limit()).await?, here))))
+    }
+
+    /// Lets the next one look, once the tables show this change; where they are seconds behind, it may see what was before.
+    async fn end(self, api: &Api, position: &EventPosition) {
+        if let Some((turn, _here)) = self.0 {
+            if let Err(problem) = api.has(position).await {
+                tracing::warn!(
+                    detail = problem.detail,
+                    "the next change with a condition may see what was before this one"
+                );
+            }
+            turn.end().await;
+        }
+    }
 }
 
 /// Which tags.
@@ -202,14 +236,14 @@ pub(crate) async fn list(
     Path(tenant): Path<String>,
     Params(of): Params<TagParams>,
     Params(page): Params<PageParams>,
-) -> Result<Json<Listing<TagItem>>, Problem> {
+) -> Result<Listing<TagItem>, Problem> {
     let query = of.read(&api.tenant(&tenant)?.tenant_id)?;
     let cursor = Cursor::of(&["tags", &format!("{query:?}")]);
     let page = cursor.page::<TagPlace>(&page)?;
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&query.tenant).await?;
     let rows = reader.tags(&query, page.after.as_ref(), page.limit + 1).await?;
     let place = |row: &TagRow| cursor.text(&(&row.entity_type, &row.entity_id, &row.key));
-    Ok(Json(Listing::of(rows, page.limit, place, item)))
+    Ok(Listing::of(rows, page.limit, place, item))
 }
 
 /// A key or value that is in use.
@@ -236,7 +270,7 @@ pub(crate) async fn keys(
     Params(of): Params<TagParams>,
 ) -> Result<Json<AllInUse>, Problem> {
     let query = of.read(&api.tenant(&tenant)?.tenant_id)?;
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&query.tenant).await?;
     let found = reader.tag_keys(&query).await?;
     Ok(Json(AllInUse {
         items: found.into_iter().map(|one| InUse { text: one.text, entities: one.entities }).collect(),
@@ -266,7 +300,7 @@ pub(crate) async fn values(
     if typed.q.contains('\0') {
         return Err(Problem::of_parameters(vec![Fault::new("q", "a NUL character cannot be searched for")]));
     }
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&query.tenant).await?;
     let found = reader.tag_values(&query, &typed.q, 1000).await?;
     Ok(Json(AllInUse {
         items: found.into_iter().map(|one| InUse { text: one.text, entities: one.entities }).collect(),
@@ -293,7 +327,7 @@ async fn found(api: &Api, tenant: &str, kind: EntityType, id: &str) -> Result<(S
     check_entity(id).map_err(|error| fault("id", &error))?;
     let (entity_type, entity_id) = (Some(kind), Some(id.to_owned()));
     let query = TagQuery { tenant: tenant.clone(), entity_type, entity_id, ..TagQuery::default() };
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&query.tenant).await?;
     let rows = reader.tags(&query, None, MOST_OF_ONE).await?;
     Ok((tenant, rows))
 }

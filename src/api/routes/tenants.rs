@@ -42,7 +42,7 @@ pub(crate) struct Tenants {
 pub(crate) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<Tenants>, Problem> {
     let seen = || api.settings.tenants.iter().filter(|tenant| caller.sees(&tenant.tenant_id));
     let ids: Vec<String> = seen().map(|tenant| tenant.tenant_id.clone()).collect();
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader_of_all().await?;
     let facts = reader.tenants(&ids).await?;
     let items = seen().zip(facts).map(|(tenant, facts)| item(tenant, facts)).collect();
     Ok(Json(Tenants { items }))
@@ -53,7 +53,7 @@ pub(crate) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<
     responses((status = 200, body = TenantItem), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn one(State(api): State<Api>, Path(name): Path<String>) -> Result<Json<TenantItem>, Problem> {
     let tenant = api.tenant(&name)?;
-    let (mut reader, _turn) = api.reader().await?;
+    let (mut reader, _turn) = api.reader(&tenant.tenant_id).await?;
     let facts = reader.tenants(std::slice::from_ref(&tenant.tenant_id)).await?;
     let facts = facts.into_iter().next().ok_or_else(|| Problem::not_found("tenant", &name))?;
     Ok(Json(item(tenant, facts)))

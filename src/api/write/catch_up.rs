@@ -51,6 +51,14 @@ impl Api {
         let none = "this is no position; take the header X-Event-Position of a change as it is";
         let position =
             EventPosition::parse(text).ok_or_else(|| Problem::of_parameters(vec![Fault::new("min_position", none)]))?;
+        self.has(&position).await
+    }
+
+    /// Waits until the tables have what lies at a position.
+    ///
+    /// # Errors
+    /// A [`Problem`] if they do not for seconds.
+    pub(in crate::api) async fn has(&self, position: &EventPosition) -> Result<(), Problem> {
         let records = position.records().iter().map(|at| Position {
             topic: self.ledger.topic(at.topic),
             partition: at.partition,

@@ -57,7 +57,8 @@ pub struct By {
 /// One change of one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    record: Outgoing,
+    /// `None`: the audit is all that is remembered of it.
+    record: Option<Outgoing>,
     action: &'static str,
     entity: (String, String),
     before: Option<String>,
@@ -116,7 +117,7 @@ impl Ledger {
                 after: change.after,
                 request_id: by.request_id.clone(),
             };
-            records.push(change.record);
+            records.extend(change.record);
             records.push(self.record(Topic::Audit, event.key(), &event)?);
         }
         let written = tokio::time::timeout(PATIENCE, self.writer.write(records)).await;
@@ -155,8 +156,13 @@ impl Change {
         Self::by(Outgoing { topic, key: key.as_bytes().to_vec(), payload: None })
     }
 
+    /// Something that changes no thing of the log, and that somebody may ask for later all the same.
+    pub fn told() -> Self {
+        Self { record: None, action: "", entity: Default::default(), before: None, after: None }
+    }
+
     fn by(record: Outgoing) -> Self {
-        Self { record, action: "", entity: Default::default(), before: None, after: None }
+        Self { record: Some(record), action: "", entity: Default::default(), before: None, after: None }
     }
 
     /// What was done, as `<kind>.<deed>`, and to which thing.

@@ -160,6 +160,12 @@ fn api(s: &mut Section<'_>) -> Api {
             "what one client (a token, a user, else an address) may ask on average, ten seconds' worth at once; 0: no limit",
         ),
         request_timeout_seconds: s.default("request_timeout_seconds", Int(1..=300), 30, "limit of one request"),
+        row_security: s.default(
+            "row_security",
+            Flag,
+            true,
+            "read as a role that sees one tenant's rows only; false: where Postgres lets the service make no such role",
+        ),
         exports: s.section("exports", api_exports, "files that are made on request"),
     }
 }

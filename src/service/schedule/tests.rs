@@ -28,6 +28,7 @@ fn asked(tenant: &str, offset: i64, change: impl FnOnce(&mut Command)) -> Asked 
         force: false,
         requested_at: at(offset),
         requested_by: "test".into(),
+        cancels: Vec::new(),
     };
     change(&mut command);
     Asked { command, place: (0, offset) }
@@ -43,6 +44,7 @@ fn told(starts: &[Start]) -> Vec<String> {
         let ids: Vec<&str> = start.order.asked().iter().map(|asked| asked.command.id.as_str()).collect();
         let sign = match &start.order {
             Order::Skip { .. } => "?",
+            Order::Cancel { .. } => "-",
             Order::Gather { trigger: Trigger::Command, .. } => "!",
             Order::Gather { .. } => "",
         };

@@ -5,6 +5,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{FromRow, QueryBuilder, Row};
 
 use super::dataset::{Dataset, Field};
+use super::span::Span;
 use super::{Reader, Selection, StoreError, amount};
 use crate::domain::Amount;
 
@@ -47,16 +48,17 @@ pub struct Cell {
 }
 
 impl Bucket {
-    /// The day a period begins on, as SQL.
-    fn start(self) -> &'static str {
-        match self {
-            Self::None => "NULL::date",
-            Self::Day => "f.day",
-            Self::Week => "date_trunc('week', f.day)::date",
-            Self::Month => "date_trunc('month', f.day)::date",
-            Self::Quarter => "date_trunc('quarter', f.day)::date",
-            Self::Year => "date_trunc('year', f.day)::date",
-        }
+    /// The day a period begins on, as SQL; `day` is a column with a day in it.
+    fn start(self, day: &str) -> String {
+        let period = match self {
+            Self::None => return "NULL::date".to_owned(),
+            Self::Day => return day.to_owned(),
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Quarter => "quarter",
+            Self::Year => "year",
+        };
+        format!("date_trunc('{period}', {day})::date")
     }
 }
 
@@ -90,7 +92,11 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] if Postgres does not answer in time.
     pub async fn aggregate(&mut self, ask: &Aggregate) -> Result<Vec<Cell>, StoreError> {
-        let rows: Vec<Sums> = self.all(query(ask)).await?;
+        let span = match ask.dataset {
+            Dataset::Chargebacks => self.span(&ask.of, ask.bucket).await?,
+            Dataset::Billing | Dataset::TopicCosts => None,
+        };
+        let rows: Vec<Sums> = self.all(query(ask, span.as_ref())).await?;
         let table = ask.dataset.name();
         let cell = |sums: Sums| {
             Ok(Cell {
@@ -106,12 +112,11 @@ impl Reader {
     }
 }
 
-/// Groups by narrow keys first, so that texts are looked at once for each dimension and not once for each row.
-fn query(ask: &Aggregate) -> QueryBuilder<sqlx::Postgres> {
-    let start = ask.bucket.start();
+fn query(ask: &Aggregate, span: Option<&Span>) -> QueryBuilder<sqlx::Postgres> {
     let mut query = QueryBuilder::new("");
     match ask.dataset {
         Dataset::Billing | Dataset::TopicCosts => {
+            let start = ask.bucket.start("f.day");
             query.push(format_args!("SELECT {start} AS start, f.currency, sum(f.amount)::text, '0', count(*)"));
             push_fields(&mut query, ask);
             ask.dataset.push_from_with(&mut query, &ask.of, &ask.group_by);
@@ -122,12 +127,13 @@ fn query(ask: &Aggregate) -> QueryBuilder<sqlx::Postgres> {
                  coalesce(sum(g.amount) FILTER (WHERE d.cost_type = 'usage'), 0)::text, sum(g.rows)::bigint",
             );
             push_fields(&mut query, ask);
-            query.push(format_args!(
-                " FROM (SELECT {start} AS start, f.dimension_key, sum(f.amount) AS amount, count(*) AS rows"
-            ));
-            ask.dataset.push_from(&mut query, &ask.of);
-            query.push(" GROUP BY 1, 2) g JOIN chargeback_dimensions d ON d.dimension_key = g.dimension_key");
-            ask.dataset.push_tags(&mut query, ask.group_by.iter());
+            query.push(" FROM (");
+            push_by_dimension(&mut query, ask, span);
+            query.push(") g JOIN chargeback_dimensions d ON d.dimension_key = g.dimension_key");
+            let conditions = ask.of.conditions.iter().map(|condition| &condition.field);
+            ask.dataset.push_tags(&mut query, ask.group_by.iter().chain(conditions));
+            query.push(" WHERE true");
+            ask.of.conditions.iter().for_each(|condition| condition.push(ask.dataset, &mut query));
         }
     }
     let columns: Vec<String> = (0..ask.group_by.len()).map(|i| (6 + i).to_string()).collect();
@@ -137,6 +143,39 @@ fn query(ask: &Aggregate) -> QueryBuilder<sqlx::Postgres> {
     let ordered = [vec!["1".to_owned()], by_value, vec!["2".to_owned()]].concat().join(", ");
     query.push(format_args!(" GROUP BY {grouped} ORDER BY {ordered} LIMIT ")).push_bind(i64::from(ask.limit));
     query
+}
+
+/// Chargebacks by narrow keys, so that texts are looked at once for each dimension and not once for each row. All conditions
+/// are about dimensions and their tags.
+fn push_by_dimension(query: &mut QueryBuilder<sqlx::Postgres>, ask: &Aggregate, span: Option<&Span>) {
+    let tenant = "(SELECT tenant_key FROM tenants WHERE tenant_id = ";
+    if let Some(span) = span {
+        query.push("SELECT start, dimension_key, sum(amount) AS amount, sum(rows) AS rows FROM (");
+        query.push(format_args!(
+            "SELECT {} AS start, f.dimension_key, f.amount, f.rows FROM chargeback_sums f WHERE f.tenant_key = {tenant}",
+            ask.bucket.start("f.month")
+        ));
+        query.push_bind(ask.of.tenant.clone()).push(") AND f.month = ANY(").push_bind(span.months.clone());
+        query.push(") UNION ALL ");
+    }
+    query.push(format_args!(
+        "SELECT {} AS start, f.dimension_key, sum(f.amount) AS amount, count(*) AS rows
+         FROM chargeback_facts f JOIN slices s ON s.projection = 'chargebacks' AND s.tenant_key = f.tenant_key
+         AND s.day = f.day AND s.revision = f.revision AND s.complete WHERE f.tenant_key = {tenant}",
+        ask.bucket.start("f.day")
+    ));
+    query.push_bind(ask.of.tenant.clone());
+    match span {
+        Some(span) => query.push(") AND f.day = ANY(").push_bind(span.days.clone()).push(")"),
+        None => {
+            query.push(") AND f.day >= ").push_bind(ask.of.from.date());
+            query.push(" AND f.day < ").push_bind(ask.of.to.date())
+        }
+    };
+    query.push(" GROUP BY 1, 2");
+    if span.is_some() {
+        query.push(") parts GROUP BY 1, 2");
+    }
 }
 
 fn push_fields(query: &mut QueryBuilder<sqlx::Postgres>, ask: &Aggregate) {

@@ -215,8 +215,12 @@ impl Dataset {
         self.push_tags(query, selection.conditions.iter().map(|condition| &condition.field).chain(more));
         query.push(" WHERE f.tenant_key = (SELECT tenant_key FROM tenants WHERE tenant_id = ");
         query.push_bind(selection.tenant.clone());
-        query.push(") AND f.day >= ").push_bind(selection.from.date());
-        query.push(" AND f.day < ").push_bind(selection.to.date());
+        query.push(")");
+        // Of slices, too: Postgres does not see that theirs are the same days.
+        for day in ["f.day", "s.day"] {
+            query.push(format_args!(" AND {day} >= ")).push_bind(selection.from.date());
+            query.push(format_args!(" AND {day} < ")).push_bind(selection.to.date());
+        }
         for condition in &selection.conditions {
             condition.push(self, query);
         }
@@ -224,7 +228,7 @@ impl Dataset {
 }
 
 impl Condition {
-    fn push(&self, dataset: Dataset, query: &mut QueryBuilder<Postgres>) {
+    pub(super) fn push(&self, dataset: Dataset, query: &mut QueryBuilder<Postgres>) {
         let column = self.field.sql(dataset);
         let value = || self.values.first().cloned().unwrap_or_default();
         match self.operator {

@@ -41,6 +41,10 @@ pub struct DayOf {
     pub refused_reason: Option<String>,
     pub billing_revision: Option<i32>,
     pub chargebacks_revision: Option<i32>,
+    /// Files and gauges of the day: those that are out, those that failed, those that were left out.
+    pub emitted: i64,
+    pub emissions_failed: i64,
+    pub emissions_skipped: i64,
 }
 
 /// A day that has rows.
@@ -81,8 +85,15 @@ impl Reader {
         let mut query = QueryBuilder::new(
             "SELECT day, sealed_revision, seal_digest, seal_reason, gathered_at, billing_lines, metrics_failed,
                     quarantined, allocated_revision, rows, trim_scale(amount)::text AS amount, allocated_at, outcome,
-                    refused_revision, refused_reason, billing_revision, chargebacks_revision
-             FROM days WHERE tenant_id = ",
+                    refused_revision, refused_reason, billing_revision, chargebacks_revision,
+                    e.emitted, e.emissions_failed, e.emissions_skipped
+             FROM days, LATERAL (
+                SELECT count(*) FILTER (WHERE m.outcome = 'emitted') AS emitted,
+                       count(*) FILTER (WHERE m.outcome = 'failed') AS emissions_failed,
+                       count(*) FILTER (WHERE m.outcome = 'skipped') AS emissions_skipped
+                FROM emissions m
+                WHERE m.tenant_id = days.tenant_id AND m.day = days.day AND m.aggregation <> 'monthly') e
+             WHERE tenant_id = ",
         );
         query.push_bind(tenant.to_owned()).push(" AND day >= ").push_bind(from.date());
         query.push(" AND day < ").push_bind(to.date()).push(" ORDER BY day");

@@ -3,7 +3,7 @@
 use sqlx::QueryBuilder;
 
 use super::dataset::Dataset;
-use super::{BillingRow, ChargebackRowOf, Reader, Selection, StoreError, amount};
+use super::{BillingRow, ChargebackRowOf, Reader, ResourceOrIdentity, Selection, StoreError, ThingRow, Within, amount};
 use crate::domain::Day;
 use crate::domain::explanation::{Billed, Explanation, Part, explain};
 use crate::domain::rule::RuleBook;
@@ -17,6 +17,9 @@ pub struct Explained {
     pub line: Option<BillingRow>,
     /// Absent while another revision is under way, whose rules are already those of the day.
     pub rules: Option<RuleBook>,
+    /// What people call the row's identity and the line's resource, where the day's inventory says so.
+    pub identity_name: Option<String>,
+    pub resource_name: Option<String>,
 }
 
 impl Explained {
@@ -26,21 +29,23 @@ impl Explained {
     /// [`StoreError::Corrupt`] if an amount is none.
     pub fn told(&self, row: &ChargebackRowOf) -> Result<Option<Explanation>, StoreError> {
         let Some(line) = &self.line else { return Ok(None) };
-        let parts = self.rows.iter().map(part).collect::<Result<Vec<_>, _>>()?;
+        let parts = self.rows.iter().map(|row| part(row, None)).collect::<Result<Vec<_>, _>>()?;
         let billed = Billed {
             day: line.day.into(),
             resource_id: line.resource_id.clone(),
+            resource_name: self.resource_name.clone(),
             product_type: line.product_type.clone(),
             amount: amount("billing_facts", &line.amount)?,
             currency: line.currency.clone(),
         };
-        Ok(Some(explain(&billed, &parts, &part(row)?, self.rules.as_ref())))
+        Ok(Some(explain(&billed, &parts, &part(row, self.identity_name.clone())?, self.rules.as_ref())))
     }
 }
 
-fn part(row: &ChargebackRowOf) -> Result<Part, StoreError> {
+fn part(row: &ChargebackRowOf, identity_name: Option<String>) -> Result<Part, StoreError> {
     Ok(Part {
         identity_id: row.identity_id.clone(),
+        identity_name,
         cost_type: row.cost_type.clone(),
         allocation_method: row.allocation_method.clone(),
         allocation_detail: row.allocation_detail.clone(),
@@ -71,7 +76,12 @@ impl Reader {
         let line = self.line_of(tenant, row).await?;
         let line = line.filter(|line| line.revision == row.revision);
         let rules = self.rules(tenant, day, row.revision).await?;
-        Ok(Explained { rows, line, rules })
+        let within = Within { tenant, from: day, to: day.plus(1) };
+        let name = |mut found: Vec<ThingRow>| found.pop().and_then(|thing| thing.display_name);
+        let (identity, resource) = (row.identity_id.clone(), row.resource_id.clone());
+        let identity_name = name(self.things(&within, ResourceOrIdentity::Identity, &[identity]).await?);
+        let resource_name = name(self.things(&within, ResourceOrIdentity::Resource, &[resource]).await?);
+        Ok(Explained { rows, line, rules, identity_name, resource_name })
     }
 
     /// The rules that a revision of a day was sealed with, if it is the newest.

@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{FromRow, QueryBuilder};
 
 use super::{Reader, StoreError};
-use crate::domain::Day;
+use crate::domain::{Day, TagKey};
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct InventoryQuery {
     pub search: String,
     /// Only this one.
     pub id: Option<String>,
+    /// Only those with this tag, of this value where one is given.
+    pub tag: Option<(TagKey, Option<String>)>,
 }
 
 /// A resource or identity.
@@ -74,6 +76,14 @@ impl ResourceOrIdentity {
         }
     }
 
+    /// As tags name it.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Resource => "resource",
+            Self::Identity => "identity",
+        }
+    }
+
     fn id(self) -> &'static str {
         match self {
             Self::Resource => "resource_id",
@@ -99,6 +109,15 @@ impl InventoryQuery {
             Some(false) => query.push(" AND deleted_at IS NOT NULL"),
             None => query,
         };
+        if let Some((key, value)) = &self.tag {
+            query.push(" AND EXISTS (SELECT FROM tags g WHERE g.entity_id = e.id AND g.tenant_id = ");
+            query.push_bind(self.tenant.clone()).push(" AND g.entity_type = ").push_bind(self.kind.as_str());
+            query.push(" AND g.key = ").push_bind(key.as_str().to_owned());
+            if let Some(value) = value {
+                query.push(" AND g.value = ").push_bind(value.clone());
+            }
+            query.push(")");
+        }
         if !self.search.is_empty() {
             query.push(" AND (strpos(lower(id), lower(").push_bind(self.search.clone());
             query.push(")) > 0 OR strpos(lower(coalesce(display_name, '')), lower(").push_bind(self.search.clone());

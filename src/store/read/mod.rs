@@ -13,10 +13,12 @@ mod dimensions;
 mod emission;
 mod explanation;
 mod gauge;
+mod graph;
 mod inventory;
 mod issues;
 mod rows;
 mod runs;
+mod span;
 mod tags;
 
 use std::time::Duration;
@@ -33,6 +35,7 @@ pub use dimensions::DimensionValue;
 pub use emission::{VisibleDay, emitted_columns};
 pub use explanation::Explained;
 pub use gauge::{GaugeFamily, GaugePoint, GaugeQuery};
+pub use graph::{FoundRow, ThingRow, Within};
 pub use inventory::{EntityCount, EntityRow, InventoryQuery, ResourceOrIdentity};
 pub use issues::Issue;
 pub use rows::{BillingRow, ChargebackRowOf, Listed, Place, TopicRow};
@@ -64,20 +67,43 @@ impl Selection {
 /// One read-only view of the tables: everything asked through it is of one moment.
 #[derive(Debug)]
 pub struct Reader {
-    tx: Transaction<'static, Postgres>,
+    pub(super) tx: Transaction<'static, Postgres>,
     store: Store,
 }
 
 impl Store {
-    /// Opens a view in which no statement may take longer than `limit`.
+    /// Opens a view of one tenant in which no statement may take longer than `limit`. On a store that is
+    /// [walled](Store::walled) it holds no rows of other tenants, whatever is asked; of a tenant that was never seen, none.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreachable`] if Postgres does not answer or all connections stay busy.
+    pub async fn reader_of(&self, tenant: &str, limit: Duration) -> Result<Reader, StoreError> {
+        self.view(limit, Some(tenant), self.wall.as_deref()).await
+    }
+
+    /// Opens a view of all tenants in which no statement may take longer than `limit`.
     ///
     /// # Errors
     /// [`StoreError::Unreachable`] if Postgres does not answer or all connections stay busy.
     pub async fn reader(&self, limit: Duration) -> Result<Reader, StoreError> {
+        self.view(limit, None, None).await
+    }
+
+    async fn view(&self, limit: Duration, tenant: Option<&str>, role: Option<&str>) -> Result<Reader, StoreError> {
         let begin = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
         let mut tx = self.pool().begin_with(begin).await.map_err(|error| self.sort(error))?;
+        // The role comes last: from then on only the tenant's own row of `tenants` is there. Each question is planned for the
+        // days and values it asks for: a plan for any of them reads whole months for one identity's rows. Sums of hundreds of
+        // thousands of rows stay in memory.
+        let set = sqlx::query(
+            "SELECT set_config('statement_timeout', $1, true), set_config('plan_cache_mode', 'force_custom_plan', true),
+                    set_config('work_mem', '32MB', true),
+                    set_config('tributary.tenant',
+                               coalesce((SELECT tenant_key::text FROM tenants WHERE tenant_id = $2), ''), true),
+                    set_config('role', $3, true)",
+        );
         let limit = format!("{}ms", limit.as_millis().max(1));
-        let set = sqlx::query("SELECT set_config('statement_timeout', $1, true)").bind(limit);
+        let set = set.bind(limit).bind(tenant).bind(role.unwrap_or("none"));
         set.execute(&mut *tx).await.map_err(|error| self.sort(error))?;
         Ok(Reader { tx, store: self.clone() })
     }

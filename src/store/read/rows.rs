@@ -304,6 +304,44 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// About how many rows there are, without reading them: exact where there are no conditions; with some, Postgres'
+    /// guess of the part that they choose.
+    ///
+    /// # Errors
+    /// [`StoreError`] if Postgres does not answer in time.
+    pub async fn estimate(&mut self, dataset: Dataset, of: &Selection) -> Result<u64, StoreError> {
+        let days = self.available(dataset, &of.tenant, of.from, of.to).await?;
+        let all: i64 = days.iter().map(|day| i64::from(day.rows)).sum();
+        if of.conditions.is_empty() {
+            return Ok(all.unsigned_abs());
+        }
+        let every = Selection { conditions: Vec::new(), ..of.clone() };
+        let (some, every) = (self.guess(dataset, of).await?, self.guess(dataset, &every).await?);
+        let part = if every > 0.0 { (some / every).min(1.0) } else { 1.0 };
+        Ok((all as f64 * part).round() as u64)
+    }
+
+    /// The rows that Postgres expects.
+    async fn guess(&mut self, dataset: Dataset, of: &Selection) -> Result<f64, StoreError> {
+        let mut query = QueryBuilder::new("EXPLAIN (FORMAT JSON) SELECT f.day");
+        dataset.push_from(&mut query, of);
+        let plan: Option<(serde_json::Value,)> = self.one(query).await?;
+        Ok(plan.and_then(|(plan,)| plan[0]["Plan"]["Plan Rows"].as_f64()).unwrap_or_default())
+    }
+
+    /// The chosen rows, those of the largest amounts first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if Postgres does not answer in time.
+    pub async fn largest(&mut self, of: &Selection, limit: u32) -> Result<Vec<ChargebackRowOf>, StoreError> {
+        let mut query = QueryBuilder::new(CHARGEBACK);
+        Dataset::Chargebacks.push_from(&mut query, of);
+        query.push(" ORDER BY abs(f.amount) DESC, f.day, f.dimension_key LIMIT ").push_bind(i64::from(limit));
+        self.all(query).await
+    }
+}
+
 fn push_texts(texts: &[String], query: &mut QueryBuilder<Postgres>) {
     for text in texts {
         query.push(", ").push_bind(text.clone());

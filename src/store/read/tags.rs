@@ -93,6 +93,24 @@ impl Reader {
         self.all(query).await
     }
 
+    /// All tags of these things, kind and id of each; by thing and key.
+    ///
+    /// # Errors
+    /// [`StoreError`] if Postgres does not answer in time.
+    pub async fn tags_of(&mut self, tenant: &str, things: &[(String, String)]) -> Result<Vec<TagRow>, StoreError> {
+        let (kinds, ids): (Vec<String>, Vec<String>) = things.iter().cloned().unzip();
+        let mut query =
+            QueryBuilder::new("SELECT f.entity_type, f.entity_id, f.key, f.value, f.at, f.by FROM tags f JOIN unnest(");
+        query.push_bind(kinds).push("::text[], ").push_bind(ids);
+        query.push(
+            "::text[]) AS given (entity_type, entity_id) ON f.entity_type = given.entity_type
+             AND f.entity_id = given.entity_id WHERE f.tenant_id = ",
+        );
+        query.push_bind(tenant.to_owned());
+        query.push(" ORDER BY f.entity_type COLLATE \"C\", f.entity_id COLLATE \"C\", f.key COLLATE \"C\"");
+        self.all(query).await
+    }
+
     /// The keys there are, in order.
     ///
     /// # Errors

@@ -6,8 +6,8 @@ use super::*;
 use crate::store::{Granted, RoleError, TenantKey};
 
 /// Stands in every text of tenant `b`, and nowhere else.
-const MARK: &str = "belongs-to-b";
-const OWN: &str = "belongs-to-a";
+pub(super) const MARK: &str = "belongs-to-b";
+pub(super) const OWN: &str = "belongs-to-a";
 const VIEWS: [&str; 10] = [
     "billing",
     "resources",
@@ -22,7 +22,7 @@ const VIEWS: [&str; 10] = [
 ];
 
 /// A day of each tenant in every table.
-async fn fill(store: &Store) {
+pub(super) async fn fill(store: &Store) {
     let keys = store.tenant_keys(&["a", "b"]).await.unwrap();
     for projection in Projection::ALL {
         store.ensure_month(projection, day(28)).await.unwrap();
@@ -35,7 +35,7 @@ async fn fill(store: &Store) {
     sqlx::raw_sql("ANALYZE").execute(store.pool()).await.unwrap();
 }
 
-fn login(database: &str, role: &str, password: &str) -> String {
+pub(super) fn login(database: &str, role: &str, password: &str) -> String {
     let (_, place) = server().split_once('@').unwrap();
     let (place, _) = place.split_once('/').unwrap();
     format!("postgres://{role}:{password}@{place}/{database}")

@@ -24,3 +24,8 @@ INSERT INTO quarantine VALUES
     ('$tenant', '$tenant', '2026-02-28', 'gather', 's', NULL, NULL, NULL, NULL, '$text', '$text', 'open', now()),
     -- Another tenant's record under this one's key.
     ('misplaced-$tenant', 'a', '2026-02-28', 'project', 's', 'billing', 0, 7, '$tenant', 'belongs-to-b', 'belongs-to-b', 'open', now());
+INSERT INTO emission_facts VALUES ($key, 'chargebacks', '$text', 'daily', '2026-02-28', 1, 'failed', 1, '$text', 0, '$text', now());
+INSERT INTO rule_books VALUES ($key, '\x0$key', '$text');
+INSERT INTO audit_facts VALUES ($key, '$text', $key, now(), '$text', '$text', 'tag', '$text', '$text', '$text', '$text');
+INSERT INTO chargeback_months VALUES ($key, '2026-02-01', ARRAY['2026-02-28'::date], ARRAY[1]);
+INSERT INTO chargeback_sums SELECT $key, '2026-02-01', dimension_key, 1, 1 FROM chargeback_dimensions WHERE tenant_key = $key;

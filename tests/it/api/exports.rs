@@ -33,6 +33,12 @@ pub(super) fn exports_are_whole_files(served: &Served) {
     chosen_rows_and_columns(served);
     a_download_can_be_resumed(served);
     what_cannot_be_had_is_said(served);
+    // Who asked for which rows is remembered.
+    let (export, _) = made(served, &json!({"columns": ["day", "amount"], "format": "csv"}));
+    let told = format!("{}/events?entity=export:{}", served.tenant, export["id"].as_str().expect("an id"));
+    until("the audit has it", || served.get(&told)["items"][0]["action"] == "export.asked");
+    let event = &served.get(&told)["items"][0];
+    assert_eq!((&event["actor"], &event["after"]["columns"]), (&json!("nobody"), &json!(["day", "amount"])), "{event}");
 }
 
 fn chosen_rows_and_columns(served: &Served) {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Served;
-use crate::harness::{Running, until};
+use crate::harness::{Running, fail, succeed, until};
 
 pub(super) fn runs_are_asked_for_and_watched(served: &Served) {
     let before = served.get(&format!("{}/runs", served.tenant));
@@ -32,7 +32,7 @@ pub(super) fn runs_are_asked_for_and_watched(served: &Served) {
     let mut command = served.installation.service(&served.config, "gather", "gatherer");
     let clock = served.installation.dir.path().join("now");
     std::fs::write(&clock, &served.now).expect("written");
-    let _gatherer = Running::start(command.arg("--clock-file").arg(&clock), served.installation.dir.path(), "gatherer");
+    let gatherer = Running::start(command.arg("--clock-file").arg(&clock), served.installation.dir.path(), "gatherer");
     let (status, head, body) = served.raw(&format!("{place}/events"), "");
     assert_eq!(status, 200, "{body}");
     assert!(head.contains("text/event-stream"), "{head}");
@@ -61,4 +61,71 @@ pub(super) fn runs_are_asked_for_and_watched(served: &Served) {
             && tenant["last_billing_day"].is_string()
             && tenant["last_run_status"] == "completed"
     });
+    runs_are_cancelled(served, gatherer);
+}
+
+/// One that is under way, and one that nobody has taken up.
+fn runs_are_cancelled(served: &Served, gatherer: Running) {
+    let path = format!("{}/runs", served.tenant);
+    let post =
+        |path: &str, body: &str| served.send("POST", path, "Content-Type: application/json\r\n", body.as_bytes());
+    let ask = || {
+        let (status, head, _) = post(&path, r#"{"force": true}"#);
+        assert_eq!(status, 202);
+        let of =
+            |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).expect("a header").trim().to_owned();
+        let (place, position) = (of("location: "), of("x-event-position: "));
+        served.get(&format!("{place}?min_position={position}"));
+        place
+    };
+    let days = served.installation.records("days");
+
+    served.upstream.set_faults(r#"[{"match": "GET /billing", "status": 0, "delay": 3000}]"#);
+    let hangs = ask();
+    until("it is under way", || served.get(&hangs)["status"] == "running");
+    let run = served.get(&hangs)["id"].as_str().expect("an id").to_owned();
+    let (status, head, body) = post(&format!("{path}/{run}:cancel"), "");
+    assert_eq!(status, 202, "{}", String::from_utf8_lossy(&body));
+    assert!(head.contains("x-event-position: "), "{head}");
+    until("it has ended", || served.get(&hangs)["status"] == "cancelled");
+    let ended = served.get(&hangs);
+    assert!(!ended["ended_at"].is_null() && ended["id"] == run.as_str(), "{ended}");
+    assert!(ended["errors"][0].as_str().expect("a reason").starts_with("cancelled by nobody"), "{ended}");
+    served.upstream.set_faults("[]");
+    for id in [run.as_str(), hangs.rsplit_once('/').expect("a path").1] {
+        let (status, _, body) = post(&format!("{path}/{id}:cancel"), "");
+        assert_eq!(status, 409, "it has ended: {}", String::from_utf8_lossy(&body));
+    }
+    assert_eq!(post(&format!("{path}/nothing:cancel"), "").0, 404);
+    assert_eq!(post(&format!("{path}/{run}"), "").0, 405);
+
+    // While nobody gathers.
+    gatherer.stop();
+    let waits = ask();
+    assert_eq!(post(&format!("{waits}:cancel"), "").0, 202);
+    let mut command = served.installation.service(&served.config, "gather", "gatherer");
+    command.arg("--clock-file").arg(served.installation.dir.path().join("now"));
+    let _gatherer = Running::start(&mut command, served.installation.dir.path(), "gatherer-again");
+    until("it is answered", || served.get(&waits)["status"] == "cancelled");
+    let never = served.get(&waits);
+    assert_eq!(never["started_at"], never["ended_at"], "{never}");
+    assert!(never["errors"][0].as_str().expect("a reason").ends_with("before it began"), "{never}");
+    assert_eq!(served.installation.records("days"), days, "neither of them sealed anything");
+    // The command line ends runs, too.
+    served.upstream.set_faults(r#"[{"match": "GET /billing", "status": 0, "delay": 3000}]"#);
+    let hangs = ask();
+    until("it is under way", || served.get(&hangs)["status"] == "running");
+    let tenant = served.tenant.rsplit_once('/').expect("a path").1;
+    succeed(served.installation.tributary().args(["cancel", tenant, "--config"]).arg(&served.config));
+    until("it has ended", || served.get(&hangs)["status"] == "cancelled");
+    served.upstream.set_faults("[]");
+    // What comes after that is as ever.
+    let after = ask();
+    until("it has ended", || !served.get(&after)["ended_at"].is_null());
+    assert_eq!(served.get(&after)["status"], "completed");
+    let mut command = served.installation.tributary();
+    command.args(["cancel", tenant, after.rsplit_once('/').expect("a path").1, "--config"]).arg(&served.config);
+    assert!(fail(&mut command).contains("has ended already: completed"));
+    let events = served.get(&format!("{}/events?type=run.cancel_asked", served.tenant));
+    assert_eq!(events["items"].as_array().map(Vec::len), Some(2), "{events}");
 }

@@ -24,6 +24,7 @@ pub(super) fn tags_are_set_and_resolved(served: &Served) {
         _ => "UNTAGGED",
     });
     rows_and_files_show_them(served, &resource);
+    inventory_is_chosen_by_them(served, &resource, &identity);
     many_at_once(served);
     what_is_no_tag_is_told(served, &resource);
     // Everything is in the audit, and the last tag can be removed again.
@@ -34,6 +35,20 @@ pub(super) fn tags_are_set_and_resolved(served: &Served) {
     assert!(left["items"].as_array().expect("tags").iter().all(|tag| tag["key"] != "team"), "{left}");
     let events = served.get(&format!("{}/events?type=tag.removed&entity=resource:{resource}", served.tenant));
     assert_eq!(events["items"][0]["before"]["value"], "resource's", "{events}");
+}
+
+fn inventory_is_chosen_by_them(served: &Served, resource: &str, identity: &str) {
+    let tagged = |list: &str, tag: &str| {
+        let found = served.of_tenant(&format!("/{list}?tag={tag}"));
+        found["items"].as_array().expect("things").iter().map(|of| of["id"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(tagged("resources", "team"), [resource]);
+    assert_eq!(tagged("resources", "team:resource's"), [resource]);
+    assert_eq!(tagged("identities", "team:identity's"), [identity]);
+    assert!(tagged("identities", "team:resource's").is_empty() && tagged("resources", "nothing").is_empty());
+    for wrong in [":x", "a%20b", "a'--:x"] {
+        served.problem(&format!("{}/resources?tag={wrong}", served.tenant), 400);
+    }
 }
 
 /// Sets, changes and reads the tags of one resource, under conditions.
@@ -56,6 +71,18 @@ fn one_by_one(served: &Served, resource: &str) {
     assert_eq!(now["items"][0]["value"], "first", "{now}");
     assert_eq!(put(&format!("If-Match: {empty}\r\n"), "lost").0, 412);
     assert_eq!(put("If-None-Match: *\r\n", "lost").0, 412);
+    // Of many who saw the same, one changes it.
+    let seen = tag_of(&served.raw(&path, "").1);
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let changes = (0..8).map(|n| {
+            let (put, seen) = (&put, &seen);
+            scope.spawn(move || put(&format!("If-Match: {seen}\r\n"), &format!("change {n}")).0)
+        });
+        let changes: Vec<_> = changes.collect();
+        changes.into_iter().map(|change| change.join().expect("an answer")).collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 412).count(), 7, "{statuses:?}");
     let (status, head, _) = put("", "resource's");
     assert_eq!(status, 200, "{head}");
     at(served, &path, &position_of(&head));

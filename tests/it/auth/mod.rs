@@ -102,6 +102,14 @@ fn nobody_comes_in_without_a_token(api: &Api) {
     for path in ["/docs/", "/api/v1/openapi.json"] {
         assert_eq!(request(api.port, "GET", path, &[], "").status, 200, "the contract is no secret");
     }
+    for path in ["/healthz", "/version"] {
+        assert_eq!(request(api.port, "GET", path, &[], "").status, 200, "{path} is for supervisors");
+    }
+    assert!([200, 503].contains(&request(api.port, "GET", "/readyz", &[], "").status));
+    refused(&request(api.port, "POST", "/healthz", &[], ""), 405, "method-not-allowed");
+    refused(&request(api.port, "GET", "/metrics", &[], ""), 401, "unauthenticated");
+    let root = request(api.port, "GET", "/", &[], "");
+    assert_eq!((root.status, root.header("Location")), (307, Some("/docs/")));
     let asked = request(api.port, "GET", "/api/v1/whoami", &["X-Request-Id: deploy-7"], "");
     assert_eq!(asked.header("X-Request-Id"), Some("deploy-7"));
 }
@@ -130,6 +138,10 @@ fn scopes_and_tenants_hold(api: &Api) {
     for (method, path) in [("GET", "/api/v1/tokens"), ("POST", "/api/v1/tokens"), ("GET", "/api/v1/events")] {
         refused(&api.ask(method, path, &reader, ""), 403, "forbidden");
     }
+    // Metrics name all tenants.
+    refused(&api.get("/metrics", &reader), 403, "forbidden");
+    let (_, scraper) = api.token(&json!({"name": "scraper", "scopes": ["costs:read"]}));
+    assert!(api.get("/metrics", &scraper).body.contains("tributary_build_info"));
     let (_, limited) = api.token(&json!({"name": "admin of one", "scopes": ["admin"], "tenants": ["one"]}));
     assert_eq!(api.get("/api/v1/tenants/one/days", &limited).status, 200);
     refused(&api.get("/api/v1/tenants/two/days", &limited), 404, "not-found");
@@ -203,7 +215,7 @@ fn what_was_done_is_remembered(api: &Api) {
     let of = |query: &str| api.get(&format!("/api/v1/events?{query}"), &api.first).json()["items"].clone();
     let all = of("limit=1000");
     let deeds: Vec<&str> = all.as_array().expect("events").iter().filter_map(|e| e["action"].as_str()).collect();
-    assert_eq!(deeds.iter().filter(|deed| **deed == "token.created").count(), 7, "{deeds:?}");
+    assert_eq!(deeds.iter().filter(|deed| **deed == "token.created").count(), 8, "{deeds:?}");
     assert_eq!(all[0]["actor"], "service");
     assert_eq!(all[0]["after"]["scopes"], json!(["admin"]));
     assert!(!all.to_string().contains("hash"), "{all}");
@@ -258,6 +270,27 @@ fn the_first_token_is_printed_once(api: Api) {
     assert!(!again.said().contains("shown once"), "{}", again.said());
     // Neither did the log of the first start tell it.
     assert!(!again.said().contains(&first));
+}
+
+#[test]
+fn of_processes_that_start_together_one_prints_a_first_token() {
+    let installation = Installation::new("together");
+    let started = ["api-1", "api-2", "api-3"].map(|instance| {
+        let port = free_port();
+        let config = installation.write_config(&format!("{TENANTS}api: {{port: {port}}}\n"));
+        let mut command = installation.service(&config, "api", instance);
+        (port, Running::start(&mut command, installation.dir.path(), instance))
+    });
+    let mut printed = 0;
+    for (port, mut running) in started {
+        running.until("the API answers", |_| {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+                && request(port, "GET", "/api/v1/whoami", &[], "").status == 401
+        });
+        printed += running.said().matches("shown once: ").count();
+        running.stop();
+    }
+    assert_eq!(printed, 1);
 }
 
 #[test]

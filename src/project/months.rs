@@ -1,0 +1,64 @@
+//! Adds chargebacks up by month once no more of them come.
+//!
+//! In: months whose sums are behind. Out: sums that readers may take in place of rows. They make long spans quick and decide
+//! nothing: a month that is behind is read row by row, or with its new days beside its sums.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::store::{MonthBehind, Store};
+use crate::wording::chain;
+
+/// A month whose slices are the same as at the look before is added up: while days come one after the other, once would be
+/// too often.
+const LOOK_EVERY: Duration = Duration::from_secs(20);
+
+/// Works until it is stopped. What fails is tried again at the next look; rows are read meanwhile.
+pub async fn add_up(store: &Store, stop: &CancellationToken) {
+    let mut before = Vec::new();
+    while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
+        match look(store, &before, stop).await {
+            Ok(now) => before = now,
+            Err(error) => tracing::debug!(error = chain(&error), "months were not added up; the next look does it"),
+        }
+    }
+}
+
+async fn look(
+    store: &Store,
+    before: &[MonthBehind],
+    stop: &CancellationToken,
+) -> Result<Vec<MonthBehind>, crate::store::StoreError> {
+    let now = store.months_behind().await?;
+    for month in quiet(before, &now) {
+        if stop.is_cancelled() {
+            break;
+        }
+        store.add_up_month(month.tenant_key, month.month).await?;
+    }
+    Ok(now)
+}
+
+/// Those that nothing has come to since the look before.
+fn quiet<'a>(before: &'a [MonthBehind], now: &'a [MonthBehind]) -> impl Iterator<Item = &'a MonthBehind> {
+    now.iter().filter(|month| before.contains(month))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_month_that_days_still_come_to_waits() {
+        let month = |tenant_key, days: &[&str]| MonthBehind {
+            tenant_key,
+            month: "2026-02-01".parse().unwrap(),
+            days: days.iter().map(|day| day.parse().unwrap()).collect(),
+            revisions: vec![1; days.len()],
+        };
+        let before = [month(1, &["2026-02-01"]), month(2, &["2026-02-01"])];
+        let now = [month(1, &["2026-02-01", "2026-02-02"]), month(2, &["2026-02-01"]), month(3, &[])];
+        assert_eq!(quiet(&before, &now).map(|month| month.tenant_key).collect::<Vec<_>>(), [2]);
+    }
+}

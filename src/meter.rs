@@ -62,7 +62,10 @@ fn describe() {
         Unit::Seconds,
         "Time of an answered request, waiting for its turn and repetitions included."
     );
-    describe_counter!("tributary_gather_cycles_total", "Cycles by tenant and outcome: complete, incomplete, failed.");
+    describe_counter!(
+        "tributary_gather_cycles_total",
+        "Cycles by tenant and outcome: completed, failed, timed_out, interrupted, cancelled."
+    );
     describe_histogram!("tributary_gather_cycle_seconds", Unit::Seconds, "Time of a cycle by tenant.");
     describe_counter!(
         "tributary_gather_days_total",
@@ -131,7 +134,7 @@ pub struct Cycle {
     pub suspended: bool,
 }
 
-/// A cycle has ended. `outcome`: `complete`, `incomplete` (parts of it failed) or `failed`; `now` is Unix time, seconds.
+/// A cycle has ended. `outcome`: the status of its run; `now` is Unix time, seconds.
 pub fn cycle(tenant: &str, outcome: &'static str, took: Duration, of: Cycle, now: i64) {
     let tenant = || tenant.to_owned();
     counter!("tributary_gather_cycles_total", "tenant" => tenant(), "outcome" => outcome).increment(1);
@@ -140,7 +143,7 @@ pub fn cycle(tenant: &str, outcome: &'static str, took: Duration, of: Cycle, now
         counter!("tributary_gather_days_total", "tenant" => tenant(), "became" => became).increment(days as u64);
     }
     gauge!("tributary_gather_suspended", "tenant" => tenant()).set(f64::from(u8::from(of.suspended)));
-    if outcome == "complete" {
+    if outcome == "completed" {
         gauge!("tributary_gather_last_success_timestamp_seconds", "tenant" => tenant()).set(now as f64);
     }
 }

@@ -232,7 +232,7 @@ fn told(status: &Status) -> String {
         roles.add_row([(*role).to_owned(), processes.to_string()]);
         if *processes == 0 {
             remarks.push(format!(
-                "no process has the role {role}, so its work waits: start one with `tributary run` or `tributary run --role {role}`"
+                "no process has the role {role}, so its work waits: start one with `tributary run --roles {role}`"
             ));
         }
     }

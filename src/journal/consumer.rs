@@ -79,7 +79,8 @@ pub struct Revocation {
 
 /// A member of a consumer group.
 ///
-/// Dropping it waits for its thread and leaves the group: up to a few seconds, so not on an async thread.
+/// Dropping it waits for its thread, up to a few seconds, so not on an async thread. The group keeps its partitions for it
+/// until it misses it.
 pub struct Consumer {
     events: mpsc::Receiver<Event>,
     inner: Arc<BaseConsumer<Context>>,

@@ -248,11 +248,7 @@ fn started(parts: &Parts, tenant: &Tenant, (order, run_id): (&Order, &str), now:
 /// Counts a run that has ended.
 fn count(tenant: &Tenant, run: &Run) {
     let Some(ended) = run.ended_at else { return };
-    let outcome = match run.status {
-        RunStatus::Completed => "complete",
-        RunStatus::Failed => "incomplete",
-        _ => "failed",
-    };
+    let outcome = run.status.as_str();
     let [sealed, unchanged, held] = [run.sealed, run.unchanged, run.held].map(|days| days as usize);
     let took = (ended - run.started_at).to_std().unwrap_or_default();
     let suspended = run.suspended.is_some();

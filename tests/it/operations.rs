@@ -119,7 +119,7 @@ fn what_a_cycle_did_is_counted() {
     let samples = || parsed(&get(&address, "/metrics").1);
     let of = |name: &str| samples().get(name).map_or(0, |value| *value as usize);
     service.until("the cycle is over", |_| {
-        of("tributary_gather_cycles_total{tenant=\"small-ccloud\",outcome=\"complete\"}") == 1
+        of("tributary_gather_cycles_total{tenant=\"small-ccloud\",outcome=\"completed\"}") == 1
     });
     let (days, rows) = (installation.records("days"), || installation.records("chargebacks"));
     assert_eq!(of("tributary_gather_days_total{tenant=\"small-ccloud\",became=\"sealed\"}"), days);

@@ -26,7 +26,7 @@ lint: ## formatting, clippy, documentation, dependencies, oldest Rust; warnings 
 	@scripts/lint.sh
 
 bench: setup ## run the benchmarks; figures and their meaning: docs/src/measurements.md
-	cargo bench --bench codec --bench road --bench api
+	cargo bench --bench codec --bench road
 
 bench-api: setup ## ask the API over ten million rows: pages, sums, files, 200 readers at once
 	cargo bench --bench api

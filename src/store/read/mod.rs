@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod audit;
+mod chosen;
 mod columns;
 mod dataset;
 mod days;

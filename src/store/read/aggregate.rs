@@ -150,7 +150,6 @@ fn query(ask: &Aggregate, span: Option<&Span>) -> QueryBuilder<sqlx::Postgres> {
 fn push_by_dimension(query: &mut QueryBuilder<sqlx::Postgres>, ask: &Aggregate, span: Option<&Span>) {
     let tenant = "(SELECT tenant_key FROM tenants WHERE tenant_id = ";
     if let Some(span) = span {
-        query.push("SELECT start, dimension_key, sum(amount) AS amount, sum(rows) AS rows FROM (");
         query.push(format_args!(
             "SELECT {} AS start, f.dimension_key, f.amount, f.rows FROM chargeback_sums f WHERE f.tenant_key = {tenant}",
             ask.bucket.start("f.month")
@@ -173,9 +172,6 @@ fn push_by_dimension(query: &mut QueryBuilder<sqlx::Postgres>, ask: &Aggregate, 
         }
     };
     query.push(" GROUP BY 1, 2");
-    if span.is_some() {
-        query.push(") parts GROUP BY 1, 2");
-    }
 }
 
 fn push_fields(query: &mut QueryBuilder<sqlx::Postgres>, ask: &Aggregate) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use chrono::{Datelike, NaiveDate};
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -15,8 +15,9 @@ use crate::api::Api;
 use crate::api::answer::{Kept, decimal, tag};
 use crate::api::fold::{self, Sum, Total};
 use crate::api::params::{Body, Filters, Params, Range, RangeParams, unknown_field};
+use crate::api::periods::{Incomplete, Periods};
 use crate::api::problem::{Fault, Problem};
-use crate::domain::{Amount, Day};
+use crate::domain::Amount;
 use crate::store::Projection;
 use crate::store::read::{Aggregate, Bucket, Dataset, Field, Selection};
 
@@ -79,6 +80,8 @@ pub(crate) struct SumItem {
     from: NaiveDate,
     /// Last day, excluded, within the range.
     to: NaiveDate,
+    /// Is everything of all days between in the sum? If not, the bucket stands in `incomplete`.
+    complete: bool,
     /// Each field of `group_by` with its value; null where a row has none.
     dimensions: BTreeMap<String, Option<String>>,
     /// True for the sum of all groups that are not among the `top` largest; `dimensions` is empty then.
@@ -123,6 +126,11 @@ pub(crate) struct Sums {
     to: NaiveDate,
     items: Vec<SumItem>,
     totals: Vec<TotalItem>,
+    /// Buckets with days that are not gathered, not allocated or not in the tables yet, also those without any sum.
+    incomplete: Vec<Incomplete>,
+    /// The same of the period before, if it is asked for and not complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_incomplete: Option<Incomplete>,
     /// True if there are more sums than one answer holds: ask for fewer days, dimensions or the `top` ones. The totals are
     /// of what is in `items` then.
     truncated: bool,
@@ -201,13 +209,15 @@ async fn answer(
     let range = range.read(api.clock.now())?;
     let group_by = read(params, dataset)?;
     let (mut reader, _turn) = api.reader(&question.of.tenant).await?;
-    let version = reader.version(&[dataset.projection(), Projection::Tags]).await?;
+    let version = reader.version(&[dataset.projection(), Projection::Days, Projection::Tags]).await?;
     let mut ask =
         Aggregate { dataset, of: question.of.clone(), group_by, bucket: bucket(params.bucket), limit: MOST_CELLS + 1 };
     let mut cells = reader.aggregate(&ask).await?;
     let mut truncated = cells.len() > MOST_CELLS as usize;
     cells.truncate(MOST_CELLS as usize);
     let mut sums = fold::top(cells, params.top.map(|top| top as usize));
+    let periods = Periods::of(range, ask.bucket, &reader.complete_days(dataset, &ask.of).await?);
+    let mut previous = None;
     if params.compare.is_some() {
         let before = range.before();
         ask.of = Selection { from: before.from, to: before.to, ..question.of.clone() };
@@ -215,8 +225,12 @@ async fn answer(
         truncated |= cells.len() > MOST_CELLS as usize;
         cells.truncate(MOST_CELLS as usize);
         sums = fold::compare(sums, cells);
+        previous = Some(Periods::of(before, ask.bucket, &reader.complete_days(dataset, &ask.of).await?));
     }
-    let body = shape(range, &ask, &sums, truncated);
+    let mut body = shape(range, &ask, &sums, &periods);
+    body.truncated = truncated;
+    body.previous_incomplete = previous.and_then(|periods| periods.into_incomplete().pop());
+    body.incomplete = periods.into_incomplete();
     Ok(Kept { tag: tag(&version, &format!("{question:?} {params:?}")), body }.respond(headers))
 }
 
@@ -255,9 +269,9 @@ fn bucket(param: BucketParam) -> Bucket {
     }
 }
 
-fn shape(range: Range, ask: &Aggregate, sums: &[Sum], truncated: bool) -> Sums {
+fn shape(range: Range, ask: &Aggregate, sums: &[Sum], periods: &Periods) -> Sums {
     let totals = fold::totals(sums);
-    let items = sums.iter().map(|sum| item(range, ask, sum, &totals)).collect();
+    let items = sums.iter().map(|sum| item(ask, sum, &totals, periods)).collect();
     let total = |(currency, total): (&String, &Total)| TotalItem {
         currency: currency.clone(),
         amount: decimal(total.amount),
@@ -266,19 +280,27 @@ fn shape(range: Range, ask: &Aggregate, sums: &[Sum], truncated: bool) -> Sums {
         rows: total.rows,
         previous_amount: total.previous.map(decimal),
     };
-    Sums { from: range.from.date(), to: range.to.date(), items, totals: totals.iter().map(total).collect(), truncated }
+    Sums {
+        from: range.from.date(),
+        to: range.to.date(),
+        items,
+        totals: totals.iter().map(total).collect(),
+        incomplete: Vec::new(),
+        previous_incomplete: None,
+        truncated: false,
+    }
 }
 
-fn item(range: Range, ask: &Aggregate, sum: &Sum, totals: &BTreeMap<String, Total>) -> SumItem {
-    let start = sum.start.map_or(range.from, |start| Day::from(start).max(range.from));
-    let end = sum.start.map_or(range.to, |start| end(ask.bucket, start).min(range.to));
+fn item(ask: &Aggregate, sum: &Sum, totals: &BTreeMap<String, Total>, periods: &Periods) -> SumItem {
+    let period = periods.period(sum.start);
     let names = ask.group_by.iter().map(Field::name);
     let total = totals.get(&sum.currency).map_or(Amount::ZERO, |total| total.amount);
     let change = sum.previous.map(|previous| sum.amount - previous);
     SumItem {
-        bucket: sum.start.map(|start| label(ask.bucket, start)),
-        from: start.date(),
-        to: end.date(),
+        bucket: period.label,
+        from: period.from.date(),
+        to: period.to.date(),
+        complete: period.complete,
         dimensions: sum.group.clone().map(|values| names.zip(values).collect()).unwrap_or_default(),
         other: sum.group.is_none(),
         currency: sum.currency.clone(),
@@ -293,44 +315,9 @@ fn item(range: Range, ask: &Aggregate, sum: &Sum, totals: &BTreeMap<String, Tota
     }
 }
 
-fn label(bucket: Bucket, start: NaiveDate) -> String {
-    match bucket {
-        Bucket::None | Bucket::Day => start.to_string(),
-        Bucket::Week => format!("{}-W{:02}", start.iso_week().year(), start.iso_week().week()),
-        Bucket::Month => format!("{}-{:02}", start.year(), start.month()),
-        Bucket::Quarter => format!("{}-Q{}", start.year(), start.month0() / 3 + 1),
-        Bucket::Year => start.year().to_string(),
-    }
-}
-
-/// The day after the last one of the period that begins on `start`.
-fn end(bucket: Bucket, start: NaiveDate) -> Day {
-    let months = |n| start.checked_add_months(chrono::Months::new(n)).unwrap_or(NaiveDate::MAX);
-    match bucket {
-        Bucket::None | Bucket::Day => Day::from(start).plus(1),
-        Bucket::Week => Day::from(start).plus(7),
-        Bucket::Month => Day::from(months(1)),
-        Bucket::Quarter => Day::from(months(3)),
-        Bucket::Year => Day::from(months(12)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn buckets_have_the_names_of_the_calendar() {
-        let named = |bucket, day: &str| label(bucket, day.parse().unwrap());
-        assert_eq!(named(Bucket::Week, "2024-12-30"), "2025-W01");
-        assert_eq!(named(Bucket::Month, "2026-02-01"), "2026-02");
-        assert_eq!(named(Bucket::Quarter, "2026-10-01"), "2026-Q4");
-        assert_eq!(named(Bucket::Year, "2026-01-01"), "2026");
-        let ends = |bucket, day: &str| end(bucket, day.parse().unwrap()).to_string();
-        assert_eq!(ends(Bucket::Month, "2026-12-01"), "2027-01-01");
-        assert_eq!(ends(Bucket::Quarter, "2026-10-01"), "2027-01-01");
-        assert_eq!(ends(Bucket::Week, "2024-12-30"), "2025-01-06");
-    }
 
     #[test]
     fn all_faults_are_named_at_once() {

@@ -18,6 +18,13 @@ pub(crate) struct Sum {
     pub previous: Option<Amount>,
 }
 
+impl Sum {
+    /// A sum that is not compared with another period.
+    pub fn alone(cell: Cell) -> Self {
+        Self { cell, previous: None }
+    }
+}
+
 /// A total of one currency.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Total {

@@ -18,6 +18,7 @@ mod measure;
 mod once;
 mod pace;
 mod params;
+mod periods;
 mod problem;
 mod request;
 mod routes;

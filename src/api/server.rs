@@ -31,7 +31,7 @@ use super::problem::{Code, Problem};
 use super::request::{self, identified};
 use super::routes::{
     aggregate, billing, chargebacks, days, dimensions, entity, events, explanation, exports, graph, inventory,
-    operations, readiness, runs, tag_sets, tags, tenants, tokens, topics,
+    line_revisions, operations, readiness, runs, tag_sets, tags, tenants, tokens, topics,
 };
 use super::write::{self, Ledger, catch_up};
 use super::{Api, contract};
@@ -126,6 +126,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(days::availability))
         .routes(routes!(billing::list))
         .routes(routes!(billing::one))
+        .routes(routes!(line_revisions::list))
         .routes(routes!(chargebacks::list))
         .routes(routes!(chargebacks::one))
         .routes(routes!(explanation::of_chargeback))

@@ -29,6 +29,15 @@ pub enum Verdict {
     Misfit { count: u32, known: u32 },
 }
 
+/// What becomes of the rows of a revision that another one has replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replaced {
+    /// They need not be written at all.
+    Dropped,
+    /// They are written, for the table to make history of them: also those that come after what replaces them.
+    Kept,
+}
+
 /// What a batch does to a projection.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
@@ -46,15 +55,18 @@ impl Plan {
 }
 
 /// What a batch does, given what the table has of its days.
-pub fn plan(notes: &[Note], known: AHashMap<DayKey, DaySlices>) -> Plan {
+pub fn plan(notes: &[Note], known: AHashMap<DayKey, DaySlices>, replaced: Replaced) -> Plan {
     let mut days: BTreeMap<DayKey, Open> = known.into_iter().map(|(at, day)| (at, Open::new(day))).collect();
-    let mut verdicts: Vec<Verdict> = notes.iter().map(|note| judge(&mut days, *note)).collect();
+    let mut verdicts: Vec<Verdict> = notes.iter().map(|note| judge(&mut days, *note, replaced)).collect();
     for (note, verdict) in notes.iter().zip(&mut verdicts) {
-        // Whole and replaced again within one batch: the rows need not be written at all.
         if let Note::Row { at, revision, .. } = note
-            && days.get(at).is_some_and(|day| day.now.complete > Some(*revision))
+            && let Some(day) = days.get_mut(at).filter(|day| day.now.complete > Some(*revision))
         {
-            *verdict = Verdict::Drop;
+            // Of a revision that was whole and replaced again within the batch, or came late.
+            match replaced {
+                Replaced::Dropped => *verdict = Verdict::Drop,
+                Replaced::Kept => day.history |= *verdict == Verdict::Keep,
+            }
         }
     }
     Plan { verdicts, changes: days.iter().flat_map(|(at, day)| day.changes(*at)).collect() }
@@ -69,6 +81,8 @@ struct Open {
     touched: BTreeSet<u32>,
     /// How many records the revision has that became whole.
     completed: Option<u32>,
+    /// Were rows kept of a revision below the one that is whole?
+    history: bool,
 }
 
 impl Open {
@@ -119,22 +133,25 @@ impl Open {
 
     fn changes(&self, at: DayKey) -> Vec<SliceChange> {
         let whole = self.completed.zip(self.now.complete).map(|(count, revision)| {
-            let replaces = self.lowest_stored.is_some_and(|lowest| lowest < revision);
+            let replaces = self.history || self.lowest_stored.is_some_and(|lowest| lowest < revision);
             SliceChange::Completed { at, revision, count, replaces }
         });
         let grown = self.touched.iter().filter_map(|revision| {
             let slice = self.now.open.get(revision)?.clone();
             Some(SliceChange::Grown { at, revision: *revision, slice })
         });
-        whole.into_iter().chain(grown).collect()
+        let late = self.now.complete.filter(|_| self.history && self.completed.is_none());
+        let late = late.map(|revision| SliceChange::Late { at, revision });
+        whole.into_iter().chain(late).chain(grown).collect()
     }
 }
 
-fn judge(days: &mut BTreeMap<DayKey, Open>, note: Note) -> Verdict {
+fn judge(days: &mut BTreeMap<DayKey, Open>, note: Note, replaced: Replaced) -> Verdict {
     let (Note::Row { at, revision, .. } | Note::Closed { at, revision, .. }) = note;
     let day = days.entry(at).or_default();
     if day.now.complete >= Some(revision) {
-        return Verdict::Drop;
+        let late = matches!(note, Note::Row { .. }) && day.now.complete > Some(revision);
+        return if late && replaced == Replaced::Kept { Verdict::Keep } else { Verdict::Drop };
     }
     match note {
         Note::Row { ordinal, count, .. } => day.row(revision, ordinal, count),
@@ -169,9 +186,9 @@ mod tests {
         }
     }
 
-    fn planned(stored: DaySlices, notes: &[&str]) -> (String, Vec<String>) {
+    fn planned(stored: DaySlices, notes: &[&str], replaced: Replaced) -> (String, Vec<String>) {
         let notes: Vec<Note> = notes.iter().map(|text| note(text)).collect();
-        let plan = plan(&notes, [(at("2026-02-28"), stored)].into_iter().collect());
+        let plan = plan(&notes, [(at("2026-02-28"), stored)].into_iter().collect(), replaced);
         let verdict = |verdict: &Verdict| match verdict {
             Verdict::Keep => 'K',
             Verdict::Drop => '-',
@@ -184,6 +201,7 @@ mod tests {
             SliceChange::Completed { at, revision, count, replaces } => {
                 format!("{} {revision} whole, {count}{}", at.day, if *replaces { ", replaces" } else { "" })
             }
+            SliceChange::Late { at, revision } => format!("{} {revision} replaced more", at.day),
         };
         (plan.verdicts.iter().map(verdict).collect(), plan.changes.iter().map(change).collect())
     }
@@ -194,8 +212,13 @@ mod tests {
 
     #[track_caller]
     fn check(stored: DaySlices, notes: &[&str], verdicts: &str, changes: &[&str]) {
+        check_with(Replaced::Dropped, stored, notes, verdicts, changes);
+    }
+
+    #[track_caller]
+    fn check_with(replaced: Replaced, stored: DaySlices, notes: &[&str], verdicts: &str, changes: &[&str]) {
         let expected: Vec<String> = changes.iter().map(|text| format!("2026-02-28 {text}")).collect();
-        assert_eq!(planned(stored, notes), (verdicts.to_owned(), expected));
+        assert_eq!(planned(stored, notes, replaced), (verdicts.to_owned(), expected));
     }
 
     #[test]
@@ -236,6 +259,19 @@ mod tests {
     }
 
     #[test]
+    fn where_history_is_kept_every_row_of_a_replaced_revision_is_written() {
+        let kept = |stored, notes: &[&str], verdicts: &str, changes: &[&str]| {
+            check_with(Replaced::Kept, stored, notes, verdicts, changes);
+        };
+        kept(DaySlices::default(), &["1/0of1", "2/0of1"], "KK", &["2 whole, 1, replaces"]);
+        kept(DaySlices::default(), &["1/0of2", "1/0of2", "1/1of2", "2=0"], "K-K-", &["2 whole, 0, replaces"]);
+        kept(whole(2), &["1/0of1", "2/0of1", "1=1"], "K--", &["2 replaced more"]);
+        kept(whole(1), &["2/0of2", "1/0of1"], "K-", &["2 grown to {[0,1)} of 2"]);
+        kept(whole(2), &["1/0of1", "3/0of1"], "KK", &["3 whole, 1, replaces"]);
+        kept(whole(2), &["1/0of1", "3/0of2"], "KK", &["2 replaced more", "3 grown to {[0,1)} of 2"]);
+    }
+
+    #[test]
     fn what_is_left_of_an_unfinished_revision_is_replaced_too() {
         let mut stored = DaySlices::default();
         stored.open.insert(1, Slice { expected: 5, ..Slice::default() });
@@ -255,7 +291,8 @@ mod tests {
 
     #[test]
     fn days_do_not_touch_each_other() {
-        let (verdicts, changes) = planned(whole(3), &["2026-03-01 1/0of2", "1/0of1", "2026-03-01 1/1of2"]);
+        let (verdicts, changes) =
+            planned(whole(3), &["2026-03-01 1/0of2", "1/0of1", "2026-03-01 1/1of2"], Replaced::Dropped);
         assert_eq!((verdicts.as_str(), changes), ("K-K", vec!["2026-03-01 1 whole, 2".to_owned()]));
     }
 }

@@ -9,7 +9,7 @@ use ahash::AHashSet;
 use tokio_util::sync::CancellationToken;
 
 use super::gathering::{last_runs, newest_days};
-use super::plan::{Note, Plan, Verdict, plan};
+use super::plan::{Note, Plan, Replaced, Verdict, plan};
 use super::prepare::{Content, Prepared, Rows};
 use super::{Parts, Progress, ProjectError};
 use crate::domain::quarantine::Stage;
@@ -144,9 +144,10 @@ impl Writer {
         let mut tx = self.parts.store.advance(self.projection, self.generation, &self.positions, &ends).await?;
         let progress = match &prepared.content {
             Content::Rows(rows) => self.write_rows(prepared, rows, &mut tx).await?,
-            Content::Days(seals, outcomes) => {
-                let (seals, outcomes) = (newest_seals(seals), newest_outcomes(outcomes));
+            Content::Days(all, outcomes) => {
+                let (seals, outcomes) = (newest_seals(all), newest_outcomes(outcomes));
                 let set_aside = self.set_aside(&prepared.batch, &prepared.bad, &mut tx).await?;
+                tx.save_revisions(all).await?;
                 tx.save_seals(&seals).await?;
                 tx.save_allocations(&outcomes).await?;
                 Progress { rows: seals.len() + outcomes.len(), set_aside, ..Progress::default() }
@@ -210,7 +211,8 @@ impl Writer {
         of: &Rows,
         tx: &mut ProjectionTx,
     ) -> Result<Progress, ProjectError> {
-        let plan = plan(&of.notes, tx.slices(&days(&of.notes)).await?);
+        let replaced = if self.projection == Projection::Billing { Replaced::Kept } else { Replaced::Dropped };
+        let plan = plan(&of.notes, tx.slices(&days(&of.notes)).await?, replaced);
         let (kept, misfits) = sort_out(of, &plan);
         let mut bad = prepared.bad.clone();
         bad.extend(misfits);

@@ -37,7 +37,7 @@ pub fn check_allocation(allocated: &DayAllocated) -> Result<(), FactCheck> {
     whole("rows", allocated.rows)
 }
 
-fn reason(seal: &DaySealed) -> &'static str {
+pub(super) fn reason(seal: &DaySealed) -> &'static str {
     if seal.requested.is_some() {
         return "requested";
     }

@@ -5,7 +5,7 @@
 use chrono::NaiveDate;
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::{Projection, Store, StoreError, TenantKey};
+use super::{Projection, Store, StoreError, TenantKey, history};
 use crate::domain::{Day, TenantEvent};
 
 /// How long a partition's drop waits for readers before it is tried again: whoever comes after it waits, too.
@@ -107,6 +107,9 @@ impl Store {
             .bind(month.date())
             .execute(&mut *tx)
             .await?;
+            if projection == Projection::Billing {
+                history::delete_month(&mut tx, month).await?;
+            }
             sqlx::raw_sql(AssertSqlSafe(format!("DROP TABLE IF EXISTS {partition}"))).execute(&mut *tx).await?;
             tx.commit().await
         };
@@ -125,8 +128,9 @@ impl Store {
         before: Day,
     ) -> Result<u64, StoreError> {
         let tables: &[(&str, &str)] = match (projection.slice_table(), projection) {
+            (Some(table), Projection::Billing) => &[(table, "day"), ("replaced_lines", "day")],
             (Some(table), _) => &[(table, "day")],
-            (None, Projection::Days) => &[("day_facts", "day")],
+            (None, Projection::Days) => &[("day_facts", "day"), ("day_revisions", "day")],
             (None, Projection::Gathering) => {
                 &[("held_days", "day"), ("run_facts", "(started_at AT TIME ZONE 'UTC')::date")]
             }

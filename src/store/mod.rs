@@ -13,6 +13,7 @@ mod error;
 mod export;
 mod facts;
 mod gathering;
+mod history;
 mod holdings;
 mod months;
 mod ordinals;

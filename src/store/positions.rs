@@ -84,12 +84,12 @@ impl Projection {
     /// Everything a rebuild empties.
     pub(super) const fn tables(self) -> &'static [&'static str] {
         match self {
-            Self::Billing => &["billing_facts"],
+            Self::Billing => &["billing_facts", "replaced_lines"],
             Self::Resources => &["resource_facts"],
             Self::Identities => &["identity_facts"],
             Self::Chargebacks => &["chargeback_facts", "chargeback_dimensions", "chargeback_months", "chargeback_sums"],
             Self::TopicAttributions => &["topic_attribution_facts"],
-            Self::Days => &["day_facts", "rule_books"],
+            Self::Days => &["day_facts", "day_revisions", "rule_books"],
             Self::Quarantine => &["quarantine"],
             Self::Gathering => &["run_facts", "held_days"],
             // What was forgotten stays so, whatever is read again and in whichever order.

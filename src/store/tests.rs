@@ -1,5 +1,6 @@
 //! The tables on a real Postgres, started for these tests; each test has a database of its own.
 
+mod history;
 mod isolation;
 mod months;
 mod wall;
@@ -12,7 +13,7 @@ use futures_util::TryStreamExt;
 use super::*;
 use crate::domain::{Amount, ChargebackRow, CostType, Target};
 use crate::embedded::{self, Settings};
-use crate::project::plan::{Note, Plan, plan};
+use crate::project::plan::{Note, Plan, Replaced, plan};
 
 /// The address of a Postgres that lives as long as the test program.
 fn server() -> &'static str {
@@ -92,7 +93,7 @@ impl Table {
         let next = self.next + notes.len() as i64;
         let mut tx = self.store.advance(Projection::Chargebacks, self.generation, &at(self.next), &at(next)).await?;
         let days: Vec<DayKey> = rows.iter().map(|r| at_day(r.day)).chain([at_day(day(28))]).collect();
-        let plan = plan(&notes, tx.slices(&days).await?);
+        let plan = plan(&notes, tx.slices(&days).await?, Replaced::Dropped);
         let mut copy = CopyRows::default();
         for ((row, print), verdict) in rows.iter().zip(&prints).zip(&plan.verdicts) {
             if *verdict == crate::project::plan::Verdict::Keep {
@@ -269,4 +270,24 @@ async fn errors_say_what_to_do_and_never_the_password() {
     assert!(away.contains("127.0.0.1:1/x does not answer"), "{away}");
     let nonsense = refusal("mysql://u:hunter2@h/x".into()).await;
     assert!(nonsense.contains("postgres://user:password@host"), "{nonsense}");
+}
+
+#[tokio::test]
+async fn a_day_is_complete_while_readers_see_its_newest_seal() {
+    let store = store("complete").await;
+    isolation::fill(&store).await;
+    let complete = async |dataset| {
+        let of = read::Selection { tenant: "a".into(), from: day(1), to: day(28).plus(1), conditions: Vec::new() };
+        let mut reader = store.reader(Duration::from_secs(30)).await.unwrap();
+        reader.complete_days(dataset, &of).await.unwrap().len()
+    };
+    let (billing, chargebacks) = (read::Dataset::Billing, read::Dataset::Chargebacks);
+    assert_eq!((complete(billing).await, complete(chargebacks).await), (1, 1));
+    sqlx::raw_sql("UPDATE day_facts SET sealed_revision = 2").execute(store.pool()).await.unwrap();
+    assert_eq!((complete(billing).await, complete(chargebacks).await), (0, 0));
+    let came = "UPDATE slices SET revision = 2 WHERE projection = 'billing'";
+    sqlx::raw_sql(came).execute(store.pool()).await.unwrap();
+    assert_eq!((complete(billing).await, complete(chargebacks).await), (1, 0));
+    sqlx::raw_sql("UPDATE slices SET complete = false").execute(store.pool()).await.unwrap();
+    assert_eq!(complete(billing).await, 0);
 }

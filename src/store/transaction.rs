@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Postgres, Row, Transaction};
 
 use super::copy::CopyRows;
 use super::positions::{Step, steps};
-use super::{DayKey, DaySlices, Ordinals, Position, Projection, Slice, Store, StoreError};
+use super::{DayKey, DaySlices, Ordinals, Position, Projection, Slice, Store, StoreError, history};
 use crate::domain::Day;
 
 /// Kafka holds the truth: a batch that a crash of Postgres takes back is read again, position and all. So no batch waits for
@@ -40,6 +40,8 @@ pub enum SliceChange {
     Grown { at: DayKey, revision: u32, slice: Slice },
     /// It is whole: readers see it from the commit on, and every lower one is gone.
     Completed { at: DayKey, revision: u32, count: u32, replaces: bool },
+    /// Rows of lower revisions came after this one was whole.
+    Late { at: DayKey, revision: u32 },
 }
 
 impl Store {
@@ -262,7 +264,9 @@ impl ProjectionTx {
     pub async fn save(&mut self, changes: &[SliceChange]) -> Result<(), StoreError> {
         let written = async {
             for change in changes {
-                if let SliceChange::Completed { at, revision, replaces: true, .. } = change {
+                if let SliceChange::Completed { at, revision, replaces: true, .. }
+                | SliceChange::Late { at, revision } = change
+                {
                     delete_below(&mut self.tx, self.projection, *at, *revision).await?;
                 }
             }
@@ -339,7 +343,10 @@ async fn delete_below(
     revision: u32,
 ) -> Result<(), sqlx::Error> {
     let Some(table) = projection.slice_table() else { return Ok(()) };
-    let facts = format!("DELETE FROM {table} WHERE tenant_key = $1 AND day = $2 AND revision < $3");
+    let facts = match projection {
+        Projection::Billing => history::replace_lines(),
+        _ => format!("DELETE FROM {table} WHERE tenant_key = $1 AND day = $2 AND revision < $3"),
+    };
     sqlx::query(AssertSqlSafe(facts))
         .bind(at.tenant)
         .bind(at.day.date())
@@ -372,6 +379,7 @@ async fn upsert(tx: &mut PgConnection, projection: Projection, changes: &[SliceC
                 let all = if *count == 0 { "{}".to_owned() } else { format!("{{[0,{count})}}") };
                 (at, *revision, *count, all, true)
             }
+            SliceChange::Late { .. } => continue,
         };
         tenants.push(at.tenant);
         days.push(at.day.date());

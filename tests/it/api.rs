@@ -4,6 +4,7 @@ mod exports;
 mod files;
 mod graph;
 mod runs;
+mod sorted;
 mod tags;
 
 use std::collections::BTreeMap;
@@ -150,7 +151,9 @@ fn the_api_answers_what_is_exported() {
     tenants_and_days(&served);
     pages_hold_every_row_once(&served);
     sums_are_exact_however_grouped(&served);
+    sums_tell_what_they_are_made_of(&served);
     single_things_can_be_had(&served);
+    sorted::inventory_is_sorted(&served);
     questions_can_be_asked_in_a_body(&served);
     pages_are_linked_and_rows_are_estimated(&served);
     supervisors_are_answered(&served);
@@ -175,6 +178,26 @@ fn tenants_and_days(served: &Served) {
     assert!(days["items"].as_array().expect("days").iter().all(|day| day["stage"] == "visible"), "{days}");
     let available = served.of_tenant("/availability");
     assert_eq!(available["present"].as_array().expect("days").len(), count);
+}
+
+/// Buckets say whether all their days are there.
+fn sums_tell_what_they_are_made_of(served: &Served) {
+    let days = served.of_tenant("/days");
+    let days: Vec<&str> =
+        days["items"].as_array().expect("days").iter().filter_map(|day| day["day"].as_str()).collect();
+    let (first, last) = (days[0], days[days.len() - 1]);
+    for dataset in ["chargebacks", "billing", "topic_costs"] {
+        let question = format!("{}/costs/aggregate?dataset={dataset}&from={first}", served.tenant);
+        let whole = served.get(&format!("{question}&to={last}&bucket=day"));
+        assert_eq!(whole["incomplete"].as_array().map(Vec::len), Some(0), "{whole}");
+        assert!(whole["items"].as_array().expect("sums").iter().all(|sum| sum["complete"] == true), "{whole}");
+        let beyond = served.get(&format!("{question}&to=2029-01-01"));
+        let told = &beyond["incomplete"][0];
+        assert_eq!((&told["bucket"], &told["complete_days"]), (&Value::Null, &days.len().into()), "{told}");
+        assert!(beyond["items"].as_array().expect("sums").iter().all(|sum| sum["complete"] == false), "{beyond}");
+        let compared = served.get(&format!("{question}&to={last}&compare=previous"));
+        assert_eq!(compared["previous_incomplete"]["complete_days"], 0, "{compared}");
+    }
 }
 
 /// One row of each product type and method.
@@ -289,6 +312,10 @@ fn single_things_can_be_had(served: &Served) {
             let one = served.of_tenant(&format!("/{list}/{id}"));
             for (name, value) in item.as_object().expect("an object") {
                 assert_eq!(&one[name], value, "{list}: {name}");
+            }
+            if list == "billing-lines" {
+                let told = served.of_tenant(&format!("/{list}/{id}/revisions"));
+                assert_eq!(told["items"].as_array().expect("a list").last().expect("one")["amount"], item["amount"]);
             }
         }
     }

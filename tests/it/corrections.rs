@@ -1,12 +1,13 @@
 //! Bills that are corrected and entities that come and go: the newest bill holds, every lifetime is kept.
 
+use std::net::TcpStream;
 use std::path::Path;
 
 use serde_json::{Value, json};
 use tributary::domain::{GatherState, Lifetime};
 use tributary::journal::{Codec, Connection, Topic, scan};
 
-use crate::harness::{Installation, Upstream, World, succeed};
+use crate::harness::{Installation, Running, Upstream, World, free_port, request, succeed};
 
 const ACCOUNT: &str = "sa-8o5iw5";
 
@@ -129,4 +130,55 @@ fn a_bill_corrected_twice_and_an_account_deleted_back_and_deleted() {
         installation.sql("SELECT string_agg(status, ' ' ORDER BY started_at) FROM runs"),
         "completed completed completed failed completed"
     );
+
+    let told = history(&installation, &config, &world.name);
+    let of = |name: &str| told.iter().map(|item| item[name].clone()).collect::<Vec<_>>();
+    assert_eq!(of("amount"), ["18", "20.5", "19.25"]);
+    assert_eq!(of("difference"), [Value::Null, json!("2.5"), json!("-1.25")]);
+    assert_eq!(of("change"), ["first", "changed", "changed"]);
+    assert_eq!(of("reason"), ["new", "bill", "bill"]);
+    assert_eq!(of("revision"), [1, 2, 3]);
+    assert_eq!(of("current"), [false, false, true]);
+    let gathered = of("gathered_at").into_iter().map(|at| at.as_str().expect("a moment")[..16].to_owned());
+    assert_eq!(gathered.collect::<Vec<_>>(), ["2026-03-06T06:30", "2026-03-06T07:30", "2026-03-06T08:30"]);
+    succeed(installation.tributary().arg("rebuild").arg("--config").arg(&config));
+    assert_eq!(history(&installation, &config, &world.name), told, "after a rebuild");
+}
+
+/// What the API tells of the revisions of the corrected line; of a line that was not corrected there is one.
+fn history(installation: &Installation, config: &Path, tenant: &str) -> Vec<Value> {
+    let port = free_port();
+    let text = std::fs::read_to_string(config).expect("the configuration");
+    let served = config.with_extension("served.yaml");
+    let api = format!("auth: {{mode: none}}\napi: {{host: 127.0.0.1, port: {port}}}\n");
+    std::fs::write(&served, format!("{text}{api}")).expect("written");
+    let mut command = installation.service(&served, "api", "history");
+    let mut running = Running::start(&mut command, installation.dir.path(), "history");
+    running.until("the API listens", |_| TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let lines = format!("/api/v1/tenants/{tenant}/billing-lines");
+    let page = request(port, "GET", &format!("{lines}?from=2026-02-26&to=2026-02-27&limit=1000"), &[], "").json();
+    let (mut corrected, mut others) = (Vec::new(), 0);
+    for line in page["items"].as_array().expect("lines") {
+        let path = format!("{lines}/{}/revisions", line["id"].as_str().expect("an id"));
+        let answer = request(port, "GET", &path, &[], "");
+        let items = answer.json()["items"].as_array().expect("revisions").clone();
+        let newest = items.last().expect("at least one");
+        for name in ["revision", "amount", "quantity", "unit_price", "original_amount", "currency"] {
+            assert_eq!(newest[name], line[name], "{name} of {line}");
+        }
+        if line["product_type"] == "KAFKA_BASE" && line["resource_id"] == "lkc-olhqvp" {
+            let tag = format!("If-None-Match: {}", answer.header("etag").expect("a tag"));
+            assert_eq!(request(port, "GET", &path, &[&tag], "").status, 304);
+            corrected = items;
+        } else {
+            let changes: Vec<&Value> = items.iter().map(|item| &item["change"]).collect();
+            assert_eq!(changes, ["first", "same", "same"], "{line}");
+            others += 1;
+        }
+    }
+    assert!(others > 0, "{page}");
+    let missing = format!("{lines}/2026-02-26-{}/revisions", "0".repeat(32));
+    assert_eq!(request(port, "GET", &missing, &[], "").status, 404);
+    running.stop();
+    corrected
 }

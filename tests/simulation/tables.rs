@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::Datelike;
 use tributary::domain::{Day, Outcome, TenantDay};
-use tributary::project::plan::{Note, Verdict, plan};
+use tributary::project::plan::{Note, Replaced, Verdict, plan};
 use tributary::store::{DayKey, DaySlices, Holding, Projection, SliceChange};
 use tributary::upkeep::Step;
 
@@ -127,6 +127,9 @@ impl Tables {
                 }
                 day.open.remove(&revision);
                 day.complete = Some(revision);
+            }
+            SliceChange::Late { at, revision } => {
+                self.rows.entry(at).or_default().retain(|(other, _)| *other >= revision);
             }
         }
     }
@@ -257,7 +260,7 @@ fn write(batch: &[Value], tables: &mut Tables, fault: Fault) -> Result<(), Strin
         }
         (at, day)
     });
-    let planned = plan(&notes, known.collect());
+    let planned = plan(&notes, known.collect(), Replaced::Dropped);
     for ((note, value), verdict) in noted.iter().zip(&planned.verdicts) {
         match (verdict, value) {
             (Verdict::Keep, Value::Row { text, .. }) => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use chrono::{Datelike, NaiveDate};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -14,9 +14,10 @@ use super::lists::Question;
 use crate::api::Api;
 use crate::api::answer::{Kept, decimal, tag};
 use crate::api::fold::{self, Sum, Total};
-use crate::api::params::{Body, Filters, Params, Range, RangeParams, unknown_field};
+use crate::api::params::{Body, Filters, Params, Range, RangeParams, conditions, unknown_field};
+use crate::api::periods::{Incomplete, Periods};
 use crate::api::problem::{Fault, Problem};
-use crate::domain::{Amount, Day};
+use crate::domain::Amount;
 use crate::store::Projection;
 use crate::store::read::{Aggregate, Bucket, Dataset, Field, Selection};
 
@@ -79,6 +80,8 @@ pub(crate) struct SumItem {
     from: NaiveDate,
     /// Last day, excluded, within the range.
     to: NaiveDate,
+    /// Is everything of all days between in the sum? If not, the bucket stands in `incomplete`.
+    complete: bool,
     /// Each field of `group_by` with its value; null where a row has none.
     dimensions: BTreeMap<String, Option<String>>,
     /// True for the sum of all groups that are not among the `top` largest; `dimensions` is empty then.
@@ -126,6 +129,11 @@ pub(crate) struct Sums {
     to: NaiveDate,
     items: Vec<SumItem>,
     totals: Vec<TotalItem>,
+    /// Buckets with days that are not gathered, not allocated or not in the tables yet, also those without any sum.
+    incomplete: Vec<Incomplete>,
+    /// The same of the period before, if it is asked for and not complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_incomplete: Option<Incomplete>,
     /// True if there are more sums than one answer holds (50,000): ask for fewer days or dimensions, or for the `top` ones.
     /// The totals are of everything that was chosen, also then.
     truncated: bool,
@@ -185,10 +193,28 @@ pub(crate) async fn of_body(
     headers: HeaderMap,
     Body(wish): Body<AggregateWish>,
 ) -> Result<Response, Problem> {
-    let AggregateWish { dataset, group_by, bucket, top, compare, filters, from, to, tz } = wish;
-    let (range, filters) = (RangeParams { from, to, tz }, Filters { filter: filters });
-    answer(&api, &tenant, &range, &filters, &AggregateParams { dataset, group_by, bucket, top, compare }, &headers)
-        .await
+    let (range, filters, params) = wish.parts();
+    answer(&api, &tenant, &range, &filters, &params, &headers).await
+}
+
+impl AggregateWish {
+    fn parts(self) -> (RangeParams, Filters, AggregateParams) {
+        let Self { dataset, group_by, bucket, top, compare, filters, from, to, tz } = self;
+        let params = AggregateParams { dataset, group_by, bucket, top, compare };
+        (RangeParams { from, to, tz }, Filters { filter: filters }, params)
+    }
+
+    /// Can it be answered?
+    ///
+    /// # Errors
+    /// The [`Problem`] that a caller is told.
+    pub(super) fn check(self, now: DateTime<Utc>) -> Result<(), Problem> {
+        let (range, filters, params) = self.parts();
+        let dataset = params.dataset.into();
+        range.read(now)?;
+        conditions(dataset, &filters.filter)?;
+        read(&params, dataset).map(drop)
+    }
 }
 
 async fn answer(
@@ -204,15 +230,17 @@ async fn answer(
     let range = range.read(api.clock.now())?;
     let group_by = read(params, dataset)?;
     let (mut reader, _turn) = api.reader(&question.of.tenant).await?;
-    let version = reader.version(&[dataset.projection(), Projection::Tags]).await?;
-    let of = question.of.clone();
-    let ask =
-        Aggregate { dataset, of, group_by, bucket: bucket(params.bucket), top: params.top, limit: MOST_CELLS + 1 };
+    let version = reader.version(&[dataset.projection(), Projection::Days, Projection::Tags]).await?;
+    let (of, bucket) = (question.of.clone(), bucket(params.bucket));
+    let ask = Aggregate { dataset, of, group_by, bucket, top: params.top, limit: MOST_CELLS + 1 };
     let mut cells = reader.aggregate(&ask).await?;
     let truncated = cells.len() > MOST_CELLS as usize;
+    let periods = Periods::of(range, bucket, &reader.complete_days(dataset, &ask.of).await?);
+    let mut previous = None;
     let sums = if params.compare.is_some() {
         let before = range.before();
         let of = Selection { from: before.from, to: before.to, ..question.of.clone() };
+        previous = Some(Periods::of(before, bucket, &reader.complete_days(dataset, &of).await?));
         let before = reader.aggregate(&Aggregate { of, top: None, ..ask.clone() }).await?;
         if truncated || before.len() > MOST_CELLS as usize {
             let message =
@@ -222,16 +250,19 @@ async fn answer(
         fold::compare(cells, before)
     } else {
         cells.truncate(MOST_CELLS as usize);
-        cells.into_iter().map(|cell| Sum { cell, previous: None }).collect()
+        cells.into_iter().map(Sum::alone).collect()
     };
     let totals = if truncated {
         let whole = Aggregate { group_by: Vec::new(), bucket: Bucket::None, top: None, ..ask.clone() };
-        let cells = reader.aggregate(&whole).await?;
-        fold::totals(cells.into_iter().map(|cell| Sum { cell, previous: None }).collect::<Vec<_>>().iter())
+        let cells: Vec<Sum> = reader.aggregate(&whole).await?.into_iter().map(Sum::alone).collect();
+        fold::totals(cells.iter())
     } else {
         fold::totals(sums.iter())
     };
-    let body = shape(range, &ask, &sums, &totals, truncated);
+    let mut body = shape(range, &ask, &sums, &totals, &periods);
+    body.truncated = truncated;
+    body.previous_incomplete = previous.and_then(|periods| periods.into_incomplete().pop());
+    body.incomplete = periods.into_incomplete();
     Ok(Kept { tag: tag(&version, &format!("{question:?} {params:?}")), body }.respond(headers))
 }
 
@@ -270,8 +301,8 @@ fn bucket(param: BucketParam) -> Bucket {
     }
 }
 
-fn shape(range: Range, ask: &Aggregate, sums: &[Sum], totals: &BTreeMap<String, Total>, truncated: bool) -> Sums {
-    let items = sums.iter().map(|sum| item(range, ask, sum, totals)).collect();
+fn shape(range: Range, ask: &Aggregate, sums: &[Sum], totals: &BTreeMap<String, Total>, periods: &Periods) -> Sums {
+    let items = sums.iter().map(|sum| item(ask, sum, totals, periods)).collect();
     let total = |(currency, total): (&String, &Total)| TotalItem {
         currency: currency.clone(),
         amount: decimal(total.amount),
@@ -280,20 +311,28 @@ fn shape(range: Range, ask: &Aggregate, sums: &[Sum], totals: &BTreeMap<String, 
         rows: total.rows,
         previous_amount: total.previous.map(decimal),
     };
-    Sums { from: range.from.date(), to: range.to.date(), items, totals: totals.iter().map(total).collect(), truncated }
+    Sums {
+        from: range.from.date(),
+        to: range.to.date(),
+        items,
+        totals: totals.iter().map(total).collect(),
+        incomplete: Vec::new(),
+        previous_incomplete: None,
+        truncated: false,
+    }
 }
 
-fn item(range: Range, ask: &Aggregate, sum: &Sum, totals: &BTreeMap<String, Total>) -> SumItem {
+fn item(ask: &Aggregate, sum: &Sum, totals: &BTreeMap<String, Total>, periods: &Periods) -> SumItem {
     let Sum { cell, previous } = sum;
-    let start = cell.start.map_or(range.from, |start| Day::from(start).max(range.from));
-    let end = cell.start.map_or(range.to, |start| end(ask.bucket, start).min(range.to));
+    let period = periods.period(cell.start);
     let names = ask.group_by.iter().map(Field::name);
     let total = totals.get(&cell.currency).map_or(Amount::ZERO, |total| total.amount);
     let change = previous.map(|previous| cell.amount - previous);
     SumItem {
-        bucket: cell.start.map(|start| label(ask.bucket, start)),
-        from: start.date(),
-        to: end.date(),
+        bucket: period.label,
+        from: period.from.date(),
+        to: period.to.date(),
+        complete: period.complete,
         dimensions: cell.group.clone().map(|values| names.zip(values).collect()).unwrap_or_default(),
         other: cell.group.is_none(),
         currency: cell.currency.clone(),
@@ -308,44 +347,9 @@ fn item(range: Range, ask: &Aggregate, sum: &Sum, totals: &BTreeMap<String, Tota
     }
 }
 
-fn label(bucket: Bucket, start: NaiveDate) -> String {
-    match bucket {
-        Bucket::None | Bucket::Day => start.to_string(),
-        Bucket::Week => format!("{}-W{:02}", start.iso_week().year(), start.iso_week().week()),
-        Bucket::Month => format!("{}-{:02}", start.year(), start.month()),
-        Bucket::Quarter => format!("{}-Q{}", start.year(), start.month0() / 3 + 1),
-        Bucket::Year => start.year().to_string(),
-    }
-}
-
-/// The day after the last one of the period that begins on `start`.
-fn end(bucket: Bucket, start: NaiveDate) -> Day {
-    let months = |n| start.checked_add_months(chrono::Months::new(n)).unwrap_or(NaiveDate::MAX);
-    match bucket {
-        Bucket::None | Bucket::Day => Day::from(start).plus(1),
-        Bucket::Week => Day::from(start).plus(7),
-        Bucket::Month => Day::from(months(1)),
-        Bucket::Quarter => Day::from(months(3)),
-        Bucket::Year => Day::from(months(12)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn buckets_have_the_names_of_the_calendar() {
-        let named = |bucket, day: &str| label(bucket, day.parse().unwrap());
-        assert_eq!(named(Bucket::Week, "2024-12-30"), "2025-W01");
-        assert_eq!(named(Bucket::Month, "2026-02-01"), "2026-02");
-        assert_eq!(named(Bucket::Quarter, "2026-10-01"), "2026-Q4");
-        assert_eq!(named(Bucket::Year, "2026-01-01"), "2026");
-        let ends = |bucket, day: &str| end(bucket, day.parse().unwrap()).to_string();
-        assert_eq!(ends(Bucket::Month, "2026-12-01"), "2027-01-01");
-        assert_eq!(ends(Bucket::Quarter, "2026-10-01"), "2027-01-01");
-        assert_eq!(ends(Bucket::Week, "2024-12-30"), "2025-01-06");
-    }
 
     #[test]
     fn all_faults_are_named_at_once() {

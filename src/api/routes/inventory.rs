@@ -15,7 +15,7 @@ use crate::api::params::{Cursor, PageParams, Params, RangeParams};
 use crate::api::problem::{Fault, Problem};
 use crate::domain::TagKey;
 use crate::store::Projection;
-use crate::store::read::{EntityRow, InventoryQuery, ResourceOrIdentity};
+use crate::store::read::{EntityOrder, EntityPlace, EntityRow, InventoryQuery, ResourceOrIdentity};
 
 /// Does it exist?
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
@@ -40,6 +40,46 @@ pub(crate) struct EntityParams {
     /// Only those with this tag: a key, or `key:value`.
     #[param(example = "team:payments")]
     tag: Option<String>,
+    /// What to sort by; those that are alike in it by id. Names are sorted letter case aside, none before all others.
+    #[serde(default)]
+    #[param(inline)]
+    sort: Sort,
+    /// Which way.
+    #[serde(default)]
+    #[param(inline)]
+    order: Direction,
+}
+
+/// What a list is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Sort {
+    #[default]
+    Id,
+    DisplayName,
+    Type,
+    /// What exists, then what is deleted.
+    Status,
+}
+
+/// Which way a list is sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Direction {
+    #[default]
+    Asc,
+    Desc,
+}
+
+impl From<Sort> for EntityOrder {
+    fn from(sort: Sort) -> Self {
+        match sort {
+            Sort::Id => Self::Id,
+            Sort::DisplayName => Self::Name,
+            Sort::Type => Self::Type,
+            Sort::Status => Self::Status,
+        }
+    }
 }
 
 /// A resource or identity, as it was on the last day of the range that names it.
@@ -63,7 +103,7 @@ pub(crate) struct Entity {
     attributes: serde_json::Value,
 }
 
-/// Resources of a range of days, by id
+/// Resources of a range of days
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/resources", tag = "inventory",
     params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, EntityParams, PageParams),
     responses((status = 200, body = Listing<Entity>), (status = 304, description = "Nothing changed since"),
@@ -79,7 +119,7 @@ pub(crate) async fn resources(
     list(&api, ResourceOrIdentity::Resource, &tenant, &range, entities, (&page, &headers)).await
 }
 
-/// Identities of a range of days, by id
+/// Identities of a range of days
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/identities", tag = "inventory",
     params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, EntityParams, PageParams),
     responses((status = 200, body = Listing<Entity>), (status = 304, description = "Nothing changed since"),
@@ -105,14 +145,14 @@ async fn list(
 ) -> Result<Response, Problem> {
     let ask = ask(api, kind, tenant, range, entities)?;
     let cursor = Cursor::of(&[&format!("{ask:?}")]);
-    let page = cursor.page::<String>(page)?;
+    let page = cursor.page::<EntityPlace>(page)?;
     let (mut reader, _turn) = api.reader(&ask.tenant).await?;
     let tag = tag(&reader.version(&[projection(kind), Projection::Tags]).await?, &format!("{ask:?} {page:?}"));
     if tag.is_known(headers) {
         return Ok(tag.not_modified());
     }
-    let rows = reader.inventory(&ask, page.after.as_deref(), page.limit + 1).await?;
-    let body = Listing::of(rows, page.limit, |row| cursor.text(&row.id), item);
+    let rows = reader.inventory(&ask, page.after.as_ref(), page.limit + 1).await?;
+    let body = Listing::of(rows, page.limit, |row| cursor.text(&row.place()), item);
     Ok(Kept { tag, body }.page(headers))
 }
 
@@ -162,6 +202,8 @@ pub(super) fn ask(
         search: entities.search,
         id: None,
         tag,
+        order: entities.sort.into(),
+        descending: entities.order == Direction::Desc,
     })
 }
 

@@ -12,6 +12,7 @@ pub(super) mod exports;
 pub(super) mod graph;
 mod graph_of;
 pub(super) mod inventory;
+pub(super) mod line_revisions;
 pub(super) mod lists;
 pub(super) mod operations;
 pub(super) mod readiness;

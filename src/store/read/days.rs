@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{FromRow, QueryBuilder};
 
 use super::dataset::Dataset;
-use super::{Reader, StoreError};
+use super::{Reader, Selection, StoreError};
 use crate::domain::Day;
 
 /// What the tables hold of a tenant.
@@ -98,6 +98,23 @@ impl Reader {
         query.push_bind(tenant.to_owned()).push(" AND day >= ").push_bind(from.date());
         query.push(" AND day < ").push_bind(to.date()).push(" ORDER BY day");
         self.all(query).await
+    }
+
+    /// The days of which readers see the newest revision that was sealed, in order; conditions do not matter.
+    ///
+    /// # Errors
+    /// [`StoreError`] if Postgres does not answer in time.
+    pub async fn complete_days(&mut self, dataset: Dataset, of: &Selection) -> Result<Vec<NaiveDate>, StoreError> {
+        let mut query = QueryBuilder::new(
+            "SELECT d.day FROM day_facts d JOIN tenants t USING (tenant_key)
+             JOIN slices s ON s.tenant_key = d.tenant_key AND s.day = d.day AND s.complete
+                          AND s.revision >= d.sealed_revision AND s.projection = ",
+        );
+        query.push_bind(dataset.projection().name()).push(" WHERE t.tenant_id = ").push_bind(of.tenant.clone());
+        query.push(" AND d.day >= ").push_bind(of.from.date()).push(" AND d.day < ").push_bind(of.to.date());
+        query.push(" ORDER BY d.day");
+        let days: Vec<(NaiveDate,)> = self.all(query).await?;
+        Ok(days.into_iter().map(|(day,)| day).collect())
     }
 
     /// The days `[from, to)` that have rows, in order.

@@ -13,6 +13,18 @@ pub enum ResourceOrIdentity {
     Identity,
 }
 
+/// What a list is sorted by; those that are alike in it by id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EntityOrder {
+    #[default]
+    Id,
+    /// Letter case aside; those without a name are as if it were empty.
+    Name,
+    Type,
+    /// What exists before what is deleted.
+    Status,
+}
+
 /// What to list.
 #[derive(Debug, Clone)]
 pub struct InventoryQuery {
@@ -31,7 +43,13 @@ pub struct InventoryQuery {
     pub id: Option<String>,
     /// Only those with this tag, of this value where one is given.
     pub tag: Option<(TagKey, Option<String>)>,
+    pub order: EntityOrder,
+    /// Backwards.
+    pub descending: bool,
 }
+
+/// Where an entity stands in its list: what it is sorted by, its id.
+pub type EntityPlace = (String, String);
 
 /// A resource or identity.
 #[derive(Debug, Clone, PartialEq, FromRow)]
@@ -50,6 +68,15 @@ pub struct EntityRow {
     /// The last day that names it.
     pub last_day: NaiveDate,
     pub attributes: serde_json::Value,
+    /// What the list is sorted by.
+    pub sorted_by: String,
+}
+
+impl EntityRow {
+    /// Where it stands in its list.
+    pub fn place(&self) -> EntityPlace {
+        (self.sorted_by.clone(), self.id.clone())
+    }
 }
 
 /// How many entities of a type there are.
@@ -58,6 +85,17 @@ pub struct EntityCount {
     pub entity_type: String,
     pub active: i64,
     pub deleted: i64,
+}
+
+impl EntityOrder {
+    fn sql(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Name => "lower(coalesce(display_name, ''))",
+            Self::Type => "entity_type",
+            Self::Status => "CASE WHEN deleted_at IS NULL THEN 'active' ELSE 'deleted' END",
+        }
+    }
 }
 
 impl ResourceOrIdentity {
@@ -127,22 +165,26 @@ impl InventoryQuery {
 }
 
 impl Reader {
-    /// The entities after the id `after`, by id, at most `limit`.
+    /// The entities after the place `after`, in their order, at most `limit`.
     ///
     /// # Errors
     /// [`StoreError`] if Postgres does not answer in time.
     pub async fn inventory(
         &mut self,
         ask: &InventoryQuery,
-        after: Option<&str>,
+        after: Option<&EntityPlace>,
         limit: u32,
     ) -> Result<Vec<EntityRow>, StoreError> {
-        let mut query = QueryBuilder::new("SELECT *");
+        let by = ask.order.sql();
+        let (direction, beyond) = if ask.descending { ("DESC", "<") } else { ("ASC", ">") };
+        let mut query = QueryBuilder::new(format!("SELECT *, {by} AS sorted_by"));
         ask.push(&mut query);
-        if let Some(after) = after {
-            query.push(" AND id COLLATE \"C\" > ").push_bind(after.to_owned());
+        if let Some((sorted_by, id)) = after {
+            query.push(format_args!(" AND (({by}) COLLATE \"C\", id COLLATE \"C\") {beyond} ("));
+            query.push_bind(sorted_by.clone()).push(", ").push_bind(id.clone()).push(")");
         }
-        query.push(" ORDER BY id COLLATE \"C\" LIMIT ").push_bind(i64::from(limit));
+        query.push(format_args!(" ORDER BY ({by}) COLLATE \"C\" {direction}, id COLLATE \"C\" {direction} LIMIT "));
+        query.push_bind(i64::from(limit));
         self.all(query).await
     }
 

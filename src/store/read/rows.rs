@@ -119,7 +119,7 @@ pub(super) const CHARGEBACK: &str = concat!(
 );
 
 /// A billing line's id: its day, and a digest of what tells it from the others of the day.
-pub(super) const LINE_ID: &str = line_id!();
+pub(in crate::store) const LINE_ID: &str = line_id!();
 
 const LINE: &str = concat!(
     "SELECT ",

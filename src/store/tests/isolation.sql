@@ -29,3 +29,5 @@ INSERT INTO rule_books VALUES ($key, '\x0$key', '$text');
 INSERT INTO audit_facts VALUES ($key, '$text', $key, now(), '$text', '$text', 'tag', '$text', '$text', '$text', '$text');
 INSERT INTO chargeback_months VALUES ($key, '2026-02-01', ARRAY['2026-02-28'::date], ARRAY[1]);
 INSERT INTO chargeback_sums SELECT $key, '2026-02-01', dimension_key, 1, 1 FROM chargeback_dimensions WHERE tenant_key = $key;
+INSERT INTO day_revisions VALUES ($key, '2026-02-28', 1, 1, '$text', '$text', now());
+INSERT INTO replaced_lines VALUES ($key, '2026-02-28', 0, '\x0$key', 1, 1, 1, NULL, '$text');

@@ -29,6 +29,7 @@ pub mod write;
 pub use exports::ExportFolder;
 pub use params::read_query;
 pub use problem::Problem;
+pub use routes::read_body;
 pub use server::{Doors, Settings, Tenant, openapi, serve};
 
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -14,7 +14,7 @@ use super::lists::Question;
 use crate::api::Api;
 use crate::api::answer::{Kept, decimal, tag};
 use crate::api::fold::{self, Sum, Total};
-use crate::api::params::{Body, Filters, Params, Range, RangeParams, unknown_field};
+use crate::api::params::{Body, Filters, Params, Range, RangeParams, conditions, unknown_field};
 use crate::api::periods::{Incomplete, Periods};
 use crate::api::problem::{Fault, Problem};
 use crate::domain::Amount;
@@ -190,10 +190,28 @@ pub(crate) async fn of_body(
     headers: HeaderMap,
     Body(wish): Body<AggregateWish>,
 ) -> Result<Response, Problem> {
-    let AggregateWish { dataset, group_by, bucket, top, compare, filters, from, to, tz } = wish;
-    let (range, filters) = (RangeParams { from, to, tz }, Filters { filter: filters });
-    answer(&api, &tenant, &range, &filters, &AggregateParams { dataset, group_by, bucket, top, compare }, &headers)
-        .await
+    let (range, filters, params) = wish.parts();
+    answer(&api, &tenant, &range, &filters, &params, &headers).await
+}
+
+impl AggregateWish {
+    fn parts(self) -> (RangeParams, Filters, AggregateParams) {
+        let Self { dataset, group_by, bucket, top, compare, filters, from, to, tz } = self;
+        let params = AggregateParams { dataset, group_by, bucket, top, compare };
+        (RangeParams { from, to, tz }, Filters { filter: filters }, params)
+    }
+
+    /// Can it be answered?
+    ///
+    /// # Errors
+    /// The [`Problem`] that a caller is told.
+    pub(super) fn check(self, now: DateTime<Utc>) -> Result<(), Problem> {
+        let (range, filters, params) = self.parts();
+        let dataset = params.dataset.into();
+        range.read(now)?;
+        conditions(dataset, &filters.filter)?;
+        read(&params, dataset).map(drop)
+    }
 }
 
 async fn answer(

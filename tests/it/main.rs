@@ -29,3 +29,4 @@ mod service;
 mod tenants;
 mod topics;
 mod worlds;
+mod writes;

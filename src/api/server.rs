@@ -42,12 +42,12 @@ use crate::store::Store;
 /// Attempts to sign in that failed, of one address.
 const STRANGERS_PER_SECOND: u32 = 20;
 /// Larger bodies are refused; nothing that is asked today needs one.
-pub(super) const BODY_LIMIT: usize = 1 << 20;
+const BODY_LIMIT: usize = 1 << 20;
 
 /// Runs that may be watched at the same time.
 const WATCHERS: usize = 100;
 /// Ten thousand tags may have longer ones.
-const BATCH_LIMIT: usize = 8 << 20;
+pub(super) const BATCH_LIMIT: usize = 8 << 20;
 
 /// A tenant that may be asked about.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -124,6 +124,8 @@ fn a_change_knows_the_one_before_it_although_the_tables_do_not() {
     two_processes_change_one_tag(&api);
     a_token_can_be_taken_back_at_once(&api);
     a_wish_can_be_taken_back_at_once(&api);
+    a_question_is_answered_anew(&api);
+    a_large_batch_has_a_key_too(&api);
     tables_that_stay_behind_are_told(&api);
 }
 
@@ -234,4 +236,43 @@ fn tables_that_stay_behind_are_told(api: &Api) {
     assert_eq!((second.status, second.json()["code"].as_str()), (503, Some("behind")), "{}", second.body);
     assert!(second.json()["detail"].as_str().expect("a text").starts_with("nothing was changed"), "{}", second.body);
     assert!(second.header("Retry-After").is_some());
+}
+
+fn with_key(api: &Api, path: &str, body: &Value) -> Answer {
+    let key = format!("Idempotency-Key: {}", path.rsplit_once('/').expect("a path").1);
+    request(api.ports[0], "POST", path, &[&key], &body.to_string())
+}
+
+fn a_question_is_answered_anew(api: &Api) {
+    for _ in 0..2 {
+        let sums =
+            with_key(api, "/api/v1/tenants/one/costs/aggregate", &json!({"from": "2026-01-01", "to": "2026-02-01"}));
+        assert_eq!((sums.status, sums.header("Idempotency-Replayed")), (200, None), "{}", sums.body);
+    }
+    assert_eq!(api.installation.sql("SELECT count(*) FROM request_answers"), "0", "there is nothing to do twice");
+}
+
+fn a_large_batch_has_a_key_too(api: &Api) {
+    let item = |n: usize| json!({"entity_type": "resource", "entity_id": format!("lkc-{n}"), "key": "note", "value": "x".repeat(150)});
+    let batch = json!({"items": (0..10_000).map(item).collect::<Vec<_>>()});
+    assert!(batch.to_string().len() > 2_000_000);
+    let path = "/api/v1/tenants/one/tags:batch";
+    let done = with_key(api, path, &batch);
+    assert_eq!((done.status, &done.json()["counts"]), (200, &json!({"created": 10_000})));
+    let again = with_key(api, path, &batch);
+    assert_eq!((again.status, again.header("Idempotency-Replayed")), (200, Some("true")));
+    assert_eq!(again.body, done.body);
+    // An answer that is larger than what is kept is given all the same, once.
+    let wrong =
+        |n: usize| json!({"entity_type": "resource", "entity_id": format!("{n}"), "key": "no key", "value": "x"});
+    let wrong = json!({"items": (0..10_000).map(wrong).collect::<Vec<_>>()});
+    let path = "/api/v1/tenants/two/tags:batch";
+    let key = |body: &Value| request(api.ports[0], "POST", path, &["Idempotency-Key: large"], &body.to_string());
+    let told = key(&wrong);
+    assert!(told.status == 200 && told.body.len() > 1 << 20, "{} {}", told.status, told.body.len());
+    let again = key(&wrong);
+    assert_eq!((again.status, again.json()["code"].as_str()), (409, Some("conflict")), "{}", again.body);
+    // A body that no route takes is refused with a key as without.
+    let huge = json!({"name": "x".repeat(2 << 20), "scopes": ["costs:read"]});
+    assert_eq!(with_key(api, "/api/v1/tokens", &huge).status, 413);
 }

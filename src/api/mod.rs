@@ -63,7 +63,7 @@ pub(crate) struct Api {
     /// Runs that may be watched at the same time.
     watchers: Arc<Semaphore>,
     readiness: routes::readiness::Last,
-    /// Held by the one change with a condition that is being made.
-    conditional: Arc<Mutex<()>>,
+    /// Held by the one change that is being made of those that depend on what is there.
+    changing: Arc<Mutex<()>>,
     stop: CancellationToken,
 }

@@ -30,3 +30,4 @@ mod service;
 mod tenants;
 mod topics;
 mod worlds;
+mod writes;

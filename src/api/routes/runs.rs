@@ -240,6 +240,8 @@ pub(crate) async fn cancel(
     let of = api.tenant(&tenant)?;
     let no_action = || Problem::new(Code::MethodNotAllowed, "a run takes GET, and POST with `:cancel` behind its id");
     let id = action.strip_suffix(":cancel").ok_or_else(no_action)?;
+    // The wish for it may have been written a moment ago.
+    api.caught_up(Topic::Audit).await?;
     let run = found(&api, &tenant, id).await?;
     if run.ended_at.is_some() {
         return Err(Problem::new(Code::Conflict, format!("run {} has ended already: {}", run.id, run.status)));

@@ -19,6 +19,7 @@ use crate::api::tagging::{self, Outcome, outcome};
 use crate::api::write::{By, EventPosition};
 use crate::domain::tag::{check_entity, check_value};
 use crate::domain::{EntityType, NoTag, Tag, TagKey};
+use crate::journal::Topic;
 use crate::store::read::{Dataset, TagPlace};
 
 /// Tags of one request.
@@ -223,6 +224,7 @@ async fn fulfilled(
     override_existing: bool,
     dry_run: bool,
 ) -> Result<(Vec<Outcome>, Option<EventPosition>), Problem> {
+    let turn = api.turn_to_change(Topic::Tags).await?;
     let places: Vec<TagPlace> = wishes.iter().map(|wish| wish.place()).collect();
     let now = {
         let (mut reader, _turn) = api.reader(tenant).await?;
@@ -258,7 +260,7 @@ async fn fulfilled(
     if dry_run || changes.is_empty() {
         return Ok((outcomes, None));
     }
-    let position = api.ledger.write(by, Some(tenant), changes).await?;
+    let position = turn.write(api, by, Some(tenant), changes).await?;
     Ok((outcomes, Some(position)))
 }
 

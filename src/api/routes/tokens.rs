@@ -17,6 +17,7 @@ use crate::api::params::Body;
 use crate::api::problem::{Fault, Problem};
 use crate::api::write::EventPosition;
 use crate::domain::{ApiToken, Scope};
+use crate::journal::Topic;
 
 /// A name may have so many characters.
 const LONGEST_NAME: usize = 200;
@@ -125,9 +126,11 @@ pub(crate) async fn remove(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, EventPosition, ()), Problem> {
+    let turn = api.turn_to_change(Topic::Tokens).await?;
     let token = api.store.tokens().await?.into_iter().find(|token| token.id == id);
-    let token = token.ok_or_else(|| Problem::not_found("token", &id))?;
-    let position = revoke(&api.ledger, &caller.by(), &token.into()).await?;
+    let token: ApiToken = token.ok_or_else(|| Problem::not_found("token", &id))?.into();
+    let (ledger, by) = (api.ledger.clone(), caller.by());
+    let position = turn.during(async move { revoke(&ledger, &by, &token).await }).await?;
     Ok((StatusCode::NO_CONTENT, position, ()))
 }
 

@@ -30,6 +30,7 @@ pub mod write;
 pub use exports::ExportFolder;
 pub use params::read_query;
 pub use problem::Problem;
+pub use routes::read_body;
 pub use server::{Doors, Settings, Tenant, openapi, serve};
 
 use std::sync::Arc;
@@ -63,7 +64,7 @@ pub(crate) struct Api {
     /// Runs that may be watched at the same time.
     watchers: Arc<Semaphore>,
     readiness: routes::readiness::Last,
-    /// Held by the one change with a condition that is being made.
-    conditional: Arc<Mutex<()>>,
+    /// Held by the one change that is being made of those that depend on what is there.
+    changing: Arc<Mutex<()>>,
     stop: CancellationToken,
 }

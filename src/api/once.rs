@@ -2,19 +2,21 @@
 //!
 //! The key is taken in Postgres before the request is done, so two processes cannot do it both, and the answer is kept
 //! for a day. A request that changed nothing gives its key back. One of which nobody knows what it did keeps the key
-//! without an answer: whoever sends it again is told to look first, and nothing is done twice.
+//! without an answer: whoever sends it again is told to look first, and nothing is done twice. A POST that only asks is
+//! answered anew each time: there is nothing to do twice.
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Api;
-use super::auth::Caller;
+use super::auth::{Caller, needed};
 use super::problem::{Code, Fault, Problem};
-use super::server::BODY_LIMIT;
+use super::server::BATCH_LIMIT;
 use super::write::POSITION_HEADER;
+use crate::domain::Scope;
 use crate::store::{Claimed, KeptAnswer, OnceKey};
 
 /// The header with the caller's name for a request.
@@ -33,12 +35,18 @@ pub(super) struct Secretive;
 pub(super) async fn once(State(api): State<Api>, request: Request, next: Next) -> Response {
     let key = request.headers().get(HEADER).cloned();
     match key {
-        Some(key) if *request.method() == Method::POST => match api.once(&key, request, next).await {
+        Some(key) if changes_something(&request) => match api.once(&key, request, next).await {
             Ok(response) => response,
             Err(problem) => problem.into_response(),
         },
         _ => next.run(request).await,
     }
+}
+
+/// May a request do something that must not be done twice?
+fn changes_something(request: &Request) -> bool {
+    let right = needed(request.method(), request.uri().path());
+    *request.method() == Method::POST && right.is_some_and(|right| right != Scope::CostsRead)
 }
 
 impl Api {
@@ -53,7 +61,8 @@ impl Api {
         let unguarded = || Problem::new(Code::Internal, "the service made a mistake: nobody looked who asks");
         let caller = parts.extensions.get::<Caller>().cloned().ok_or_else(unguarded)?;
         let too_large = |_| Problem::new(Code::TooLarge, "the body is larger than is taken");
-        let body = to_bytes(body, BODY_LIMIT).await.map_err(too_large)?;
+        // Each route has a limit of its own behind this one.
+        let body = to_bytes(body, BATCH_LIMIT).await.map_err(too_large)?;
         let mut hasher = blake3::Hasher::new();
         hasher.update(parts.method.as_str().as_bytes()).update(b" ").update(parts.uri.to_string().as_bytes());
         let digest = hasher.update(b"\n").update(&body).finalize().to_hex().to_string();
@@ -92,25 +101,31 @@ impl Api {
         }
         let secret = response.extensions().get::<Secretive>().is_some();
         let (parts, body) = response.into_parts();
-        let broken = |_| Problem::new(Code::Internal, "the request was done, and its answer could not be kept");
-        let body = to_bytes(body, LARGEST_ANSWER).await.map_err(broken)?;
+        // Only what is known to be small is read here; all else goes to the caller as it comes.
+        let small = body.size_hint().exact().is_some_and(|size| size <= LARGEST_ANSWER as u64);
+        let (body, kept_body) = if small && !secret {
+            let broken = |_| Problem::new(Code::Internal, "the request was done, and its answer is lost");
+            let bytes = to_bytes(body, LARGEST_ANSWER).await.map_err(broken)?;
+            (Body::from(bytes.clone()), Some(bytes.to_vec()))
+        } else {
+            (body, None)
+        };
         let kept = [header::CONTENT_TYPE, header::LOCATION, header::ETAG, HeaderName::from_static(POSITION_HEADER)];
         let headers = kept.iter().filter_map(|name| {
             let value = parts.headers.get(name)?.to_str().ok()?;
             Some((name.as_str().to_owned(), value.to_owned()))
         });
-        let answer =
-            KeptAnswer { status: status.as_u16(), headers: headers.collect(), body: (!secret).then(|| body.to_vec()) };
+        let answer = KeptAnswer { status: status.as_u16(), headers: headers.collect(), body: kept_body };
         if let Err(error) = self.store.keep_answer(of, &answer).await {
             tracing::warn!(%error, "an answer could not be kept; the request is not done again all the same");
         }
-        Ok(Response::from_parts(parts, Body::from(body)))
+        Ok(Response::from_parts(parts, body))
     }
 }
 
 fn replayed(answer: KeptAnswer) -> Result<Response, Problem> {
     let Some(body) = answer.body else {
-        let told = "this request was done; its answer held a secret, which is shown once and kept nowhere";
+        let told = "this request was done; its answer was not kept, as it held a secret or was too large";
         return Err(Problem::new(Code::Conflict, told));
     };
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);

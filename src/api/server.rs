@@ -43,12 +43,12 @@ use crate::store::Store;
 /// Attempts to sign in that failed, of one address.
 const STRANGERS_PER_SECOND: u32 = 20;
 /// Larger bodies are refused; nothing that is asked today needs one.
-pub(super) const BODY_LIMIT: usize = 1 << 20;
+const BODY_LIMIT: usize = 1 << 20;
 
 /// Runs that may be watched at the same time.
 const WATCHERS: usize = 100;
 /// Ten thousand tags may have longer ones.
-const BATCH_LIMIT: usize = 8 << 20;
+pub(super) const BATCH_LIMIT: usize = 8 << 20;
 
 /// A tenant that may be asked about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,7 +207,7 @@ pub async fn serve(
 fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>, stop: CancellationToken) -> Router {
     let turns = Arc::new(Semaphore::new(settings.parallel_requests.max(1)));
     let files = Arc::new(Semaphore::new((settings.parallel_requests / 2).max(1)));
-    let (watchers, readiness, conditional) = (Arc::new(Semaphore::new(WATCHERS)), Arc::default(), Arc::default());
+    let (watchers, readiness, changing) = (Arc::new(Semaphore::new(WATCHERS)), Arc::default(), Arc::default());
     let cors = cors(&settings.cors_origins);
     let Doors { store, ledger, gate, health, meter } = doors;
     let (pace, strangers) = (Pace::of(settings.requests_per_second), Pace::of(STRANGERS_PER_SECOND));
@@ -226,7 +226,7 @@ fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>
         shelf,
         watchers,
         readiness,
-        conditional,
+        changing,
         stop,
     };
     let (router, _) = routes().split_for_parts();

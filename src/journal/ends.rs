@@ -155,7 +155,7 @@ pub fn unread(connection: &Connection, positions: &[(Topic, i32, i64)]) -> Resul
     Ok(waiting)
 }
 
-fn reader(connection: &Connection) -> Result<BaseConsumer, JournalError> {
+pub(super) fn reader(connection: &Connection) -> Result<BaseConsumer, JournalError> {
     let mut config = connection.reader_config();
     // No group is joined; librdkafka wants a name all the same.
     config.set("group.id", format!("{}ends", connection.prefix()));

@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod codec;
 pub mod consumer;
+mod end_watch;
 pub mod ends;
 pub mod error;
 pub mod evolution;
@@ -42,6 +43,7 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
 pub use batch::{Batch, RecordRef};
 pub use codec::{Codec, DecodeError, EncodeError, Record};
 pub use consumer::{Assignment, Consumer, Event, Revocation, StartAt};
+pub use end_watch::EndWatch;
 pub use error::JournalError;
 pub use members::members;
 pub use partitioner::partition_of;

@@ -6,7 +6,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use tokio::sync::MutexGuard;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::Api;
@@ -15,9 +14,9 @@ use crate::api::auth::Caller;
 use crate::api::params::{Body, Cursor, PageParams, Params};
 use crate::api::problem::{Code, Fault, Problem};
 use crate::api::tagging;
-use crate::api::write::EventPosition;
 use crate::domain::tag::{check_entity, check_value};
 use crate::domain::{EntityType, NoTag, Tag, TagKey};
+use crate::journal::Topic;
 use crate::store::read::{TagPlace, TagQuery, TagRow};
 
 /// More tags than one thing has.
@@ -66,7 +65,7 @@ pub(crate) struct TagsOf {
 pub(crate) struct TagValue {
     /// 1 to 500 characters without control characters; not `UNTAGGED`, which is what rows without the tag show.
     #[schema(min_length = 1, max_length = 500)]
-    value: String,
+    pub(super) value: String,
 }
 
 /// The tags of a resource or identity
@@ -79,7 +78,7 @@ pub(crate) async fn of_entity(
     State(api): State<Api>,
     Path((tenant, kind, id)): Path<(String, String, String)>,
 ) -> Result<Response, Problem> {
-    let (_, rows) = found(&api, &tenant, entity_type(&kind)?, &id).await?;
+    let rows = found(&api, &tenant_of(&api, &tenant, &id)?, entity_type(&kind)?, &id).await?;
     let etag = etag(&rows);
     let body = TagsOf { items: rows.into_iter().map(item).collect() };
     Ok(([(header::ETAG, etag)], Json(body)).into_response())
@@ -105,8 +104,9 @@ pub(crate) async fn put(
 ) -> Result<Response, Problem> {
     let (kind, key) = (entity_type(&kind)?, tag_key(&key)?);
     check_value(&value).map_err(|error| fault("value", &error))?;
-    let turn = Turn::of(&api, &headers).await?;
-    let (tenant_id, rows) = found(&api, &tenant, kind, &id).await?;
+    let tenant_id = tenant_of(&api, &tenant, &id)?;
+    let turn = api.turn_to_change(Topic::Tags).await?;
+    let rows = found(&api, &tenant_id, kind, &id).await?;
     let before = rows.iter().find(|row| row.key == key.as_str());
     allowed(&headers, &rows, before.is_some())?;
     if let Some(same) = before.filter(|before| before.value == value) {
@@ -123,8 +123,7 @@ pub(crate) async fn put(
         by: by.actor.clone(),
     };
     let change = tagging::set(&api.ledger, &tag, before.map(|before| before.value.as_str()))?;
-    let position = api.ledger.write(&by, Some(&tenant_id), vec![change]).await?;
-    turn.end(&api, &position).await;
+    let position = turn.write(&api, &by, Some(&tenant_id), vec![change]).await?;
     let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     let body = TagItem {
         entity_type: kind.as_str().to_owned(),
@@ -151,43 +150,15 @@ pub(crate) async fn delete(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (kind, key) = (entity_type(&kind)?, tag_key(&key)?);
-    let turn = Turn::of(&api, &headers).await?;
-    let (tenant_id, rows) = found(&api, &tenant, kind, &id).await?;
+    let tenant_id = tenant_of(&api, &tenant, &id)?;
+    let turn = api.turn_to_change(Topic::Tags).await?;
+    let rows = found(&api, &tenant_id, kind, &id).await?;
     let before = rows.iter().find(|row| row.key == key.as_str());
     let before = before.ok_or_else(|| Problem::not_found("tag", key.as_str()))?;
     allowed(&headers, &rows, true)?;
     let change = tagging::remove(&tenant_id, kind, &id, key.as_str(), &before.value);
-    let position = api.ledger.write(&caller.by(), Some(&tenant_id), vec![change]).await?;
-    turn.end(&api, &position).await;
+    let position = turn.write(&api, &caller.by(), Some(&tenant_id), vec![change]).await?;
     Ok((StatusCode::NO_CONTENT, position, ()).into_response())
-}
-
-/// Changes with a condition are made one after the other, in all processes together: each looks at what the one before it
-/// left. A change without one asks for nothing that another could spoil.
-struct Turn<'a>(Option<(crate::store::Turn, MutexGuard<'a, ()>)>);
-
-impl<'a> Turn<'a> {
-    async fn of(api: &'a Api, headers: &HeaderMap) -> Result<Self, Problem> {
-        if !headers.contains_key(header::IF_MATCH) && !headers.contains_key(header::IF_NONE_MATCH) {
-            return Ok(Self(None));
-        }
-        // Here first, so that those who wait keep no connection.
-        let here = api.conditional.lock().await;
-        Ok(Self(Some((api.store.turn("conditional changes", api.limit()).await?, here))))
-    }
-
-    /// Lets the next one look, once the tables show this change; where they are seconds behind, it may see what was before.
-    async fn end(self, api: &Api, position: &EventPosition) {
-        if let Some((turn, _here)) = self.0 {
-            if let Err(problem) = api.has(position).await {
-                tracing::warn!(
-                    detail = problem.detail,
-                    "the next change with a condition may see what was before this one"
-                );
-            }
-            turn.end().await;
-        }
-    }
 }
 
 /// Which tags.
@@ -321,15 +292,18 @@ fn fault(name: &str, error: &NoTag) -> Problem {
     Problem::of_parameters(vec![Fault::new(name, error.to_string())])
 }
 
-/// The tenant's id and the tags of one of its things.
-async fn found(api: &Api, tenant: &str, kind: EntityType, id: &str) -> Result<(String, Vec<TagRow>), Problem> {
-    let tenant = api.tenant(tenant)?.tenant_id.clone();
+/// The id of the tenant whose thing is named.
+fn tenant_of(api: &Api, tenant: &str, id: &str) -> Result<String, Problem> {
     check_entity(id).map_err(|error| fault("id", &error))?;
+    Ok(api.tenant(tenant)?.tenant_id.clone())
+}
+
+/// The tags of a tenant's thing.
+async fn found(api: &Api, tenant: &str, kind: EntityType, id: &str) -> Result<Vec<TagRow>, Problem> {
     let (entity_type, entity_id) = (Some(kind), Some(id.to_owned()));
-    let query = TagQuery { tenant: tenant.clone(), entity_type, entity_id, ..TagQuery::default() };
+    let query = TagQuery { tenant: tenant.to_owned(), entity_type, entity_id, ..TagQuery::default() };
     let (mut reader, _turn) = api.reader(&query.tenant).await?;
-    let rows = reader.tags(&query, None, MOST_OF_ONE).await?;
-    Ok((tenant, rows))
+    Ok(reader.tags(&query, None, MOST_OF_ONE).await?)
 }
 
 /// The same for the same tags.

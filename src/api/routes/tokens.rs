@@ -17,6 +17,7 @@ use crate::api::params::Body;
 use crate::api::problem::{Fault, Problem};
 use crate::api::write::EventPosition;
 use crate::domain::{ApiToken, Scope};
+use crate::journal::Topic;
 
 /// A name may have so many characters.
 const LONGEST_NAME: usize = 200;
@@ -109,7 +110,8 @@ pub(crate) async fn create(
     caller: Caller,
     Body(asked): Body<TokenRequest>,
 ) -> Result<(StatusCode, EventPosition, Extension<Secretive>, Json<NewTokenItem>), Problem> {
-    let new = api.new_token(asked)?;
+    let id = |name: &str| api.tenant(name).ok().map(|tenant| tenant.tenant_id.clone());
+    let new = asked.read(id, api.clock.now())?;
     let (secret, token, position) = issue(&api.ledger, &caller.by(), new).await?;
     let item = NewTokenItem { token: secret.expose().to_owned(), item: api.token_item(token) };
     Ok((StatusCode::CREATED, position, Extension(Secretive), Json(item)))
@@ -124,9 +126,11 @@ pub(crate) async fn remove(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, EventPosition, ()), Problem> {
+    let turn = api.turn_to_change(Topic::Tokens).await?;
     let token = api.store.tokens().await?.into_iter().find(|token| token.id == id);
-    let token = token.ok_or_else(|| Problem::not_found("token", &id))?;
-    let position = revoke(&api.ledger, &caller.by(), &token.into()).await?;
+    let token: ApiToken = token.ok_or_else(|| Problem::not_found("token", &id))?.into();
+    let (ledger, by) = (api.ledger.clone(), caller.by());
+    let position = turn.during(async move { revoke(&ledger, &by, &token).await }).await?;
     Ok((StatusCode::NO_CONTENT, position, ()))
 }
 
@@ -146,9 +150,19 @@ impl Api {
             expires_at: token.expires_at,
         }
     }
+}
 
-    /// Every fault at once.
-    fn new_token(&self, asked: TokenRequest) -> Result<NewToken, Problem> {
+impl TokenRequest {
+    /// The token that is meant; `tenant_id` is the id of the tenant of that name.
+    ///
+    /// # Errors
+    /// A [`Problem`] that names every fault.
+    pub(super) fn read(
+        self,
+        tenant_id: impl Fn(&str) -> Option<String>,
+        now: DateTime<Utc>,
+    ) -> Result<NewToken, Problem> {
+        let asked = self;
         let mut faults = Vec::new();
         let name = asked.name.trim().to_owned();
         if name.is_empty() || name.chars().count() > LONGEST_NAME || name.contains('\0') {
@@ -166,15 +180,15 @@ impl Api {
         }
         let mut tenants = BTreeSet::new();
         for name in asked.tenants.iter().flatten() {
-            match self.tenant(name) {
-                Ok(tenant) => drop(tenants.insert(tenant.tenant_id.clone())),
-                Err(_) => faults.push(Fault::new("tenants", format!("there is no tenant {name:?}"))),
+            match tenant_id(name) {
+                Some(id) => drop(tenants.insert(id)),
+                None => faults.push(Fault::new("tenants", format!("there is no tenant {name:?}"))),
             }
         }
         if asked.tenants.as_ref().is_some_and(Vec::is_empty) {
             faults.push(Fault::new("tenants", "the list is empty; leave it out for all tenants"));
         }
-        if asked.expires_at.is_some_and(|ends| ends <= self.clock.now() || chrono::Datelike::year(&ends) > 9999) {
+        if asked.expires_at.is_some_and(|ends| ends <= now || chrono::Datelike::year(&ends) > 9999) {
             faults.push(Fault::new("expires_at", "this is not between now and the year 9999"));
         }
         if !faults.is_empty() {

@@ -16,9 +16,9 @@ use crate::store::Position;
 
 /// How long a reader waits. The tables are milliseconds behind as a rule; when they are not, the client does better to
 /// come back.
-const PATIENCE: Duration = Duration::from_secs(3);
-const FIRST_LOOK_AFTER: Duration = Duration::from_millis(10);
-const LAST_LOOK_AFTER: Duration = Duration::from_millis(200);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const FIRST_LOOK_AFTER: Duration = Duration::from_millis(10);
+pub(super) const LAST_LOOK_AFTER: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Deserialize)]
 struct Asked {
@@ -58,7 +58,7 @@ impl Api {
     ///
     /// # Errors
     /// A [`Problem`] if they do not for seconds.
-    pub(in crate::api) async fn has(&self, position: &EventPosition) -> Result<(), Problem> {
+    async fn has(&self, position: &EventPosition) -> Result<(), Problem> {
         let records = position.records().iter().map(|at| Position {
             topic: self.ledger.topic(at.topic),
             partition: at.partition,

@@ -4,16 +4,21 @@
 //! as `min_position`. The events and what the audit says of them go into one Kafka transaction, so there is neither
 //! without the other. Absent: whether the caller may (see [`super::auth`]); what the events mean.
 //!
-//! A handler that changes something reads what is there, decides, and ends with
+//! A handler whose change depends on what is there takes its turn, reads, decides, and ends with
 //!
 //! ```ignore
+//! let turn = api.turn_to_change(Topic::Tags).await?;
+//! // ...
 //! let change = Change::put(&api.ledger, Topic::Tags, &key, &tag)?.of("tag.set", "resource", id).from(&before).to(&after);
-//! let position = api.ledger.write(&caller.by(), Some(&tenant.tenant_id), vec![change]).await?;
+//! let position = turn.write(&api, &caller.by(), Some(&tenant.tenant_id), vec![change]).await?;
 //! Ok((StatusCode::OK, position, Json(item)))
 //! ```
+//!
+//! One that depends on nothing writes to the ledger at once.
 
 mod catch_up;
 mod position;
+mod turn;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +34,8 @@ use super::problem::{Code, Problem};
 use crate::clock::Clock;
 use crate::domain::AuditEvent;
 use crate::journal::codec::{EncodeError, Record};
-use crate::journal::{Codec, Connection, EventWriter, Outgoing, Topic, WriteError};
+use crate::journal::ends::End;
+use crate::journal::{Codec, Connection, EndWatch, EventWriter, Outgoing, Topic, WriteError, blocking};
 
 /// How long a change may take; Kafka takes one in milliseconds as a rule.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,6 +48,7 @@ pub struct Ledger {
     writer: EventWriter,
     codec: Arc<Codec>,
     connection: Connection,
+    ends: Arc<EndWatch>,
     clock: Clock,
 }
 
@@ -83,7 +90,8 @@ impl Ledger {
     /// # Errors
     /// If the system has no thread to give.
     pub fn open(connection: Connection, codec: Arc<Codec>, clock: Clock, role: &str) -> std::io::Result<Self> {
-        Ok(Self { writer: EventWriter::start(connection.clone(), role)?, codec, connection, clock })
+        let (writer, ends) = (EventWriter::start(connection.clone(), role)?, EndWatch::new(connection.clone()));
+        Ok(Self { writer, codec, connection, ends: Arc::new(ends), clock })
     }
 
     /// What it is now, to the microsecond, as events have it.
@@ -129,6 +137,12 @@ impl Ledger {
         let mut payload = Vec::new();
         self.codec.encode(value, &mut payload)?;
         Ok(Outgoing { topic, key: key.as_bytes().to_vec(), payload: Some(payload) })
+    }
+
+    /// Where a topic of one partition ends; `None` while something is being written to it.
+    async fn end(&self, topic: Topic) -> Result<Option<End>, Problem> {
+        let ends = Arc::clone(&self.ends);
+        blocking(move || ends.settled(topic, 0)).await.map_err(turn::silent)
     }
 
     /// The name of a topic in this installation.

@@ -15,7 +15,7 @@ use super::{families, help, hourly, name};
 use crate::clock::Clock;
 use crate::domain::{Aggregation, Day, EmittedRows};
 use crate::emit::{EmitError, Emitter, Sink, plan};
-use crate::store::read::{GaugeFamily, GaugeQuery, Reader};
+use crate::store::read::{GaugeFamily, GaugeQuery, Reader, VisibleDay};
 use crate::store::{Projection, Store};
 
 /// How often it is looked when nobody says that something became visible.
@@ -167,11 +167,12 @@ impl Shown {
         let Sink::Gauges(settings) = &emitter.sink else { return Ok(()) };
         let visible = reader.visible(emitter.dataset, &emitter.tenant, Day::FIRST, Day::LAST).await?;
         let periods = plan::periods(emitter, &visible, now);
+        let newest = newest(emitter, &visible, now);
         for family in families(emitter.dataset) {
             if *family == GaugeFamily::HourlyUsd && !self.hourly.insert(emitter.tenant.clone()) {
                 continue;
             }
-            let series = match ask(*family, emitter, &periods) {
+            let series = match ask(*family, emitter, &periods, newest) {
                 Some(ask) => read(reader, *family, &ask, settings.max_series).await?,
                 None => Vec::new(),
             };
@@ -188,15 +189,21 @@ impl Shown {
     }
 }
 
-/// What to read for a family; of the hourly cost the newest day, whatever the emitter adds up.
-fn ask(family: GaugeFamily, emitter: &Emitter, periods: &[plan::Period]) -> Option<GaugeQuery> {
-    let last = periods.last()?;
-    let query =
-        |periods: Vec<Day>, monthly| GaugeQuery { tenant: emitter.tenant.clone(), periods, end: last.to, monthly };
-    Some(match family {
-        GaugeFamily::HourlyUsd => query(vec![last.to.minus(1)], false),
-        _ => query(periods.iter().map(|period| period.from).collect(), emitter.aggregation == Aggregation::Monthly),
-    })
+/// The newest day that is shown, where days are.
+fn newest(emitter: &Emitter, visible: &[VisibleDay], now: DateTime<Utc>) -> Option<Day> {
+    let daily = Emitter { aggregation: Aggregation::Daily, ..emitter.clone() };
+    plan::periods(&daily, visible, now).last().map(|day| day.from)
+}
+
+/// What to read for a family; of the hourly cost the newest day, also where the emitter adds up months that are over.
+fn ask(family: GaugeFamily, emitter: &Emitter, periods: &[plan::Period], newest: Option<Day>) -> Option<GaugeQuery> {
+    let of = |periods, end, monthly| GaugeQuery { tenant: emitter.tenant.clone(), periods, end, monthly };
+    if family == GaugeFamily::HourlyUsd {
+        let newest = newest?;
+        return Some(of(vec![newest], newest.plus(1), false));
+    }
+    let days = periods.iter().map(|period| period.from).collect();
+    Some(of(days, periods.last()?.to, emitter.aggregation == Aggregation::Monthly))
 }
 
 async fn read(
@@ -220,4 +227,30 @@ async fn read(
         (labels(names.iter().copied().zip(values.iter().map(String::as_str))), points)
     };
     Ok(series.into_iter().map(written).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hourly_cost_is_that_of_the_newest_day_also_beside_months() {
+        let emitter = Emitter {
+            tenant: "t".into(),
+            name: "months".into(),
+            dataset: EmittedRows::Chargebacks,
+            aggregation: Aggregation::Monthly,
+            lookback_days: None,
+            cutoff_days: 5,
+            sink: Sink::Csv { folder: "/x".into(), template: "{date}.csv".into() },
+        };
+        let day = |text: &str| text.parse::<Day>().unwrap();
+        let visible: Vec<_> =
+            day("2026-10-01").until(day("2026-11-21")).map(|day| VisibleDay { day, revision: 1, rows: 1 }).collect();
+        let now = "2026-11-26T00:00:00Z".parse().unwrap();
+        let periods = plan::periods(&emitter, &visible, now);
+        assert_eq!(periods.iter().map(|period| period.from).collect::<Vec<_>>(), [day("2026-10-01")]);
+        let asked = ask(GaugeFamily::HourlyUsd, &emitter, &periods, newest(&emitter, &visible, now)).unwrap();
+        assert_eq!((asked.periods, asked.end, asked.monthly), (vec![day("2026-11-20")], day("2026-11-21"), false));
+    }
 }

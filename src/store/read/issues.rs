@@ -24,6 +24,8 @@ pub struct Issue {
 
 /// Details of rows that went as intended.
 const INTENDED: [&str; 2] = ["usage_ratio_allocation", "even_split_allocation"];
+/// What rows say that were split without usage. In the first tier that is their rule, and nothing fell back.
+const WITHOUT_USAGE: &str = "no_metrics_located";
 
 impl Reader {
     /// The issues from `skip` on, dearest first, at most `limit`.
@@ -41,6 +43,7 @@ impl Reader {
         Dataset::Chargebacks.push_from(&mut query, of);
         query.push(" AND d.allocation_detail IS NOT NULL AND d.allocation_detail <> ALL(");
         query.push_bind(INTENDED.map(str::to_owned).to_vec());
+        query.push(") AND NOT (d.tier = 0 AND d.allocation_detail = ").push_bind(WITHOUT_USAGE);
         query.push(
             ") GROUP BY 1, 2, 3, 4, 5, 6, 7
              ORDER BY sum(f.amount) DESC, 1, d.env_id COLLATE \"C\", d.resource_id COLLATE \"C\",

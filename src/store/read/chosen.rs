@@ -25,6 +25,19 @@ impl Reader {
         let keys: Vec<(i64,)> = self.all(query).await?;
         Ok((keys.len() as i64 <= MOST).then(|| keys.into_iter().map(|(key,)| key).collect()))
     }
+
+    /// The part of the tenant's dimensions that fulfil the conditions, 0 to 1.
+    pub(super) async fn fitting_part(&mut self, of: &Selection) -> Result<f64, StoreError> {
+        let dataset = Dataset::Chargebacks;
+        let mut query = QueryBuilder::new("SELECT count(*) FILTER (WHERE true");
+        of.conditions.iter().for_each(|condition| condition.push(dataset, &mut query));
+        query.push("), count(*) FROM chargeback_dimensions d");
+        dataset.push_tags(&mut query, of.conditions.iter().map(|condition| &condition.field));
+        query.push(" WHERE d.tenant_key = (SELECT tenant_key FROM tenants WHERE tenant_id = ");
+        query.push_bind(of.tenant.clone()).push(")");
+        let counted: Option<(i64, i64)> = self.one(query).await?;
+        Ok(counted.filter(|(_, all)| *all > 0).map_or(1.0, |(some, all)| some as f64 / all as f64))
+    }
 }
 
 /// `FROM …`: of the rows of these dimensions at most `limit` for which `and` holds, as `f`, and their dimensions as `d`. Days

@@ -33,6 +33,9 @@ pub(super) const LINE_TAGS: &str = tags!("f", "('resource', f.resource_id)");
 pub(super) const CHARGEBACK_TAGS: &str = tags!("d", "('identity', d.identity_id), ('resource', d.resource_id)");
 pub(super) const TOPIC_TAGS: &str = tags!("f", "('resource', f.cluster_resource_id || ':topic:' || f.topic_name)");
 
+/// Rows that are counted rather than estimated.
+const COUNTED: i64 = 20_000;
+
 /// A chargeback row as readers see it.
 #[derive(Debug, Clone, PartialEq, FromRow)]
 pub struct ChargebackRowOf {
@@ -310,8 +313,8 @@ impl Reader {
 }
 
 impl Reader {
-    /// About how many rows there are, without reading them: exact where there are no conditions; with some, Postgres'
-    /// guess of the part that they choose.
+    /// About how many rows there are, without reading all of them: exact without conditions and up to 20,000; of more, the
+    /// part of dimensions that fulfil the conditions, or Postgres' guess.
     ///
     /// # Errors
     /// [`StoreError`] if Postgres does not answer in time.
@@ -321,10 +324,23 @@ impl Reader {
         if of.conditions.is_empty() {
             return Ok(all.unsigned_abs());
         }
-        let every = Selection { conditions: Vec::new(), ..of.clone() };
-        let (some, every) = (self.guess(dataset, of).await?, self.guess(dataset, &every).await?);
-        let part = if every > 0.0 { (some / every).min(1.0) } else { 1.0 };
-        Ok((all as f64 * part).round() as u64)
+        let mut query = QueryBuilder::new("SELECT count(*) FROM (SELECT f.day");
+        dataset.push_from(&mut query, of);
+        query.push(" LIMIT ").push_bind(COUNTED + 1).push(") counted");
+        let counted: Option<(i64,)> = self.one(query).await?;
+        let counted = counted.map_or(0, |(count,)| count);
+        if counted <= COUNTED {
+            return Ok(counted.unsigned_abs());
+        }
+        let part = match dataset {
+            Dataset::Chargebacks => self.fitting_part(of).await?,
+            Dataset::Billing | Dataset::TopicCosts => {
+                let every = Selection { conditions: Vec::new(), ..of.clone() };
+                let (some, every) = (self.guess(dataset, of).await?, self.guess(dataset, &every).await?);
+                if every > 0.0 { (some / every).min(1.0) } else { 1.0 }
+            }
+        };
+        Ok(((all as f64 * part).round() as i64).clamp(counted, all.max(counted)).unsigned_abs())
     }
 
     /// The rows that Postgres expects.

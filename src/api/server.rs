@@ -18,7 +18,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::{Config as SwaggerConfig, SwaggerUi};
 
 use super::answer::linked;
 use super::auth::{Gate, guard};
@@ -245,7 +245,12 @@ fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>
         .merge(open.method_not_allowed_fallback(no_method).with_state(api))
         // Whoever opens the port in a browser looks for the pages.
         .route("/", get(async || Redirect::temporary("/docs/")))
-        .merge(SwaggerUi::new("/docs").url("/api/v1/openapi.json", openapi()))
+        // Without this, pages that are not on this machine ask a public service to check the document.
+        .merge(
+            SwaggerUi::new("/docs")
+                .url("/api/v1/openapi.json", openapi())
+                .config(SwaggerConfig::default().validator_url("none")),
+        )
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::map_response(headers))
         .layer(CatchPanicLayer::custom(panicked))

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
@@ -12,9 +12,10 @@ use utoipa::ToSchema;
 use super::chargebacks::parse_id;
 use super::lists::{self, Asked, CountParams};
 use crate::api::Api;
-use crate::api::answer::{Listing, tags};
+use crate::api::answer::{Kept, Listing, tag, tags};
 use crate::api::params::{Filters, PageParams, RangeParams};
 use crate::api::problem::Problem;
+use crate::store::Projection;
 use crate::store::read::BillingRow;
 
 /// What was charged for one product of one resource on one day.
@@ -65,17 +66,21 @@ pub(crate) async fn list(
 /// One billing line
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/billing-lines/{id}", tag = "costs",
     params(("tenant" = String, Path, description = "Name of the tenant"), ("id" = String, Path, description = "Id of the line")),
-    responses((status = 200, body = BillingLine), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = BillingLine), (status = 304, description = "Nothing changed since"),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn one(
     State(api): State<Api>,
     Path((tenant, id)): Path<(String, String)>,
-) -> Result<Json<BillingLine>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let tenant = api.tenant(&tenant)?;
     let missing = || Problem::not_found("billing line", &id);
     let (day, _) = parse_id(&id).ok_or_else(missing)?;
     let (mut reader, _turn) = api.reader(&tenant.tenant_id).await?;
+    let version = reader.version(&[Projection::Billing, Projection::Tags]).await?;
     let row = reader.billing_line(&tenant.tenant_id, day, &id).await?;
-    row.map(item).map(Json).ok_or_else(missing)
+    let body = row.map(item).ok_or_else(missing)?;
+    Ok(Kept { tag: tag(&version, &format!("billing line {} {id}", tenant.tenant_id)), body }.respond(&headers))
 }
 
 fn item(row: BillingRow) -> BillingLine {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -70,17 +69,21 @@ pub(crate) async fn list(
 /// One chargeback row
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/chargebacks/{id}", tag = "costs",
     params(("tenant" = String, Path, description = "Name of the tenant"), ("id" = String, Path, description = "Id of the row")),
-    responses((status = 200, body = Chargeback), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Chargeback), (status = 304, description = "Nothing changed since"),
+        (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn one(
     State(api): State<Api>,
     Path((tenant, id)): Path<(String, String)>,
-) -> Result<Json<Chargeback>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let tenant = api.tenant(&tenant)?;
     let missing = || Problem::not_found("chargeback row", &id);
     let (day, fingerprint) = parse_id(&id).ok_or_else(missing)?;
     let (mut reader, _turn) = api.reader(&tenant.tenant_id).await?;
+    let version = reader.version(&[Projection::Chargebacks, Projection::Tags]).await?;
     let row = reader.chargeback(&tenant.tenant_id, day, &fingerprint).await?;
-    row.map(item).map(Json).ok_or_else(missing)
+    let body = row.map(item).ok_or_else(missing)?;
+    Ok(Kept { tag: tag(&version, &format!("chargeback {} {id}", tenant.tenant_id)), body }.respond(&headers))
 }
 
 /// What fell back, added up.

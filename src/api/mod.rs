@@ -13,6 +13,7 @@ mod exports;
 mod flow;
 mod fold;
 mod graph;
+mod known;
 mod measure;
 mod once;
 mod pace;

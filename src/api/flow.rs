@@ -11,7 +11,7 @@ use tokio::sync::mpsc::Sender;
 use super::table::Table;
 use crate::domain::Day;
 use crate::store::StoreError;
-use crate::store::read::{Availability, Column, Dataset, Reader, Rows, Selection};
+use crate::store::read::{Availability, Chargebacks, Column, Dataset, Reader, Rows, Selection};
 
 /// Rows that Postgres sorts at once, if no single day has more.
 const PORTION: u32 = 50_000;
@@ -45,32 +45,63 @@ pub(crate) async fn pour(
     dataset: Dataset,
     of: &Selection,
     columns: &[Column],
-    mut table: Table,
+    table: Table,
     taker: &Sender<Bytes>,
 ) -> Result<u64, Cut> {
     let days = reader.available(dataset, &of.tenant, of.from, of.to).await?;
-    let mut count = 0;
-    for (from, to) in portions(&days, PORTION) {
-        let mut asked = Rows::of(dataset, columns, &Selection { from, to, ..of.clone() });
-        let mut rows = reader.rows(&mut asked);
-        while let Some(row) = rows.try_next().await? {
-            // A column that is asked for is there.
-            table.row((0..columns.len()).map(|column| row.text(column).ok().flatten()))?;
-            count += 1;
-            if let Some(bytes) = table.take(CHUNK) {
-                hand_on(bytes, taker).await?;
+    let of = |(from, to)| Selection { from, to, ..of.clone() };
+    let mut pouring = Pouring { table, taker, rows: 0 };
+    if dataset == Dataset::Chargebacks {
+        let mut file = Chargebacks::under(columns);
+        for portion in portions(&days, Chargebacks::BATCH).into_iter().map(of) {
+            loop {
+                reader.next_batch(&mut file, &portion).await?;
+                for row in file.rows() {
+                    pouring.row(row.iter()).await?;
+                }
+                if !file.is_full() {
+                    break;
+                }
+            }
+        }
+    } else {
+        for portion in portions(&days, PORTION).into_iter().map(of) {
+            let mut asked = Rows::of(dataset, columns, &portion);
+            let mut rows = reader.rows(&mut asked);
+            while let Some(row) = rows.try_next().await? {
+                // A column that is asked for is there.
+                pouring.row((0..columns.len()).map(|column| row.text(column).ok().flatten())).await?;
             }
         }
     }
-    table.end()?;
-    if let Some(bytes) = table.take(1) {
-        hand_on(bytes, taker).await?;
-    }
-    Ok(count)
+    pouring.end().await
 }
 
-async fn hand_on(bytes: Vec<u8>, taker: &Sender<Bytes>) -> Result<(), Cut> {
-    taker.send_timeout(Ok(bytes), PATIENCE).await.map_err(|_| Cut::Gone)
+/// A table whose bytes are handed on.
+struct Pouring<'a> {
+    table: Table,
+    taker: &'a Sender<Bytes>,
+    rows: u64,
+}
+
+impl Pouring<'_> {
+    async fn row<'r>(&mut self, cells: impl Iterator<Item = Option<&'r str>>) -> Result<(), Cut> {
+        self.table.row(cells)?;
+        self.rows += 1;
+        self.hand_on(CHUNK).await
+    }
+
+    /// Returns how many rows there were.
+    async fn end(mut self) -> Result<u64, Cut> {
+        self.table.end()?;
+        self.hand_on(1).await?;
+        Ok(self.rows)
+    }
+
+    async fn hand_on(&mut self, least: usize) -> Result<(), Cut> {
+        let Some(bytes) = self.table.take(least) else { return Ok(()) };
+        self.taker.send_timeout(Ok(bytes), PATIENCE).await.map_err(|_| Cut::Gone)
+    }
 }
 
 /// Ranges of days with at most `most` rows, or of one day where it alone has more.

@@ -13,6 +13,7 @@ mod exports;
 mod flow;
 mod fold;
 mod graph;
+mod known;
 mod measure;
 mod once;
 mod pace;
@@ -30,6 +31,7 @@ pub mod write;
 pub use exports::ExportFolder;
 pub use params::read_query;
 pub use problem::Problem;
+pub use routes::read_body;
 pub use server::{Doors, Settings, Tenant, openapi, serve};
 
 use std::sync::Arc;

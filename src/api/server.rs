@@ -23,6 +23,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use super::answer::linked;
 use super::auth::{Gate, guard};
 use super::exports::{ExportFolder, Shelf};
+use super::known::known;
 use super::measure::measured;
 use super::once::{self, once};
 use super::pace::Pace;
@@ -237,6 +238,7 @@ fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>
         // The last one is the first to see a request.
         .layer(middleware::from_fn_with_state(api.clone(), catch_up))
         .layer(middleware::from_fn_with_state(api.clone(), once))
+        .layer(middleware::from_fn(known))
         .layer(middleware::from_fn_with_state(api.clone(), guard))
         .layer(middleware::from_fn(linked))
         .layer(middleware::from_fn(measured))

@@ -1,6 +1,6 @@
 //! `tributary demo`: the whole road on a made-up organisation, through the ordinary clients.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -48,10 +48,10 @@ pub async fn demo(args: &Demo) -> Result<ExitCode> {
         let bills = try_join_all(TENANTS.iter().map(|tenant| report::read(pool, tenant, from, to))).await?;
         say.done();
         for facts in &bills {
-            print!("{}", report::render(facts, std::io::stdout().is_terminal()));
+            write!(io::stdout(), "{}", report::render(facts, io::stdout().is_terminal()))?;
         }
         if summary.failed {
-            println!("\n{}", summary.text);
+            writeln!(io::stdout(), "\n{}", summary.text)?;
         }
         let bootstrap = parts.connection.bootstrap().to_owned();
         let further = report::Further {
@@ -61,7 +61,7 @@ pub async fn demo(args: &Demo) -> Result<ExitCode> {
             bootstrap_servers: args.stay.then_some(bootstrap.as_str()),
             topic_prefix: parts.connection.prefix(),
         };
-        println!("\n{}", report::further(&further));
+        writeln!(io::stdout(), "\n{}", report::further(&further))?;
         if args.stay {
             eprintln!("Everything stays up until Ctrl-C.");
             stop.cancelled().await;

@@ -1,5 +1,6 @@
 //! `tributary run`: builds the parts, starts the roles, ends them.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,10 +62,13 @@ pub async fn run(config: &Config, args: &Run) -> Result<ExitCode> {
     stack.stop().await;
     say.done();
     let reports = served?;
-    Ok(reports.map_or(ExitCode::SUCCESS, |summary| {
-        print!("{}", summary.text);
-        if summary.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
-    }))
+    let Some(summary) = reports else { return Ok(ExitCode::SUCCESS) };
+    let said = write!(io::stdout(), "{}", summary.text);
+    // A failed cycle is one, whether anybody reads of it or not.
+    if summary.failed {
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(said.map(|()| ExitCode::SUCCESS)?)
 }
 
 /// Connects, creates topics that are missing and brings the tables up to date.

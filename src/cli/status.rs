@@ -250,3 +250,43 @@ pub(super) fn table(header: &[&str]) -> Table {
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(header.iter().copied());
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::args::Cli;
+
+    fn members(counts: &[(&str, usize)]) -> BTreeMap<String, usize> {
+        let all = Projection::ALL.iter().map(|projection| (project::group(*projection), 2));
+        all.chain(counts.iter().map(|(group, count)| ((*group).to_owned(), *count))).collect()
+    }
+
+    fn said(members: &BTreeMap<String, usize>) -> String {
+        told(&Status { tenants: Vec::new(), projections: Vec::new(), roles: roles(members), quarantined: 0 })
+    }
+
+    #[test]
+    fn a_role_that_nobody_has_is_told_with_a_command_that_can_be_typed() {
+        let gathering = [(service::GROUP, 1), (allocate::worker::GROUP, 0)];
+        let told = said(&members(&gathering));
+        let hints: Vec<&str> = told.lines().filter(|line| line.contains("no process has")).collect();
+        assert_eq!(hints.len(), 1, "{told}");
+        assert!(hints[0].contains("the role allocate"), "{told}");
+        let command = hints[0].split('`').nth(1).expect("a command");
+        // Hints leave out which configuration it is.
+        let typed = command.split(' ').chain(["--config", "tributary.yaml"]);
+        assert!(Cli::try_parse_from(typed).is_ok(), "{command}");
+    }
+
+    #[test]
+    fn a_projection_that_nobody_writes_is_a_role_that_nobody_has() {
+        let all = [(service::GROUP, 1), (allocate::worker::GROUP, 3)];
+        assert!(!said(&members(&all)).contains("no process has"));
+        let mut but_one = members(&all);
+        but_one.insert(project::group(Projection::Tags), 0);
+        assert!(said(&but_one).contains("no process has the role project"));
+        assert_eq!(said(&BTreeMap::new()).matches("no process has").count(), 3);
+    }
+}

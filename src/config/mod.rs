@@ -35,6 +35,6 @@ pub use fault::{Fault, Faults, Warning};
 pub use load::{Loaded, load, parse, schema};
 pub use metered::{GenericMetrics, SelfManagedKafka};
 pub use model::*;
-pub use read::{CONFLUENT_WORDS, EXTERNAL_WORDS, SELF_MANAGED_WORDS, Vocabulary};
+pub use read::{CONFLUENT_WORDS, EXTERNAL_WORDS, SELF_MANAGED_WORDS, Vocabulary, map_file};
 pub use reference::reference;
 pub use show::show;

@@ -14,6 +14,7 @@ use super::section::Value;
 use super::substitute::substitute;
 use super::suggest;
 use super::yaml::Content;
+use crate::domain::Day;
 
 /// A single value's text.
 pub(super) struct Scalar<'a> {
@@ -199,7 +200,7 @@ impl Kind for Date {
 
     fn read(&self, value: &Value<'_>) -> Option<NaiveDate> {
         let scalar = scalar(value, "a date")?;
-        let date = NaiveDate::parse_from_str(&scalar.text, "%Y-%m-%d").ok();
+        let date = scalar.text.parse().ok().map(Day::date);
         if date.is_none() {
             value.fault(format!("{} is not a date", quoted(&scalar.text)), "write it as YYYY-MM-DD");
         }

@@ -77,8 +77,13 @@ impl FromStr for Day {
     type Err = NotADay;
 
     fn from_str(text: &str) -> Result<Self, NotADay> {
-        // chrono takes blanks and signs for digits, too.
-        let plain = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+        // chrono takes blanks and signs for digits, too, and years of any length.
+        let is_dash = |at| matches!(at, 4 | 7);
+        let plain = text.len() == 10
+            && text
+                .bytes()
+                .enumerate()
+                .all(|(at, byte)| if is_dash(at) { byte == b'-' } else { byte.is_ascii_digit() });
         let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| plain);
         date.map(Self).ok_or_else(|| NotADay(text.to_owned()))
     }
@@ -215,7 +220,17 @@ mod tests {
         let day: Day = "2026-02-28".parse().unwrap();
         assert_eq!(day.end(), "2026-03-01T00:00:00Z".parse::<DateTime<Utc>>().unwrap());
         assert_eq!(day.until(day.plus(2)).count(), 2);
-        for text in ["2026-2-8", "2026- 2-28", "+026-02-28", " 2026-02-28", "2026-02-30", "28/02/2026", ""] {
+        for text in [
+            "2026-2-8",
+            "2026- 2-28",
+            "+026-02-28",
+            "-026-02-28",
+            "20260-2-28",
+            " 2026-02-28",
+            "2026-02-30",
+            "28/02/2026",
+            "",
+        ] {
             assert!(text.parse::<Day>().is_err(), "{text:?}");
         }
     }

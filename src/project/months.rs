@@ -3,24 +3,47 @@
 //! In: months whose sums are behind. Out: sums that readers may take in place of rows. They make long spans quick and decide
 //! nothing: a month that is behind is read row by row, or with its new days beside its sums.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{MonthBehind, Store};
 use crate::wording::chain;
 
-/// A month whose slices are the same as at the look before is added up: while days come one after the other, once would be
-/// too often.
-const LOOK_EVERY: Duration = Duration::from_secs(20);
+/// A month whose slices are the same as so long before is added up: while days come one after the other, once would be too
+/// often.
+const QUIET: Duration = Duration::from_secs(20);
 
-/// Works until it is stopped. What fails is tried again at the next look; rows are read meanwhile.
-pub async fn add_up(store: &Store, stop: &CancellationToken) {
+/// Works until it is stopped. `moved` is told when this process may have projected something; without that nothing is asked.
+/// What fails is tried again; rows are read meanwhile.
+pub async fn add_up(store: &Store, moved: &Notify, stop: &CancellationToken) {
     let mut before = Vec::new();
-    while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
-        match look(store, &before, stop).await {
-            Ok(now) => before = now,
-            Err(error) => tracing::debug!(error = chain(&error), "months were not added up; the next look does it"),
+    loop {
+        // From before the look: what comes while it lasts is not missed.
+        let mut news = pin!(moved.notified());
+        news.as_mut().enable();
+        let idle = match look(store, &before, stop).await {
+            Ok(now) => {
+                before = now;
+                before.is_empty()
+            }
+            Err(error) => {
+                let error_text = chain(&error);
+                match error.is_transient() {
+                    true => tracing::debug!(error = error_text, "months were not added up; the next look does it"),
+                    false => tracing::warn!(error = error_text, "months are not added up, so sums over them are slow"),
+                }
+                false
+            }
+        };
+        if idle && stop.run_until_cancelled(news).await.is_none() {
+            return;
+        }
+        // That a month is quiet shows in nothing but time.
+        if tokio::time::timeout(QUIET, stop.cancelled()).await.is_ok() {
+            return;
         }
     }
 }

@@ -44,9 +44,9 @@ pub fn start(roles: &[Role], parts: &Parts) -> JoinSet<Result<()>> {
         for projection in Projection::ALL {
             tasks.spawn(projecting(parts.clone(), projection));
         }
-        let Parts { store, stop, .. } = parts.clone();
+        let Parts { store, stop, moved, .. } = parts.clone();
         tasks.spawn(async move {
-            project::add_up_months(&store, &stop).await;
+            project::add_up_months(&store, &moved, &stop).await;
             Ok(())
         });
     }

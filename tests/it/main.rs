@@ -18,6 +18,7 @@ mod external;
 mod metered;
 mod operations;
 mod outage;
+mod pipe;
 mod poison;
 mod quarantine;
 mod real_system;

@@ -128,6 +128,7 @@ fn what_a_cycle_did_is_counted() {
     assert_eq!(of("tributary_allocate_rows_total"), rows());
     service
         .until("rows are in the table", |_| of("tributary_project_rows_total{projection=\"chargebacks\"}") == rows());
+    service.until("months are added up", |_| installation.sql("SELECT count(*) FROM chargeback_months") != "0");
     let host = upstream.url.trim_start_matches("http://").split(':').next().expect("a host").to_owned();
     let answered = |(name, value): (&String, &f64)| {
         *value > 0.0

@@ -1,5 +1,7 @@
 //! The same work by several processes: each does its part, one takes over from another, the result is the same.
 
+use std::path::Path;
+
 use nix::sys::signal::Signal;
 
 use crate::harness::{Installation, Running, Upstream, World, succeed, until};
@@ -26,6 +28,18 @@ fn same(expected: &[(String, String)], found: &[(String, String)]) {
     assert!(told.is_empty(), "other tables\n{told}");
 }
 
+/// The roles that nobody has, as the status tells people and programs.
+fn nobody_has(installation: &Installation, config: &Path) -> Vec<String> {
+    let status = |more: &[&str]| succeed(installation.tributary().arg("status").arg("--config").arg(config).args(more));
+    let json: serde_json::Value = serde_json::from_slice(&status(&["--json"]).stdout).expect("JSON");
+    let idle = json["roles"].as_array().expect("roles").iter().filter(|role| role["processes"] == 0);
+    let idle: Vec<String> = idle.map(|role| role["role"].as_str().expect("a name").to_owned()).collect();
+    let told = String::from_utf8(status(&[]).stdout).expect("UTF-8");
+    // The two were asked one after the other.
+    let hinted = |role: &&String| told.contains(&format!("`tributary run --roles {role}`"));
+    idle.iter().filter(hinted).cloned().collect()
+}
+
 #[test]
 fn three_processes_are_as_good_as_one() {
     let Some(world) = World::named(WORLD) else { return };
@@ -39,8 +53,10 @@ fn three_processes_are_as_good_as_one() {
     let projecting = Running::start(&mut installation.service(&config, "project", "projector"), dir, "projector");
     let mut gathering = installation.service(&config, "gather", "gatherer");
     succeed(gathering.args(["--once", "--now", &world.runs[0]]));
+    until("only gathering has nobody", || nobody_has(&installation, &config) == ["gather"]);
     allocating.stop();
     projecting.stop();
+    until("nothing has anybody", || nobody_has(&installation, &config) == ["gather", "allocate", "project"]);
     same(&expected, &tables(&installation.export(&config, &world.name, "out")));
 }
 

@@ -43,7 +43,7 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
     let mut folders = vec![root.join("tests/golden/noise").join(name)];
     match name {
         "avro" => folders.push(root.join("tests/golden/wire")),
-        "config" => folders.extend([root.join("tests/config"), root.join("examples/confluent-cloud")]),
+        "config" => folders.extend([root.join("tests/config"), root.join("examples")]),
         _ => {}
     }
     while let Some(folder) = folders.pop() {
@@ -114,4 +114,5 @@ macro_rules! noise {
     ($($name:ident),*) => {$(#[test] fn $name() { noise(stringify!($name)); })*};
 }
 
-noise!(avro, key, amount, billing_row, bill, inventory, headers, prometheus, rules, config, dotenv, query);
+noise!(avro, key, amount, billing_row, bill, inventory, headers, prometheus, rules, config, dotenv, query, body);
+noise!(jwt, jwks, claims, map_file);

@@ -3,11 +3,13 @@
 //! Shared by `tests/noise` (stable Rust, seconds) and the targets under `fuzz/` (libFuzzer, as long as one likes).
 
 use tributary::allocate::RuleBooks;
-use tributary::api::read_query;
+use tributary::api::auth::{Claims, read_claims, read_token};
+use tributary::api::{read_body, read_query};
 use tributary::config;
 use tributary::domain::{
-    Amount, BillingLine, ChargebackRow, Day, DayAllocated, DaySealed, GatherState, Granularities, Identity,
-    MetricValue, MetricValueRef, Quarantined, Resource, TenantDay, TopicAttributionRow,
+    Amount, ApiToken, AuditEvent, BillingLine, ChargebackRow, Command, Day, DayAllocated, DaySealed, Emission,
+    GatherState, Granularities, Identity, MetricValue, MetricValueRef, Quarantined, Resource, Run, Scope, Tag,
+    TenantDay, TenantEvent, TopicAttributionRow,
 };
 use tributary::ecosystem::confluent_cloud::billing::{self, Costs};
 use tributary::ecosystem::confluent_cloud::row::Row;
@@ -20,7 +22,7 @@ use tributary::journal::codec::Codec;
 pub type Parser = fn(&[u8]);
 
 /// All of them, by the folder of their corpus.
-pub const ALL: [(&str, Parser); 12] = [
+pub const ALL: [(&str, Parser); 17] = [
     ("avro", avro),
     ("key", key),
     ("amount", amount),
@@ -33,6 +35,11 @@ pub const ALL: [(&str, Parser); 12] = [
     ("config", config),
     ("dotenv", dotenv),
     ("query", query),
+    ("body", body),
+    ("jwt", jwt),
+    ("jwks", jwks),
+    ("claims", claims),
+    ("map_file", map_file),
 ];
 
 /// A record of each topic: what can be read can be written, and reads the same again.
@@ -53,6 +60,7 @@ pub fn avro(bytes: &[u8]) {
     CODEC.with(|codec| {
         again!(codec, BillingLine, Resource, Identity, MetricValue, MetricValueRef<'_>, DaySealed, ChargebackRow<'_>);
         again!(codec, TopicAttributionRow<'_>, DayAllocated, GatherState, Quarantined);
+        again!(codec, Command, Run, Emission, TenantEvent, AuditEvent, ApiToken, Tag);
     });
 }
 
@@ -177,6 +185,79 @@ pub fn query(bytes: &[u8]) {
     let now = chrono::DateTime::from_timestamp(1_772_700_000, 0).expect("a moment");
     if let Err(problem) = read_query(text, now) {
         assert!((400..500).contains(&problem.status) && !problem.detail.is_empty(), "{problem:?}");
+    }
+}
+
+/// A body of a request: refused with a reason that a caller can act on, or the tables take what it asks for.
+pub fn body(bytes: &[u8]) {
+    let now = chrono::DateTime::from_timestamp(1_772_700_000, 0).expect("a moment");
+    for (name, read) in read_body(bytes, now) {
+        if let Err(problem) = read {
+            assert!(problem.status == 400 && !problem.errors.is_empty(), "{name}: {problem:?}");
+            assert!(problem.errors.iter().all(|fault| !fault.message.is_empty()), "{name}: {problem:?}");
+        }
+    }
+}
+
+/// Public keys of RFC 7515, of A.2 and A.3, as a key set.
+const KEYS: &str = include_str!("../golden/noise/jwks/rfc7515.json");
+/// The tokens there that they signed.
+const TOKENS: [&str; 2] =
+    [include_str!("../golden/noise/jwt/rfc7515-a2"), include_str!("../golden/noise/jwt/rfc7515-a3")];
+
+/// A token of an issuer: however it is damaged, what is taken is what was signed.
+pub fn jwt(bytes: &[u8]) {
+    let Ok(token) = std::str::from_utf8(bytes) else { return };
+    if let Some(claims) = read_token(token, KEYS.as_bytes()) {
+        assert_eq!(claims, signed());
+    }
+}
+
+/// An issuer's keys: whatever they are, they do not make other claims of a token.
+pub fn jwks(bytes: &[u8]) {
+    for claims in TOKENS.iter().filter_map(|token| read_token(token, bytes)) {
+        assert_eq!(claims, signed());
+    }
+}
+
+fn signed() -> serde_json::Value {
+    serde_json::json!({"iss": "joe", "exp": 1_300_819_380, "http://example.com/is_root": true})
+}
+
+/// The claims of a token that holds: they let in whom they name, as far as the configuration says.
+pub fn claims(bytes: &[u8]) {
+    let Ok(claims) = serde_json::from_slice::<serde_json::Value>(bytes) else { return };
+    let asked = Claims {
+        issuer: "https://id.example.com".to_owned(),
+        audience: "tributary".to_owned(),
+        leeway_seconds: 30,
+        scopes_claim: "realm_access.roles".to_owned(),
+        scopes: [("finops".to_owned(), vec![Scope::CostsRead])].into(),
+        tenants_claim: Some("groups".to_owned()),
+        tenants: Default::default(),
+        known: [("acme".to_owned(), "org-1".to_owned())].into(),
+    };
+    let now = chrono::DateTime::from_timestamp(1_772_700_000, 0).expect("a moment");
+    match read_claims(&asked, &claims, now) {
+        Ok((actor, tenants)) => {
+            assert!(actor.strip_prefix("user:").is_some_and(|subject| claims["sub"] == subject && !subject.is_empty()));
+            assert!(tenants.expect("it is limited").iter().all(|id| id == "org-1"));
+            assert!(claims["exp"].as_f64().expect("a number") > 1_772_699_970.0, "{claims}");
+        }
+        Err(why) => assert!(!why.is_empty()),
+    }
+}
+
+/// A file that says whom ids are booked to, under both of its extensions.
+pub fn map_file(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    for extension in ["csv", "yaml"] {
+        match config::map_file(extension, text) {
+            Ok(pairs) => {
+                assert!(pairs.iter().all(|(id, identity)| !id.is_empty() && !identity.is_empty()), "{pairs:?}")
+            }
+            Err((problem, remedy)) => assert!(!problem.is_empty() && !remedy.is_empty()),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::Caller;
 use super::claims::Claims;
-use super::jwt::{Jwt, Key};
+use super::jwt::{Jwt, Key, keys};
 use crate::api::problem::{Code, Problem};
 use crate::wording::chain;
 
@@ -113,7 +113,7 @@ impl Issuer {
         }
         let place = about["jwks_uri"].as_str().ok_or("it does not say where its keys are (jwks_uri)")?;
         let set = self.document(place).await?;
-        let keys: Vec<Key> = set["keys"].as_array().into_iter().flatten().filter_map(Key::of).collect();
+        let keys = keys(&set);
         if keys.is_empty() { Err("it has no key of a kind that is known here".to_owned()) } else { Ok(keys) }
     }
 

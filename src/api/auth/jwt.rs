@@ -105,6 +105,11 @@ impl<'a> Jwt<'a> {
     }
 }
 
+/// The keys of a key set (JWKS) that are of a kind that is known here.
+pub(super) fn keys(set: &Value) -> Vec<Key> {
+    set["keys"].as_array().into_iter().flatten().filter_map(Key::of).collect()
+}
+
 impl Key {
     /// Reads a key of a key set (JWK); `None` if it is of another kind or for another purpose.
     pub fn of(jwk: &Value) -> Option<Self> {

@@ -10,6 +10,7 @@ mod issue;
 mod issuer;
 mod jwt;
 mod needed;
+mod reading;
 pub mod token;
 
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ pub use issue::{issue, revoke};
 pub use issuer::Issuer;
 use needed::METRICS;
 pub(super) use needed::{needed, tenant_of};
+pub use reading::{read_claims, read_token};
 
 use self::token::Tokens;
 use super::Api;

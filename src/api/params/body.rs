@@ -29,11 +29,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
                 StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Code::TooLarge, "the body is larger than is taken"),
                 _ => Problem::of_parameters(vec![Fault::new("body", "it could not be read to its end")]),
             })?;
-        if bytes.windows(ZERO_BYTE.len()).any(|part| part == ZERO_BYTE) {
-            return Err(Problem::of_parameters(vec![Fault::new("body", "a text in it holds a zero byte (\\u0000)")]));
-        }
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(|error| Problem::of_parameters(vec![Fault::new("body", error.to_string())]))
+        json(&bytes).map(Self)
     }
+}
+
+/// Reads JSON.
+///
+/// # Errors
+/// A [`Problem`] that says where it is not what is asked for.
+pub(crate) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    if bytes.windows(ZERO_BYTE.len()).any(|part| part == ZERO_BYTE) {
+        return Err(Problem::of_parameters(vec![Fault::new("body", "a text in it holds a zero byte (\\u0000)")]));
+    }
+    serde_json::from_slice(bytes).map_err(|error| Problem::of_parameters(vec![Fault::new("body", error.to_string())]))
 }

@@ -8,7 +8,7 @@ mod query;
 mod range;
 
 pub(crate) use accept::accepted;
-pub(crate) use body::Body;
+pub(crate) use body::{Body, json};
 pub(crate) use filter::{Filters, conditions, unknown_field};
 pub(crate) use page::{Cursor, PageParams};
 pub(crate) use query::Params;

@@ -5,11 +5,14 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::NaiveDate;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::IntoParams;
 
 use crate::api::problem::{Fault, Problem};
+use crate::domain::Day;
 
 const DEFAULT: u32 = 100;
 const MOST: u32 = 1000;
@@ -75,10 +78,24 @@ impl Cursor {
         let bytes = (text.len() <= LONGEST).then(|| URL_SAFE_NO_PAD.decode(text).ok()).flatten();
         // No text in Postgres has a NUL.
         let bytes = bytes.filter(|bytes| !bytes.windows(6).any(|six| six == br"\u0000"));
-        let read = bytes.and_then(|bytes| serde_json::from_slice::<(String, K)>(&bytes).ok());
+        let read = bytes.and_then(|bytes| serde_json::from_slice::<(String, Value)>(&bytes).ok());
+        let read = read.filter(|(_, place)| days_are_usual(place));
+        let read = read.and_then(|(mark, place)| Some((mark, serde_json::from_value::<K>(place).ok()?)));
         let (mark, place) = read.ok_or("this is no cursor; take `next_cursor` of the page before as it is")?;
         let other = "this cursor is of another question, or of tables that were rebuilt since; begin without one";
         if mark == self.0 { Ok(place) } else { Err(other.to_owned()) }
+    }
+}
+
+/// Are all days of a place ones that Postgres can compare with? Nobody is given others.
+fn days_are_usual(place: &Value) -> bool {
+    match place {
+        Value::Array(parts) => parts.iter().all(days_are_usual),
+        Value::String(text) => {
+            let day = text.split('T').next().and_then(|text| text.parse::<NaiveDate>().ok());
+            day.is_none_or(|day| (Day::FIRST.date()..=Day::LAST.date()).contains(&day))
+        }
+        _ => true,
     }
 }
 
@@ -103,7 +120,9 @@ mod tests {
         let other = Cursor::of(&["chargebacksacme"]).text(&("2026-02-01", 12));
         assert!(page(None, Some(other)).unwrap_err().contains("another question"));
         let nul = Cursor::of(&["chargebacks", "acme"]).text(&("\0", 12));
-        for text in ["", "x", "AAAA", &nul, &"A".repeat(9000)] {
+        let [early, late] =
+            ["-5000-01-01", "+12000-01-01T00:00:00Z"].map(|day| Cursor::of(&["chargebacks", "acme"]).text(&(day, 12)));
+        for text in ["", "x", "AAAA", &nul, &early, &late, &"A".repeat(9000)] {
             assert!(page(None, Some(text.to_owned())).unwrap_err().contains("no cursor"), "{text}");
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -14,7 +14,7 @@ use super::lists::Question;
 use crate::api::Api;
 use crate::api::answer::{Kept, decimal, tag};
 use crate::api::fold::{self, Sum, Total};
-use crate::api::params::{Body, Filters, Params, Range, RangeParams, unknown_field};
+use crate::api::params::{Body, Filters, Params, Range, RangeParams, conditions, unknown_field};
 use crate::api::periods::{Incomplete, Periods};
 use crate::api::problem::{Fault, Problem};
 use crate::domain::Amount;
@@ -87,10 +87,12 @@ pub(crate) struct SumItem {
     /// True for the sum of all groups that are not among the `top` largest; `dimensions` is empty then.
     other: bool,
     currency: String,
-    /// Decimal texts.
+    /// A decimal text.
     amount: String,
-    usage_amount: String,
-    shared_amount: String,
+    /// Of chargebacks, what was charged because of use; null of billing lines and topics, which do not say.
+    usage_amount: Option<String>,
+    /// The rest of the amount, in the same way.
+    shared_amount: Option<String>,
     /// Of the total of this currency, percent.
     share_percent: Option<f64>,
     rows: u64,
@@ -109,10 +111,11 @@ pub(crate) struct SumItem {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TotalItem {
     currency: String,
-    /// Decimal texts.
+    /// A decimal text.
     amount: String,
-    usage_amount: String,
-    shared_amount: String,
+    /// As in the items.
+    usage_amount: Option<String>,
+    shared_amount: Option<String>,
     rows: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     previous_amount: Option<String>,
@@ -131,8 +134,8 @@ pub(crate) struct Sums {
     /// The same of the period before, if it is asked for and not complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     previous_incomplete: Option<Incomplete>,
-    /// True if there are more sums than one answer holds: ask for fewer days, dimensions or the `top` ones. The totals are
-    /// of what is in `items` then.
+    /// True if there are more sums than one answer holds (50,000): ask for fewer days or dimensions, or for the `top` ones.
+    /// The totals are of everything that was chosen, also then.
     truncated: bool,
 }
 
@@ -190,10 +193,28 @@ pub(crate) async fn of_body(
     headers: HeaderMap,
     Body(wish): Body<AggregateWish>,
 ) -> Result<Response, Problem> {
-    let AggregateWish { dataset, group_by, bucket, top, compare, filters, from, to, tz } = wish;
-    let (range, filters) = (RangeParams { from, to, tz }, Filters { filter: filters });
-    answer(&api, &tenant, &range, &filters, &AggregateParams { dataset, group_by, bucket, top, compare }, &headers)
-        .await
+    let (range, filters, params) = wish.parts();
+    answer(&api, &tenant, &range, &filters, &params, &headers).await
+}
+
+impl AggregateWish {
+    fn parts(self) -> (RangeParams, Filters, AggregateParams) {
+        let Self { dataset, group_by, bucket, top, compare, filters, from, to, tz } = self;
+        let params = AggregateParams { dataset, group_by, bucket, top, compare };
+        (RangeParams { from, to, tz }, Filters { filter: filters }, params)
+    }
+
+    /// Can it be answered?
+    ///
+    /// # Errors
+    /// The [`Problem`] that a caller is told.
+    pub(super) fn check(self, now: DateTime<Utc>) -> Result<(), Problem> {
+        let (range, filters, params) = self.parts();
+        let dataset = params.dataset.into();
+        range.read(now)?;
+        conditions(dataset, &filters.filter)?;
+        read(&params, dataset).map(drop)
+    }
 }
 
 async fn answer(
@@ -210,24 +231,35 @@ async fn answer(
     let group_by = read(params, dataset)?;
     let (mut reader, _turn) = api.reader(&question.of.tenant).await?;
     let version = reader.version(&[dataset.projection(), Projection::Days, Projection::Tags]).await?;
-    let mut ask =
-        Aggregate { dataset, of: question.of.clone(), group_by, bucket: bucket(params.bucket), limit: MOST_CELLS + 1 };
+    let (of, bucket) = (question.of.clone(), bucket(params.bucket));
+    let ask = Aggregate { dataset, of, group_by, bucket, top: params.top, limit: MOST_CELLS + 1 };
     let mut cells = reader.aggregate(&ask).await?;
-    let mut truncated = cells.len() > MOST_CELLS as usize;
-    cells.truncate(MOST_CELLS as usize);
-    let mut sums = fold::top(cells, params.top.map(|top| top as usize));
-    let periods = Periods::of(range, ask.bucket, &reader.complete_days(dataset, &ask.of).await?);
+    let truncated = cells.len() > MOST_CELLS as usize;
+    let periods = Periods::of(range, bucket, &reader.complete_days(dataset, &ask.of).await?);
     let mut previous = None;
-    if params.compare.is_some() {
+    let sums = if params.compare.is_some() {
         let before = range.before();
-        ask.of = Selection { from: before.from, to: before.to, ..question.of.clone() };
-        let mut cells = reader.aggregate(&ask).await?;
-        truncated |= cells.len() > MOST_CELLS as usize;
+        let of = Selection { from: before.from, to: before.to, ..question.of.clone() };
+        previous = Some(Periods::of(before, bucket, &reader.complete_days(dataset, &of).await?));
+        let before = reader.aggregate(&Aggregate { of, top: None, ..ask.clone() }).await?;
+        if truncated || before.len() > MOST_CELLS as usize {
+            let message =
+                format!("there are more than {MOST_CELLS} groups, too many to compare: group by fewer fields");
+            return Err(Problem::of_parameters(vec![Fault::new("compare", message)]));
+        }
+        fold::compare(cells, before)
+    } else {
         cells.truncate(MOST_CELLS as usize);
-        sums = fold::compare(sums, cells);
-        previous = Some(Periods::of(before, ask.bucket, &reader.complete_days(dataset, &ask.of).await?));
-    }
-    let mut body = shape(range, &ask, &sums, &periods);
+        cells.into_iter().map(Sum::alone).collect()
+    };
+    let totals = if truncated {
+        let whole = Aggregate { group_by: Vec::new(), bucket: Bucket::None, top: None, ..ask.clone() };
+        let cells: Vec<Sum> = reader.aggregate(&whole).await?.into_iter().map(Sum::alone).collect();
+        fold::totals(cells.iter())
+    } else {
+        fold::totals(sums.iter())
+    };
+    let mut body = shape(range, &ask, &sums, &totals, &periods);
     body.truncated = truncated;
     body.previous_incomplete = previous.and_then(|periods| periods.into_incomplete().pop());
     body.incomplete = periods.into_incomplete();
@@ -269,14 +301,13 @@ fn bucket(param: BucketParam) -> Bucket {
     }
 }
 
-fn shape(range: Range, ask: &Aggregate, sums: &[Sum], periods: &Periods) -> Sums {
-    let totals = fold::totals(sums);
-    let items = sums.iter().map(|sum| item(ask, sum, &totals, periods)).collect();
+fn shape(range: Range, ask: &Aggregate, sums: &[Sum], totals: &BTreeMap<String, Total>, periods: &Periods) -> Sums {
+    let items = sums.iter().map(|sum| item(ask, sum, totals, periods)).collect();
     let total = |(currency, total): (&String, &Total)| TotalItem {
         currency: currency.clone(),
         amount: decimal(total.amount),
-        usage_amount: decimal(total.usage_amount),
-        shared_amount: decimal(total.amount - total.usage_amount),
+        usage_amount: total.usage_amount.map(decimal),
+        shared_amount: total.usage_amount.map(|used| decimal(total.amount - used)),
         rows: total.rows,
         previous_amount: total.previous.map(decimal),
     };
@@ -292,26 +323,27 @@ fn shape(range: Range, ask: &Aggregate, sums: &[Sum], periods: &Periods) -> Sums
 }
 
 fn item(ask: &Aggregate, sum: &Sum, totals: &BTreeMap<String, Total>, periods: &Periods) -> SumItem {
-    let period = periods.period(sum.start);
+    let Sum { cell, previous } = sum;
+    let period = periods.period(cell.start);
     let names = ask.group_by.iter().map(Field::name);
-    let total = totals.get(&sum.currency).map_or(Amount::ZERO, |total| total.amount);
-    let change = sum.previous.map(|previous| sum.amount - previous);
+    let total = totals.get(&cell.currency).map_or(Amount::ZERO, |total| total.amount);
+    let change = previous.map(|previous| cell.amount - previous);
     SumItem {
         bucket: period.label,
         from: period.from.date(),
         to: period.to.date(),
         complete: period.complete,
-        dimensions: sum.group.clone().map(|values| names.zip(values).collect()).unwrap_or_default(),
-        other: sum.group.is_none(),
-        currency: sum.currency.clone(),
-        amount: decimal(sum.amount),
-        usage_amount: decimal(sum.usage_amount),
-        shared_amount: decimal(sum.amount - sum.usage_amount),
-        share_percent: fold::percent(sum.amount, total),
-        rows: sum.rows,
-        previous_amount: sum.previous.map(decimal),
+        dimensions: cell.group.clone().map(|values| names.zip(values).collect()).unwrap_or_default(),
+        other: cell.group.is_none(),
+        currency: cell.currency.clone(),
+        amount: decimal(cell.amount),
+        usage_amount: cell.usage_amount.map(decimal),
+        shared_amount: cell.usage_amount.map(|used| decimal(cell.amount - used)),
+        share_percent: fold::percent(cell.amount, total),
+        rows: cell.rows,
+        previous_amount: previous.map(decimal),
         change: change.map(decimal),
-        change_percent: change.zip(sum.previous).and_then(|(change, previous)| fold::percent(change, previous)),
+        change_percent: change.zip(*previous).and_then(|(change, previous)| fold::percent(change, previous)),
     }
 }
 

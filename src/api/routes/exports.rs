@@ -209,7 +209,7 @@ fn sent(file: File, count: u64) -> Bytes {
     }))
 }
 
-fn read(asked: ExportWish, now: DateTime<Utc>) -> Result<Wish, Problem> {
+pub(super) fn read(asked: ExportWish, now: DateTime<Utc>) -> Result<Wish, Problem> {
     let dataset: Dataset = asked.dataset.into();
     let range = RangeParams { from: asked.from, to: asked.to, tz: asked.tz }.read(now);
     let mut faults = Vec::new();

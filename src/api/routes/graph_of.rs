@@ -196,7 +196,7 @@ impl Asker<'_, '_> {
     async fn sums(&mut self, dataset: Dataset, conditions: Vec<Condition>, by: &[&str]) -> Result<Vec<Cell>, Problem> {
         let of = Selection { tenant: self.of.tenant.to_owned(), from: self.of.from, to: self.of.to, conditions };
         let group_by = by.iter().filter_map(|name| dataset.field(name)).collect();
-        let ask = Aggregate { dataset, of, group_by, bucket: Bucket::None, limit: MOST_CELLS + 1 };
+        let ask = Aggregate { dataset, of, group_by, bucket: Bucket::None, top: None, limit: MOST_CELLS + 1 };
         let cells = self.reader.aggregate(&ask).await?;
         if cells.len() > MOST_CELLS as usize {
             let message =
@@ -213,7 +213,7 @@ impl Asker<'_, '_> {
 }
 
 fn text(cell: &Cell, place: usize) -> &str {
-    cell.values.get(place).and_then(Option::as_deref).unwrap_or_default()
+    cell.group.as_ref().and_then(|group| group.get(place)?.as_deref()).unwrap_or_default()
 }
 
 fn is(field: &'static str, value: &str) -> Condition {

@@ -2,6 +2,7 @@
 
 pub(super) mod aggregate;
 pub(super) mod billing;
+mod bodies;
 pub(super) mod chargebacks;
 pub(super) mod days;
 pub(super) mod dimensions;
@@ -22,6 +23,8 @@ pub(super) mod tags;
 pub(super) mod tenants;
 pub(super) mod tokens;
 pub(super) mod topics;
+
+pub use bodies::read_body;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -47,9 +47,9 @@ pub(crate) struct RunWish {
     #[serde(default)]
     stages: Vec<StageParam>,
     /// First day to look at, included. Default: where the tenant's window begins.
-    from: Option<NaiveDate>,
+    pub(super) from: Option<NaiveDate>,
     /// Last day to look at, excluded. Default: where the window ends.
-    to: Option<NaiveDate>,
+    pub(super) to: Option<NaiveDate>,
     /// Also although the tenant was gathered a moment ago, and seal days of the range again although nothing changed.
     #[serde(default)]
     force: bool,
@@ -133,12 +133,17 @@ pub(crate) async fn start(
     Ok((StatusCode::ACCEPTED, position, [(header::LOCATION, location)], body).into_response())
 }
 
-fn check(wish: &RunWish) -> Result<(), Problem> {
+pub(super) fn check(wish: &RunWish) -> Result<(), Problem> {
     let mut faults = Vec::new();
     if let (Some(from), Some(to)) = (wish.from, wish.to)
         && to <= from
     {
         faults.push(Fault::new("to", format!("{to} is excluded and must be after `from` ({from})")));
+    }
+    for (name, day) in [("from", wish.from), ("to", wish.to)] {
+        if let Some(day) = day.filter(|day| !(1970..=9999).contains(&day.year())) {
+            faults.push(Fault::new(name, format!("{day} is not a day from 1970 to 9999")));
+        }
     }
     let reason = wish.reason.as_deref().unwrap_or_default();
     if reason.chars().count() > LONGEST_REASON || reason.chars().any(char::is_control) {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -12,7 +13,7 @@ use super::lists::Question;
 use super::tags::EntityParam;
 use crate::api::Api;
 use crate::api::auth::Caller;
-use crate::api::params::{Body, Filters, RangeParams};
+use crate::api::params::{Body, Filters, RangeParams, conditions};
 use crate::api::problem::{Fault, Problem};
 use crate::api::tagging::{self, Outcome, outcome};
 use crate::api::write::{By, EventPosition};
@@ -32,7 +33,7 @@ const SHOWN: usize = 100;
 pub(crate) struct Batch {
     /// 1 to 10,000.
     #[schema(min_items = 1, max_items = 10000)]
-    items: Vec<Wanted>,
+    pub(super) items: Vec<Wanted>,
     /// Replace and remove what is there with another value.
     #[serde(default)]
     override_existing: bool,
@@ -152,9 +153,7 @@ pub(crate) async fn apply(
     let question = Question::read(&api, &tenant, Dataset::Chargebacks, &range, &Filters { filter: asked.filters })?;
     let tenant = api.tenant(&tenant)?.tenant_id.clone();
     let kind = EntityType::from(asked.target);
-    let fault = |name: &str, error: NoTag| Problem::of_parameters(vec![Fault::new(name, error.to_string())]);
-    let key: TagKey = asked.key.parse().map_err(|error| fault("key", error))?;
-    asked.value.as_deref().map_or(Ok(()), check_value).map_err(|error| fault("value", error))?;
+    let key = tag_of(&asked.key, asked.value.as_deref())?;
     let ids = {
         let (mut reader, _turn) = api.reader(&tenant).await?;
         reader.entities_of(&question.of, kind, MOST as u32 + 1).await?
@@ -174,13 +173,33 @@ pub(crate) async fn apply(
     Ok((position, Json(Applied { dry_run: asked.dry_run, matched, counts, entity_ids })).into_response())
 }
 
+/// The key, if there can be a tag of these.
+fn tag_of(key: &str, value: Option<&str>) -> Result<TagKey, Problem> {
+    let fault = |name: &str, error: NoTag| Problem::of_parameters(vec![Fault::new(name, error.to_string())]);
+    let key: TagKey = key.parse().map_err(|error| fault("key", error))?;
+    value.map_or(Ok(()), check_value).map_err(|error| fault("value", error))?;
+    Ok(key)
+}
+
+impl Apply {
+    /// Can it be done?
+    ///
+    /// # Errors
+    /// The [`Problem`] that a caller is told.
+    pub(super) fn check(self, now: DateTime<Utc>) -> Result<(), Problem> {
+        RangeParams { from: self.from, to: self.to, tz: self.tz }.read(now)?;
+        conditions(Dataset::Chargebacks, &self.filters)?;
+        tag_of(&self.key, self.value.as_deref()).map(drop)
+    }
+}
+
 /// A wish that can be fulfilled.
 #[derive(Debug)]
-struct Wish {
-    kind: EntityType,
-    id: String,
-    key: String,
-    value: Option<String>,
+pub(super) struct Wish {
+    pub kind: EntityType,
+    pub id: String,
+    pub key: String,
+    pub value: Option<String>,
 }
 
 impl Wish {
@@ -189,7 +208,7 @@ impl Wish {
     }
 }
 
-fn checked(wanted: Wanted) -> Result<Wish, NoTag> {
+pub(super) fn checked(wanted: Wanted) -> Result<Wish, NoTag> {
     let key: TagKey = wanted.key.parse()?;
     check_entity(&wanted.entity_id)?;
     wanted.value.as_deref().map_or(Ok(()), check_value)?;

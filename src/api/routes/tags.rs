@@ -65,7 +65,7 @@ pub(crate) struct TagsOf {
 pub(crate) struct TagValue {
     /// 1 to 500 characters without control characters; not `UNTAGGED`, which is what rows without the tag show.
     #[schema(min_length = 1, max_length = 500)]
-    value: String,
+    pub(super) value: String,
 }
 
 /// The tags of a resource or identity

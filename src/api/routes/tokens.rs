@@ -107,7 +107,8 @@ pub(crate) async fn create(
     caller: Caller,
     Body(asked): Body<TokenRequest>,
 ) -> Result<(StatusCode, EventPosition, Extension<Secretive>, Json<NewTokenItem>), Problem> {
-    let new = api.new_token(asked)?;
+    let id = |name: &str| api.tenant(name).ok().map(|tenant| tenant.tenant_id.clone());
+    let new = asked.read(id, api.clock.now())?;
     let (secret, token, position) = issue(&api.ledger, &caller.by(), new).await?;
     let item = NewTokenItem { token: secret.expose().to_owned(), item: api.token_item(token) };
     Ok((StatusCode::CREATED, position, Extension(Secretive), Json(item)))
@@ -146,9 +147,19 @@ impl Api {
             expires_at: token.expires_at,
         }
     }
+}
 
-    /// Every fault at once.
-    fn new_token(&self, asked: TokenRequest) -> Result<NewToken, Problem> {
+impl TokenRequest {
+    /// The token that is meant; `tenant_id` is the id of the tenant of that name.
+    ///
+    /// # Errors
+    /// A [`Problem`] that names every fault.
+    pub(super) fn read(
+        self,
+        tenant_id: impl Fn(&str) -> Option<String>,
+        now: DateTime<Utc>,
+    ) -> Result<NewToken, Problem> {
+        let asked = self;
         let mut faults = Vec::new();
         let name = token_name(&asked.name).unwrap_or_else(|error| {
             faults.push(Fault::new("name", error));
@@ -166,15 +177,15 @@ impl Api {
         }
         let mut tenants = BTreeSet::new();
         for name in asked.tenants.iter().flatten() {
-            match self.tenant(name) {
-                Ok(tenant) => drop(tenants.insert(tenant.tenant_id.clone())),
-                Err(_) => faults.push(Fault::new("tenants", format!("there is no tenant {name:?}"))),
+            match tenant_id(name) {
+                Some(id) => drop(tenants.insert(id)),
+                None => faults.push(Fault::new("tenants", format!("there is no tenant {name:?}"))),
             }
         }
         if asked.tenants.as_ref().is_some_and(Vec::is_empty) {
             faults.push(Fault::new("tenants", "the list is empty; leave it out for all tenants"));
         }
-        if asked.expires_at.is_some_and(|ends| ends <= self.clock.now() || chrono::Datelike::year(&ends) > 9999) {
+        if asked.expires_at.is_some_and(|ends| ends <= now || chrono::Datelike::year(&ends) > 9999) {
             faults.push(Fault::new("expires_at", "this is not between now and the year 9999"));
         }
         if !faults.is_empty() {

@@ -56,7 +56,7 @@ pub(crate) struct Table {
 #[derive(Debug)]
 enum Body {
     Csv(Vec<u8>),
-    Ndjson(Vec<u8>),
+    Ndjson { heads: Vec<Vec<u8>>, bytes: Vec<u8> },
     Parquet(Box<parquet::Parquet>),
 }
 
@@ -68,7 +68,7 @@ impl Table {
     pub fn begin(format: Format, columns: &[Column]) -> io::Result<Self> {
         let body = match format {
             Format::Csv => Body::Csv(csv::head(columns)),
-            Format::Ndjson => Body::Ndjson(Vec::new()),
+            Format::Ndjson => Body::Ndjson { heads: ndjson::heads(columns), bytes: Vec::new() },
             Format::Parquet => Body::Parquet(Box::new(parquet::Parquet::begin(columns)?)),
         };
         Ok(Self { columns: columns.to_vec(), body })
@@ -81,7 +81,7 @@ impl Table {
     pub fn row<'a>(&mut self, cells: impl Iterator<Item = Option<&'a str>>) -> io::Result<()> {
         match &mut self.body {
             Body::Csv(bytes) => csv::row(&self.columns, cells, bytes),
-            Body::Ndjson(bytes) => ndjson::row(&self.columns, cells, bytes),
+            Body::Ndjson { heads, bytes } => ndjson::row(&self.columns, heads, cells, bytes),
             Body::Parquet(file) => return file.row(cells),
         }
         Ok(())
@@ -93,7 +93,7 @@ impl Table {
     /// What the format says.
     pub fn end(&mut self) -> io::Result<()> {
         match &mut self.body {
-            Body::Csv(_) | Body::Ndjson(_) => Ok(()),
+            Body::Csv(_) | Body::Ndjson { .. } => Ok(()),
             Body::Parquet(file) => file.end(),
         }
     }
@@ -101,7 +101,7 @@ impl Table {
     /// Takes the bytes that nobody has taken yet, if there are at least so many.
     pub fn take(&mut self, least: usize) -> Option<Vec<u8>> {
         let bytes = match &mut self.body {
-            Body::Csv(bytes) | Body::Ndjson(bytes) => bytes,
+            Body::Csv(bytes) | Body::Ndjson { bytes, .. } => bytes,
             Body::Parquet(file) => file.bytes(),
         };
         let room = bytes.capacity();

@@ -2,12 +2,26 @@
 
 use crate::store::read::{Column, Kind};
 
+/// What stands before each column's value: `{"id":`, `,"day":`.
+pub(super) fn heads(columns: &[Column]) -> Vec<Vec<u8>> {
+    let head = |(at, column): (usize, &Column)| {
+        let mut head = vec![if at == 0 { b'{' } else { b',' }];
+        text(column.name, &mut head);
+        head.push(b':');
+        head
+    };
+    columns.iter().enumerate().map(head).collect()
+}
+
 /// A row: amounts are texts, weights and whole numbers are numbers.
-pub(super) fn row<'a>(columns: &[Column], cells: impl Iterator<Item = Option<&'a str>>, out: &mut Vec<u8>) {
-    for (at, (column, cell)) in columns.iter().zip(cells).enumerate() {
-        out.push(if at == 0 { b'{' } else { b',' });
-        text(column.name, out);
-        out.push(b':');
+pub(super) fn row<'a>(
+    columns: &[Column],
+    heads: &[Vec<u8>],
+    cells: impl Iterator<Item = Option<&'a str>>,
+    out: &mut Vec<u8>,
+) {
+    for ((column, head), cell) in columns.iter().zip(heads).zip(cells) {
+        out.extend_from_slice(head);
         match (cell, column.kind) {
             (None, _) => out.extend_from_slice(b"null"),
             (Some(value), Kind::Integer | Kind::Json) => out.extend_from_slice(value.as_bytes()),
@@ -46,7 +60,7 @@ mod tests {
             _ => Some("2026-02-01"),
         };
         let mut out = Vec::new();
-        row(columns, columns.iter().map(cell), &mut out);
+        row(columns, &heads(columns), columns.iter().map(cell), &mut out);
         assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
         let object: Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(object["resource_id"], "a \"b\"\n");

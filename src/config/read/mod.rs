@@ -16,7 +16,7 @@ mod services;
 mod tenant;
 mod topic_attribution;
 
-pub use rules::{CONFLUENT_WORDS, EXTERNAL_WORDS, SELF_MANAGED_WORDS, Vocabulary};
+pub use rules::{CONFLUENT_WORDS, EXTERNAL_WORDS, SELF_MANAGED_WORDS, Vocabulary, map_file};
 
 use super::address::FilePath;
 use super::kind::{Anything, List, Names, object};

@@ -29,6 +29,9 @@ pub struct Aggregate {
     pub of: Selection,
     pub group_by: Vec<Field>,
     pub bucket: Bucket,
+    /// Keep the so many largest groups and add up the rest as one. Groups are ranked by the sum of their amounts over all
+    /// periods and currencies; equal ones by their values.
+    pub top: Option<u32>,
     /// More cells than this are not fetched.
     pub limit: u32,
 }
@@ -38,12 +41,12 @@ pub struct Aggregate {
 pub struct Cell {
     /// First day of the period; `None` for [`Bucket::None`].
     pub start: Option<NaiveDate>,
-    /// In the order of `group_by`; a missing value is `None`.
-    pub values: Vec<Option<String>>,
+    /// In the order of `group_by`; a missing value is `None`. The sum of all groups that are not kept: `None` as a whole.
+    pub group: Option<Vec<Option<String>>>,
     pub currency: String,
     pub amount: Amount,
-    /// Of it, what was charged because of use; zero for billing lines.
-    pub usage_amount: Amount,
+    /// Of it, what was charged because of use; only of chargebacks.
+    pub usage_amount: Option<Amount>,
     pub rows: u64,
 }
 
@@ -65,23 +68,24 @@ impl Bucket {
 /// A row of the answer, its amounts still as Postgres prints them.
 struct Sums {
     start: Option<NaiveDate>,
-    values: Vec<Option<String>>,
+    group: Option<Vec<Option<String>>>,
     currency: String,
     amount: String,
-    usage_amount: String,
+    usage_amount: Option<String>,
     rows: i64,
 }
 
 impl FromRow<'_, PgRow> for Sums {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let values = (5..row.len()).map(|column| row.try_get(column)).collect::<Result<_, _>>()?;
+        let kept: bool = row.try_get(5)?;
+        let values = (6..row.len()).map(|column| row.try_get(column)).collect::<Result<_, _>>()?;
         Ok(Self {
             start: row.try_get(0)?,
             currency: row.try_get(1)?,
             amount: row.try_get(2)?,
             usage_amount: row.try_get(3)?,
             rows: row.try_get(4)?,
-            values,
+            group: kept.then_some(values),
         })
     }
 }
@@ -101,10 +105,10 @@ impl Reader {
         let cell = |sums: Sums| {
             Ok(Cell {
                 amount: amount(table, &sums.amount)?,
-                usage_amount: amount(table, &sums.usage_amount)?,
+                usage_amount: sums.usage_amount.map(|text| amount(table, &text)).transpose()?,
                 rows: sums.rows as u64,
                 start: sums.start,
-                values: sums.values,
+                group: sums.group,
                 currency: sums.currency,
             })
         };
@@ -113,36 +117,73 @@ impl Reader {
 }
 
 fn query(ask: &Aggregate, span: Option<&Span>) -> QueryBuilder<sqlx::Postgres> {
+    let names: Vec<String> = (0..ask.group_by.len()).map(|n| format!("v{n}")).collect();
+    let after = |first: &str, form: &dyn Fn(&str) -> String| {
+        let parts = std::iter::once(first.to_owned()).chain(names.iter().map(|name| form(name)));
+        parts.collect::<Vec<_>>().join(", ")
+    };
+    let ordered = |name: &str| format!("{name} COLLATE \"C\" NULLS FIRST");
     let mut query = QueryBuilder::new("");
+    match ask.top {
+        None => {
+            let fields = after("true", &str::to_owned);
+            query.push(format_args!("SELECT start, currency, amount::text, usage::text, rows, {fields} FROM ("));
+            push_cells(&mut query, ask, span);
+            query.push(format_args!(") cells ORDER BY {}, currency", after("start", &ordered)));
+        }
+        // Ranked by Postgres, so that only what is kept and one rest is fetched, however many groups there are.
+        Some(top) => {
+            let partition = if names.is_empty() { String::new() } else { format!("PARTITION BY {}", names.join(", ")) };
+            query.push(format_args!(
+                "SELECT start, currency, sum(amount)::text, sum(usage)::text, sum(rows)::bigint, {} FROM (
+                 SELECT start, currency, amount, usage, rows, {} FROM (
+                 SELECT *, dense_rank() OVER (ORDER BY {}) <= ",
+                after("kept", &str::to_owned),
+                after("kept", &|name| format!("CASE WHEN kept THEN {name} END AS {name}")),
+                after("total DESC", &ordered),
+            ));
+            query.push_bind(i64::from(top));
+            query.push(format_args!(" AS kept FROM (SELECT *, sum(amount) OVER ({partition}) AS total FROM ("));
+            push_cells(&mut query, ask, span);
+            query.push(format_args!(
+                ") cells) totalled) ranked) folded GROUP BY {} ORDER BY {}, currency",
+                after("start, currency, kept", &str::to_owned),
+                after("start, kept DESC", &ordered),
+            ));
+        }
+    }
+    query.push(" LIMIT ").push_bind(i64::from(ask.limit));
+    query
+}
+
+/// All sums: `start`, `currency`, `amount`, `usage`, `rows`, and the fields as `v0`, `v1`, ….
+fn push_cells(query: &mut QueryBuilder<sqlx::Postgres>, ask: &Aggregate, span: Option<&Span>) {
     match ask.dataset {
         Dataset::Billing | Dataset::TopicCosts => {
-            let start = ask.bucket.start("f.day");
-            query.push(format_args!("SELECT {start} AS start, f.currency, sum(f.amount)::text, '0', count(*)"));
-            push_fields(&mut query, ask);
-            ask.dataset.push_from_with(&mut query, &ask.of, &ask.group_by);
+            query.push(format_args!(
+                "SELECT {} AS start, f.currency, sum(f.amount) AS amount, NULL::numeric AS usage, count(*) AS rows",
+                ask.bucket.start("f.day")
+            ));
+            push_fields(query, ask);
+            ask.dataset.push_from_with(query, &ask.of, &ask.group_by);
         }
         Dataset::Chargebacks => {
             query.push(
-                "SELECT g.start, d.currency, sum(g.amount)::text,
-                 coalesce(sum(g.amount) FILTER (WHERE d.cost_type = 'usage'), 0)::text, sum(g.rows)::bigint",
+                "SELECT g.start, d.currency, sum(g.amount) AS amount,
+                 coalesce(sum(g.amount) FILTER (WHERE d.cost_type = 'usage'), 0) AS usage, sum(g.rows)::bigint AS rows",
             );
-            push_fields(&mut query, ask);
+            push_fields(query, ask);
             query.push(" FROM (");
-            push_by_dimension(&mut query, ask, span);
+            push_by_dimension(query, ask, span);
             query.push(") g JOIN chargeback_dimensions d ON d.dimension_key = g.dimension_key");
             let conditions = ask.of.conditions.iter().map(|condition| &condition.field);
-            ask.dataset.push_tags(&mut query, ask.group_by.iter().chain(conditions));
+            ask.dataset.push_tags(query, ask.group_by.iter().chain(conditions));
             query.push(" WHERE true");
-            ask.of.conditions.iter().for_each(|condition| condition.push(ask.dataset, &mut query));
+            ask.of.conditions.iter().for_each(|condition| condition.push(ask.dataset, query));
         }
     }
-    let columns: Vec<String> = (0..ask.group_by.len()).map(|i| (6 + i).to_string()).collect();
-    let grouped = [vec!["1".to_owned(), "2".to_owned()], columns.clone()].concat().join(", ");
-    let by_value: Vec<String> =
-        ask.group_by.iter().map(|field| format!("{} COLLATE \"C\" NULLS FIRST", field.grouped(ask.dataset))).collect();
-    let ordered = [vec!["1".to_owned()], by_value, vec!["2".to_owned()]].concat().join(", ");
-    query.push(format_args!(" GROUP BY {grouped} ORDER BY {ordered} LIMIT ")).push_bind(i64::from(ask.limit));
-    query
+    let fields: String = (0..ask.group_by.len()).map(|n| format!(", {}", 6 + n)).collect();
+    query.push(format_args!(" GROUP BY 1, 2{fields}"));
 }
 
 /// Chargebacks by narrow keys, so that texts are looked at once for each dimension and not once for each row. All conditions
@@ -150,7 +191,6 @@ fn query(ask: &Aggregate, span: Option<&Span>) -> QueryBuilder<sqlx::Postgres> {
 fn push_by_dimension(query: &mut QueryBuilder<sqlx::Postgres>, ask: &Aggregate, span: Option<&Span>) {
     let tenant = "(SELECT tenant_key FROM tenants WHERE tenant_id = ";
     if let Some(span) = span {
-        query.push("SELECT start, dimension_key, sum(amount) AS amount, sum(rows) AS rows FROM (");
         query.push(format_args!(
             "SELECT {} AS start, f.dimension_key, f.amount, f.rows FROM chargeback_sums f WHERE f.tenant_key = {tenant}",
             ask.bucket.start("f.month")
@@ -173,13 +213,10 @@ fn push_by_dimension(query: &mut QueryBuilder<sqlx::Postgres>, ask: &Aggregate, 
         }
     };
     query.push(" GROUP BY 1, 2");
-    if span.is_some() {
-        query.push(") parts GROUP BY 1, 2");
-    }
 }
 
 fn push_fields(query: &mut QueryBuilder<sqlx::Postgres>, ask: &Aggregate) {
-    for field in &ask.group_by {
-        query.push(format_args!(", {}", field.grouped(ask.dataset)));
+    for (n, field) in ask.group_by.iter().enumerate() {
+        query.push(format_args!(", {} AS v{n}", field.grouped(ask.dataset)));
     }
 }

@@ -37,6 +37,13 @@ pub struct Column {
     sql: &'static str,
 }
 
+impl Column {
+    /// Its text as SQL.
+    pub(super) fn sql(&self) -> &'static str {
+        self.sql
+    }
+}
+
 macro_rules! column {
     ($name:literal, Text, $sql:expr) => {
         Column { name: $name, kind: Kind::Text, sql: $sql }

@@ -6,12 +6,14 @@
 
 mod aggregate;
 mod audit;
+mod chosen;
 mod columns;
 mod dataset;
 mod days;
 mod dimensions;
 mod emission;
 mod explanation;
+mod files;
 mod gauge;
 mod graph;
 mod history;
@@ -35,6 +37,7 @@ pub use days::{Availability, DayOf, TenantFacts};
 pub use dimensions::DimensionValue;
 pub use emission::{VisibleDay, emitted_columns};
 pub use explanation::Explained;
+pub use files::Chargebacks;
 pub use gauge::{GaugeFamily, GaugePoint, GaugeQuery};
 pub use graph::{FoundRow, ThingRow, Within};
 pub use history::LineRevisionRow;

@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Postgres, QueryBuilder};
 
+use super::chosen::push_by_key;
 use super::dataset::Dataset;
 use super::{Reader, Selection, StoreError};
 use crate::domain::Day;
@@ -232,17 +233,21 @@ impl Reader {
         after: Option<&Place<R::Key>>,
         limit: u32,
     ) -> Result<Vec<R>, StoreError> {
-        let mut query = QueryBuilder::new(R::SELECT);
         // A page begins on the day of its first row: the days before it need not be read.
         let from = after.map_or(of.from, |(day, _)| Day::from(*day).max(of.from));
-        R::DATASET.push_from(&mut query, &Selection { from, ..of.clone() });
-        let order = R::DATASET.order();
-        if let Some((day, key)) = after {
-            query.push(format_args!(" AND ({order}) > (")).push_bind(*day);
-            R::push(key, &mut query);
-            query.push(")");
+        let rest = Selection { from, ..of.clone() };
+        let mut query = QueryBuilder::new(R::SELECT);
+        let place = after.map(|(day, key)| (*day, key));
+        if R::DATASET == Dataset::Chargebacks
+            && !of.conditions.is_empty()
+            && let Some(keys) = self.fitting(of).await?
+        {
+            push_by_key(&mut query, &rest, &keys, limit, |query| push_after::<R>(place, query));
+        } else {
+            R::DATASET.push_from(&mut query, &rest);
+            push_after::<R>(place, &mut query);
         }
-        query.push(format_args!(" ORDER BY {order} LIMIT ")).push_bind(i64::from(limit));
+        query.push(format_args!(" ORDER BY {} LIMIT ", R::DATASET.order())).push_bind(i64::from(limit));
         self.all(query).await
     }
 
@@ -340,6 +345,14 @@ impl Reader {
         query.push(" ORDER BY abs(f.amount) DESC, f.day, f.dimension_key LIMIT ").push_bind(i64::from(limit));
         self.all(query).await
     }
+}
+
+/// ` AND …`: what comes after the place.
+fn push_after<R: Listed>(place: Option<(NaiveDate, &R::Key)>, query: &mut QueryBuilder<Postgres>) {
+    let Some((day, key)) = place else { return };
+    query.push(format_args!(" AND ({}) > (", R::DATASET.order())).push_bind(day);
+    R::push(key, query);
+    query.push(")");
 }
 
 fn push_texts(texts: &[String], query: &mut QueryBuilder<Postgres>) {

@@ -1,5 +1,6 @@
 //! Sums of months beside the rows they are made of.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
@@ -22,12 +23,38 @@ async fn sums(store: &Store) -> Vec<Vec<Cell>> {
             let group_by = fields.iter().map(|name| dataset.field(name).unwrap()).collect();
             let (from, to) = ("2026-01-20".parse().unwrap(), "2026-03-15".parse().unwrap());
             let of = Selection { tenant: "t".to_owned(), from, to, conditions };
-            let ask = Aggregate { dataset, of, group_by, bucket, limit: 1000 };
+            let ask = Aggregate { dataset, of, group_by, bucket, top: None, limit: 1000 };
             let mut reader = store.reader(Duration::from_secs(30)).await.unwrap();
-            found.push(reader.aggregate(&ask).await.unwrap());
+            let cells = reader.aggregate(&ask).await.unwrap();
+            for top in 0..4 {
+                let with_rest = reader.aggregate(&Aggregate { top: Some(top), ..ask.clone() }).await.unwrap();
+                assert_eq!(with_rest, folded(&cells, top as usize), "the {top} largest of {fields:?} {bucket:?}");
+            }
+            found.push(cells);
         }
     }
     found
+}
+
+/// The largest groups over all periods, and the rest as one: what Postgres is to answer.
+fn folded(cells: &[Cell], top: usize) -> Vec<Cell> {
+    let mut groups: BTreeMap<&Option<Vec<Option<String>>>, Amount> = BTreeMap::new();
+    for cell in cells {
+        *groups.entry(&cell.group).or_default() += cell.amount;
+    }
+    let mut ranked: Vec<_> = groups.into_iter().collect();
+    ranked.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+    let kept: Vec<_> = ranked.into_iter().take(top).map(|(group, _)| group).collect();
+    let mut folded: BTreeMap<_, Cell> = BTreeMap::new();
+    for cell in cells {
+        let group = cell.group.clone().filter(|_| kept.contains(&&cell.group));
+        let none = Cell { group: group.clone(), amount: Amount::ZERO, usage_amount: None, rows: 0, ..cell.clone() };
+        let sum = folded.entry((cell.start, group.is_none(), group, cell.currency.clone())).or_insert(none);
+        sum.amount += cell.amount;
+        sum.usage_amount = Some(sum.usage_amount.unwrap_or_default() + cell.usage_amount.unwrap());
+        sum.rows += cell.rows;
+    }
+    folded.into_values().collect()
 }
 
 async fn add_up(store: &Store) -> usize {

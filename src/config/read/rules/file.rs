@@ -21,10 +21,18 @@ pub(super) fn pairs(path: &Path) -> Result<Pairs, Fault> {
         return Err((format!("has {size} bytes, more than {LARGEST}"), "put patterns in place of single ids".into()));
     }
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_lowercase();
-    match extension.as_str() {
-        "csv" => csv(&text),
-        "yaml" | "yml" => yaml(&text),
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    map_file(extension, &text)
+}
+
+/// The pairs of a file of that extension.
+///
+/// # Errors
+/// What is wrong with it, and what to do.
+pub fn map_file(extension: &str, text: &str) -> Result<Pairs, Fault> {
+    match extension.to_lowercase().as_str() {
+        "csv" => csv(text),
+        "yaml" | "yml" => yaml(text),
         _ => Err(("is neither CSV nor YAML by its name".into(), "call it `.csv`, `.yaml` or `.yml`".into())),
     }
 }
@@ -64,13 +72,21 @@ fn yaml(text: &str) -> Result<Pairs, Fault> {
     };
     let wrong = |line: Option<usize>| (format!("line {} is no pair", line.unwrap_or_default()), shape.to_owned());
     let mut pairs = Vec::new();
+    let mut pair = |id: &str, identity: &str, line: Option<usize>| {
+        // As in CSV: an empty text is nobody's.
+        if id.is_empty() || identity.is_empty() {
+            return Err(wrong(line));
+        }
+        pairs.push((id.to_owned(), identity.to_owned()));
+        Ok(())
+    };
     for (key, node) in &entries {
         match &node.content {
-            Content::Scalar { text, .. } if !node.is_null() => pairs.push((key.text.clone(), text.clone())),
+            Content::Scalar { text, .. } if !node.is_null() => pair(&key.text, text, key.line)?,
             Content::List(members) => {
                 for member in members {
                     let Content::Scalar { text, .. } = &member.content else { return Err(wrong(member.line)) };
-                    pairs.push((text.clone(), key.text.clone()));
+                    pair(text, &key.text, member.line)?;
                 }
             }
             _ => return Err(wrong(key.line)),
@@ -111,6 +127,8 @@ mod tests {
         assert_eq!(told("a.csv", "sa-1,a\nsa-2\n"), "line 2 is not an id and an identity");
         assert_eq!(told("a.csv", "sa-1,\n"), "line 1 is not an id and an identity");
         assert_eq!(told("a.yml", "a: {b: c}\n"), "line 1 is no pair");
+        assert_eq!(told("a.yml", "sa-1: a\nsa-2: ''\n"), "line 2 is no pair");
+        assert_eq!(told("a.yml", "a:\n- sa-1\n- ''\n"), "line 3 is no pair");
         assert!(told("a.yml", "a: 1\na: 2\n").contains("written twice"));
         assert!(told("a.txt", "a,b\n").contains("neither CSV nor YAML"));
         assert!(pairs(Path::new("/nowhere/a.csv")).expect_err("absent").0.contains("cannot be read"));

@@ -10,6 +10,7 @@ mod splits;
 mod vocabulary;
 mod words;
 
+pub use file::map_file;
 pub use vocabulary::{CONFLUENT_WORDS, EXTERNAL_WORDS, GENERIC_WORDS, SELF_MANAGED_WORDS, Vocabulary};
 
 use serde_json::{Value as Json, json};

@@ -180,3 +180,19 @@ async fn what_readers_never_saw_whole_is_no_history_and_what_is_forgotten_goes()
     let left: i64 = sqlx::query_scalar("SELECT count(*) FROM replaced_lines").fetch_one(store.pool()).await.unwrap();
     assert_eq!(left, 0);
 }
+
+#[tokio::test]
+async fn the_newest_revision_of_a_day_from_before_there_was_history_is_known() {
+    let store = store("line_history_before").await;
+    isolation::fill(&store).await;
+    let clean = "DELETE FROM day_revisions; DELETE FROM replaced_lines; UPDATE day_facts SET seal_reason = 'usage'";
+    sqlx::raw_sql(clean).execute(store.pool()).await.unwrap();
+    let known = include_str!("../../../migrations/0101_known_revisions.sql");
+    for _ in 0..2 {
+        sqlx::raw_sql(known).execute(store.pool()).await.unwrap();
+    }
+    let mut reader = store.reader(Duration::from_secs(30)).await.unwrap();
+    let rows = reader.line_revisions("a", day(28), &[0; 16], 10).await.unwrap();
+    let told: Vec<_> = rows.iter().map(|row| (row.revision, row.current, row.reason.as_str())).collect();
+    assert_eq!(told, [(1, true, "usage")]);
+}

@@ -33,12 +33,8 @@ pub async fn serve(database: &str) -> Result<()> {
     let connection =
         Connection::new("127.0.0.1:9".to_owned(), BTreeMap::new(), "bench.".to_owned(), "bench".to_owned())?;
     let ledger = Ledger::open(connection, Arc::new(Codec::builtin()), Clock::system(), "api")?;
-    let one = |name: String| Tenant {
-        tenant_id: name.clone(),
-        name,
-        ecosystem: "confluent_cloud".to_owned(),
-        gathered: true,
-    };
+    let one =
+        |name: String| Tenant { tenant_id: name.clone(), name, ecosystem: "confluent_cloud".to_owned(), reach: None };
     let settings = Settings {
         tenants: (0..SHAPE.tenants).map(tenant).map(one).collect(),
         request_timeout_seconds: 30,

@@ -25,6 +25,7 @@ mod routes;
 mod server;
 mod table;
 mod tagging;
+pub mod wish;
 pub mod write;
 
 pub use exports::ExportFolder;

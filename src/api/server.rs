@@ -36,6 +36,7 @@ use super::routes::{
 use super::write::{self, Ledger, catch_up};
 use super::{Api, contract};
 use crate::clock::Clock;
+use crate::domain::Reach;
 use crate::health::Health;
 use crate::meter::Meter;
 use crate::store::Store;
@@ -58,8 +59,8 @@ pub struct Tenant {
     /// What its facts are keyed by.
     pub tenant_id: String,
     pub ecosystem: String,
-    /// Is it gathered by this program, and not by another one?
-    pub gathered: bool,
+    /// What can be gathered of it; none: another program gathers it.
+    pub reach: Option<Reach>,
 }
 
 /// What the server was told.

@@ -51,7 +51,7 @@ pub async fn serve(
         name: tenant.name.clone(),
         tenant_id: tenant.tenant_id.clone(),
         ecosystem: tenant.ecosystem.name().to_owned(),
-        gathered: tenant.ecosystem.is_gathered(),
+        reach: tenant.ecosystem.is_gathered().then(|| super::ask::reach(tenant)),
     };
     let settings = Settings {
         tenants: config.tenants.iter().map(tenant).collect(),

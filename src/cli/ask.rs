@@ -1,6 +1,7 @@
 //! `tributary gather`, `resume` and `cancel`: ask for cycles, and for their end, through topic `commands`.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -8,9 +9,12 @@ use chrono::{DateTime, Utc};
 
 use super::args::{Cancel, Gather};
 use super::runs::said;
+use super::token;
+use crate::api::wish;
+use crate::api::write::By;
 use crate::config::{Config, Tenant};
-use crate::domain::{Command, CommandKind, RunStatus};
-use crate::journal::{Codec, Connection, Topic, TransactionalProducer};
+use crate::domain::{Command, CommandKind, Reach, RunStatus};
+use crate::journal::{Codec, Connection, Topic, blocking, scan};
 use crate::store::Store;
 
 /// How often the answer is looked for.
@@ -42,11 +46,17 @@ pub fn gather(config: &Config, args: &Gather, now: DateTime<Utc>) -> Result<Vec<
         Some(name) => vec![gathered(config, name)?],
         None => config.tenants.iter().filter(|tenant| tenant.ecosystem.is_gathered()).collect(),
     };
+    for tenant in &tenants {
+        if let Some(why) = reach(tenant).misses(now, args.from, args.to) {
+            // Whoever gathers may go by another clock.
+            eprintln!("{}: this may look at no day: {why}", tenant.name);
+        }
+    }
     let ask = |tenant: &Tenant| Command {
         from: args.from,
         to: args.to,
         force: args.force,
-        ..command(tenant, CommandKind::Gather, &config.instance, now)
+        ..command(tenant, CommandKind::Gather, now)
     };
     Ok(tenants.into_iter().map(ask).collect())
 }
@@ -56,25 +66,72 @@ pub fn gather(config: &Config, args: &Gather, now: DateTime<Utc>) -> Result<Vec<
 /// # Errors
 /// A tenant that is not in the configuration.
 pub fn resume(config: &Config, name: &str, now: DateTime<Utc>) -> Result<Vec<Command>> {
-    Ok(vec![command(gathered(config, name)?, CommandKind::Resume, &config.instance, now)])
+    Ok(vec![command(gathered(config, name)?, CommandKind::Resume, now)])
 }
 
-/// The command that ends a run, or a wish for one.
+/// The command that ends a run, or a wish for one; and what is said of it.
 ///
 /// # Errors
-/// A tenant that is not in the configuration, a run that has ended, and when Postgres does not answer.
-pub async fn cancel(store: &Store, config: &Config, args: &Cancel, now: DateTime<Utc>) -> Result<Vec<Command>> {
+/// A tenant that is not in the configuration, a run that has ended or that there is not, and when Postgres or Kafka does
+/// not answer.
+pub async fn cancel(
+    store: &Store,
+    (connection, codec): (&Connection, &Arc<Codec>),
+    config: &Config,
+    args: &Cancel,
+    now: DateTime<Utc>,
+) -> Result<(Command, String)> {
     let tenant = gathered(config, &args.tenant)?;
-    let cancels = match &args.run {
-        None => Vec::new(),
+    let (cancels, told) = match &args.run {
+        None => {
+            let newest = store.runs(Some(&tenant.tenant_id), 1).await?;
+            let told = match newest.iter().find(|run| run.ended_at.is_none()) {
+                Some(run) => format!("run {} ends at its next safe point", run.id),
+                None => format!("no run of {} is known to be under way; one that has just begun ends", tenant.name),
+            };
+            (Vec::new(), told)
+        }
         Some(id) => match store.reader(QUESTION).await?.run(&tenant.tenant_id, id).await? {
             Some(run) if run.ended_at.is_some() => bail!("run {} has ended already: {}", run.run_id, run.status),
-            Some(run) => [vec![run.run_id], run.commands].concat(),
+            Some(run) => {
+                let told = format!("run {} ends at its next safe point", run.run_id);
+                ([vec![run.run_id], run.commands].concat(), told)
+            }
             // A wish that nobody has taken up is in no table.
-            None => vec![id.clone()],
+            None if is_asked(connection, codec, &tenant.tenant_id, id).await? => {
+                (vec![id.clone()], format!("the wish {id} is taken back"))
+            }
+            None => bail!(
+                "{} has no run and no wish {id:?}; `tributary runs --tenant {}` shows its runs",
+                tenant.name,
+                tenant.name
+            ),
         },
     };
-    Ok(vec![Command { cancels, ..command(tenant, CommandKind::Cancel, &config.instance, now) }])
+    Ok((Command { cancels, ..command(tenant, CommandKind::Cancel, now) }, told))
+}
+
+/// Does the log have a wish of this id?
+async fn is_asked(connection: &Connection, codec: &Arc<Codec>, tenant: &str, id: &str) -> Result<bool> {
+    let (connection, codec) = (connection.clone(), Arc::clone(codec));
+    let (tenant, id) = (tenant.to_owned(), id.to_owned());
+    let looked = move || {
+        let mut found = false;
+        let look = |record: crate::journal::ScanRecord<'_>| {
+            if record.key == Some(tenant.as_bytes()) && !found {
+                let command = record.payload.and_then(|payload| codec.decode::<Command>(payload).ok());
+                found = command.is_some_and(|command| command.id == id && command.kind != CommandKind::Cancel);
+            }
+        };
+        scan(&connection, Topic::Commands, None, look).map(|()| found)
+    };
+    Ok(blocking(looked).await?)
+}
+
+/// Which days of a tenant can be gathered.
+pub fn reach(tenant: &Tenant) -> Reach {
+    let Tenant { lookback_days, cutoff_days, retention_days, .. } = *tenant;
+    Reach { lookback_days, cutoff_days, retention_days }
 }
 
 /// The tenant of that name.
@@ -97,7 +154,7 @@ fn gathered<'a>(config: &'a Config, name: &str) -> Result<&'a Tenant> {
     Ok(tenant)
 }
 
-fn command(tenant: &Tenant, kind: CommandKind, instance: &str, now: DateTime<Utc>) -> Command {
+fn command(tenant: &Tenant, kind: CommandKind, now: DateTime<Utc>) -> Command {
     Command {
         id: format!("{:032x}", rand::random::<u128>()),
         tenant: tenant.tenant_id.clone(),
@@ -106,26 +163,29 @@ fn command(tenant: &Tenant, kind: CommandKind, instance: &str, now: DateTime<Utc
         to: None,
         force: false,
         requested_at: now,
-        requested_by: format!("cli at {instance}"),
+        requested_by: token::by().actor,
         cancels: Vec::new(),
     }
 }
 
-/// Writes commands; they are durable when it returns. Blocks.
+/// Writes commands, and to the audit who asked for what; both are durable when it returns.
 ///
 /// # Errors
-/// When Kafka does not answer.
-pub fn send(connection: &Connection, codec: &Codec, commands: &[Command]) -> Result<()> {
+/// When Kafka does not answer. Commands before the one that failed are written.
+pub async fn send(connection: &Connection, codec: &Arc<Codec>, commands: &[Command]) -> Result<()> {
     // Two people may ask at the same time: each call is a producer of its own.
-    let mut producer = TransactionalProducer::new(connection, &format!("ask-{:08x}", rand::random::<u32>()))?;
-    producer.begin()?;
-    let mut bytes = Vec::new();
+    let ledger = token::ledger(connection, codec, "ask")?;
     for command in commands {
-        bytes.clear();
-        codec.encode(command, &mut bytes)?;
-        producer.send(Topic::Commands, None, command.tenant.as_bytes(), Some(&bytes))?;
+        let By { request_id, .. } = token::by();
+        let by = By { actor: command.requested_by.clone(), request_id };
+        let run = match command.kind {
+            CommandKind::Cancel => command.cancels.first().map_or("", String::as_str),
+            CommandKind::Gather | CommandKind::Resume => &command.id,
+        };
+        let change = wish::change(&ledger, command, None, run)?;
+        ledger.write(&by, Some(&command.tenant), vec![change]).await.context("nothing more was asked for")?;
     }
-    producer.commit().context("nothing was asked for")
+    Ok(())
 }
 
 /// Waits for the run that answers each command and prints it; on standard error it says when nobody seems to take a

@@ -44,7 +44,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Level, LogFormat, SchemaRegistry, Tenant};
 use crate::journal::registry::Registry;
 use crate::journal::topology::Layout;
-use crate::journal::{Codec, Connection, blocking};
+use crate::journal::{Codec, Connection};
 use crate::service::{self, Say};
 use crate::store::{ExportRange, Store};
 use crate::{shutdown, telemetry};
@@ -218,15 +218,21 @@ async fn attached(file: &ConfigFile, need: Need, task: Task) -> Result<ExitCode>
             }
             Task::Ask(wish, wait) => {
                 let now = Clock::system().now();
-                let commands = match &wish {
-                    Wish::Gather(args) => ask::gather(&config, args, now)?,
-                    Wish::Resume(name) => ask::resume(&config, name, now)?,
-                    Wish::Cancel(args) => ask::cancel(&store, &config, args, now).await?,
-                };
                 let connection = stack.connection(&config)?;
                 let codec = codec(&config, &connection).await?;
-                let sent = commands.clone();
-                blocking(move || ask::send(&connection, &codec, &sent)).await?;
+                let (commands, told) = match &wish {
+                    Wish::Gather(args) => (ask::gather(&config, args, now)?, None),
+                    Wish::Resume(name) => (ask::resume(&config, name, now)?, None),
+                    Wish::Cancel(args) => {
+                        let log = (&connection, &codec);
+                        let (command, told) = ask::cancel(&store, log, &config, args, now).await?;
+                        (vec![command], Some(told))
+                    }
+                };
+                ask::send(&connection, &codec, &commands).await?;
+                if let Some(told) = told {
+                    writeln!(out, "{told}")?;
+                }
                 if wait && !ask::wait(&store, &config, &commands, &mut out).await? {
                     code = ExitCode::FAILURE;
                 }

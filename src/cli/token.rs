@@ -5,11 +5,11 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::args::CreateToken;
-use crate::api::auth::token::NewToken;
+use crate::api::auth::token::{NewToken, token_name};
 use crate::api::auth::{issue, revoke as take_back};
 use crate::api::write::{By, Ledger};
 use crate::clock::Clock;
@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::domain::{ApiToken, Scope};
 use crate::journal::{Codec, Connection, blocking, tokens};
 use crate::store::Store;
+use crate::wording::printable;
 
 /// So long another process that starts at the same time may take for the first token, Kafka's slowness among it.
 const TURN_OF_OTHERS: Duration = Duration::from_secs(60);
@@ -36,12 +37,12 @@ pub async fn create(
     let ids = ids.collect::<Result<BTreeSet<String>>>()?;
     let now = Clock::system().now();
     let new = NewToken {
-        name: args.name.clone(),
+        name: token_name(&args.name).map_err(|error| anyhow!("--name: {error}"))?,
         scopes: args.scope.iter().copied().collect(),
         tenants: (!ids.is_empty()).then_some(ids),
         expires_at: args.expires_in.map(|days| now + TimeDelta::days(i64::from(days))),
     };
-    let (secret, token, _) = issue(&ledger(connection, codec)?, &by(), new).await?;
+    let (secret, token, _) = issue(&ledger(connection, codec, "token")?, &by(), new).await?;
     writeln!(out, "token {} for {:?}; this is the only time it is shown:\n{}", token.id, token.name, secret.expose())?;
     Ok(())
 }
@@ -64,7 +65,8 @@ pub async fn list(connection: &Connection, codec: &Arc<Codec>, config: &Config, 
             token.tenants.map_or_else(|| "(all)".to_owned(), |ids| ids.iter().map(name).collect::<Vec<_>>().join(", "));
         let ends = token.expires_at.map(day).unwrap_or_default();
         let made = day(token.created_at);
-        table.add_row([token.id, token.name, token.scopes.join(" "), tenants, made, token.created_by, ends]);
+        let cells = [token.id, token.name, token.scopes.join(" "), tenants, made, token.created_by, ends];
+        table.add_row(cells.map(|cell| printable(&cell)));
     }
     writeln!(out, "{table}")?;
     Ok(())
@@ -78,8 +80,8 @@ pub async fn revoke(connection: &Connection, codec: &Arc<Codec>, id: &str, out: 
     let Some(token) = in_the_log(connection, codec).await?.into_iter().find(|token| token.id == id) else {
         bail!("there is no token {id:?}; `tributary token list` shows which there are");
     };
-    take_back(&ledger(connection, codec)?, &by(), &token).await?;
-    writeln!(out, "token {id} ({}) is taken back; services notice within seconds", token.name)?;
+    take_back(&ledger(connection, codec, "token")?, &by(), &token).await?;
+    writeln!(out, "token {id} ({}) is taken back; services notice within seconds", printable(&token.name))?;
     Ok(())
 }
 
@@ -129,12 +131,13 @@ async fn in_the_log(connection: &Connection, codec: &Arc<Codec>) -> Result<Vec<A
 }
 
 /// Two people may ask at the same time: each call is a producer of its own.
-fn ledger(connection: &Connection, codec: &Arc<Codec>) -> Result<Ledger> {
-    let role = format!("token-{:08x}", rand::random::<u32>());
+pub(super) fn ledger(connection: &Connection, codec: &Arc<Codec>, what: &str) -> Result<Ledger> {
+    let role = format!("{what}-{:08x}", rand::random::<u32>());
     Ok(Ledger::open(connection.clone(), Arc::clone(codec), Clock::system(), &role)?)
 }
 
-fn by() -> By {
+/// Whoever runs this program.
+pub(super) fn by() -> By {
     let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
     let login = user.map_or_else(|| nix::unistd::getuid().to_string(), |user| user.name);
     By { actor: format!("cli:{login}"), request_id: format!("{:032x}", rand::random::<u128>()) }

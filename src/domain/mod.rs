@@ -25,6 +25,7 @@ pub mod granularity;
 pub mod inventory;
 pub mod promql;
 pub mod quarantine;
+pub mod reach;
 pub mod rule;
 pub mod run;
 pub mod seal;
@@ -46,6 +47,7 @@ pub use gathered::{EntityKind, GatherState, GatheredDay, GatheredEntity, Gathere
 pub use granularity::Granularities;
 pub use inventory::{Identity, Lifetime, Resource};
 pub use quarantine::Quarantined;
+pub use reach::Reach;
 pub use rule::{RuleBook, Usage};
 pub use run::{Run, RunStatus};
 pub use seal::{DaySealed, Reason};

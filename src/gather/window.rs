@@ -3,9 +3,9 @@
 //! In: the moment, the tenant's day counts, the days held back. Out: days and the periods to ask bills for.
 //! Absent: clocks, bills.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
-use crate::domain::{Day, TOPICS_KEEP_DAYS};
+use crate::domain::{Day, Reach, TOPICS_KEEP_DAYS};
 
 /// The whole UTC days of a cycle, `[start, end)`, and how far back a held day stays due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,12 +22,8 @@ pub struct Window {
 impl Window {
     /// `[now - lookback, now - cutoff)`, both ends cut down to midnight UTC; empty where they meet or cross.
     pub fn at(now: DateTime<Utc>, lookback_days: u32, cutoff_days: u32, retention_days: u32) -> Self {
-        let ago = |days: u32| {
-            Day::of(now.checked_sub_signed(TimeDelta::days(i64::from(days))).unwrap_or(DateTime::UNIX_EPOCH))
-        };
-        let start = ago(lookback_days);
-        let oldest = ago(retention_days).min(start);
-        Self { start, end: ago(cutoff_days).max(start), oldest, forgotten: oldest.minus(TOPICS_KEEP_DAYS) }
+        let (oldest, end) = Reach { lookback_days, cutoff_days, retention_days }.days(now);
+        Self { start: Reach::ago(now, lookback_days), end, oldest, forgotten: oldest.minus(TOPICS_KEEP_DAYS) }
     }
 
     /// The same for chosen days `[from, to)`, as far as they are within retention and their bill is ready.

@@ -23,6 +23,8 @@ pub(super) const PREFIX: &str = "trib_";
 const REMEMBERED: Duration = Duration::from_secs(5);
 /// Tokens in mind at most.
 const MOST: usize = 10_000;
+/// A name may have so many characters.
+const LONGEST_NAME: usize = 200;
 /// No token is longer.
 const LONGEST: usize = 128;
 
@@ -34,6 +36,19 @@ pub struct NewToken {
     /// Ids of tenants; none: all of them.
     pub tenants: Option<BTreeSet<String>>,
     pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// The name of a token as it is kept, without blanks around it.
+///
+/// # Errors
+/// What is wrong with it: names are shown on terminals.
+pub fn token_name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    let fits = (1..=LONGEST_NAME).contains(&name.chars().count());
+    if fits && !name.chars().any(char::is_control) {
+        return Ok(name.to_owned());
+    }
+    Err(format!("a name has 1 to {LONGEST_NAME} characters, and no control characters"))
 }
 
 /// Makes a token: the secret, to be shown once, and what is kept.

@@ -44,6 +44,27 @@ pub(crate) struct EventParams {
     pub action: Option<String>,
     /// Only changes of things of one kind, or of one thing: `<kind>` or `<kind>:<id>`.
     pub entity: Option<String>,
+    /// Only what this one did: `token:<id>`, `user:<subject>`, `cli:<login>`, `service` or `nobody`.
+    pub actor: Option<String>,
+    /// Only at this moment or later, for example `2026-03-01T00:00:00Z`.
+    pub from: Option<DateTime<Utc>>,
+    /// Only before this moment.
+    pub to: Option<DateTime<Utc>>,
+    /// Which come first; default: the oldest.
+    #[serde(default)]
+    #[param(inline)]
+    pub order: EventOrder,
+}
+
+/// Which events come first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum EventOrder {
+    /// The oldest.
+    #[default]
+    Asc,
+    /// The newest.
+    Desc,
 }
 
 impl EventParams {
@@ -91,13 +112,32 @@ async fn list(
     page: &PageParams,
 ) -> Result<Listing<EventItem>, Problem> {
     let entity = events.read()?;
-    let cursor = Cursor::of(&["events", tenant.as_deref().unwrap_or_default()]);
+    let nul = |(name, text): (&str, &Option<String>)| {
+        let message = "no event has a NUL character";
+        text.as_ref().is_some_and(|text| text.contains('\0')).then(|| Fault::new(name, message))
+    };
+    let texts = [("type", &events.action), ("entity", &events.entity), ("actor", &events.actor)];
+    let faults: Vec<Fault> = texts.into_iter().filter_map(nul).collect();
+    if !faults.is_empty() {
+        return Err(Problem::of_parameters(faults));
+    }
+    let cursor = Cursor::of(&["events", tenant.as_deref().unwrap_or_default(), &format!("{events:?}")]);
     let page = cursor.page::<i64>(page)?;
     let (mut reader, _turn) = match &tenant {
         Some(tenant) => api.reader(tenant).await?,
         None => api.reader_of_all().await?,
     };
-    let query = AuditQuery { tenant, action: events.action.clone(), entity, after: page.after, limit: page.limit + 1 };
+    let query = AuditQuery {
+        tenant,
+        action: events.action.clone(),
+        entity,
+        actor: events.actor.clone(),
+        from: events.from,
+        to: events.to,
+        descending: events.order == EventOrder::Desc,
+        after: page.after,
+        limit: page.limit + 1,
+    };
     let rows = reader.audit(&query).await?;
     Ok(Listing::of(rows, page.limit, |row| cursor.text(&row.seq), item))
 }

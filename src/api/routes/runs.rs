@@ -19,10 +19,10 @@ use crate::api::answer::{Listing, segment};
 use crate::api::auth::Caller;
 use crate::api::params::{Body, Cursor, PageParams, Params};
 use crate::api::problem::{Code, Fault, Problem};
-use crate::api::write::Change;
+use crate::api::wish::{self, ASKED, KIND, LeftOut, Wish};
 use crate::domain::{Command, CommandKind, Day};
 use crate::journal::Topic;
-use crate::store::read::{AuditQuery, RunPlace, RunRow};
+use crate::store::read::{Reader, RunPlace, RunRow};
 
 /// How often a watched run is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -30,10 +30,6 @@ const LOOK: Duration = Duration::from_secs(1);
 const LONGEST_WATCH: Duration = Duration::from_secs(900);
 /// Characters of a reason.
 const LONGEST_REASON: usize = 500;
-/// What the audit calls a wish for a run.
-const ASKED: &str = "run.asked";
-/// What it calls a wish for its end.
-const CANCELLED: &str = "run.cancel_asked";
 
 /// What a run does. One run does all of it: what it gathers is allocated and shown by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -75,13 +71,18 @@ pub(crate) struct RunItem {
     trigger: String,
     /// Ids of the wishes that it answers.
     requests: Vec<String>,
+    /// The wishes themselves: who asked for what, and why.
+    wishes: Vec<Wish>,
     /// The process that gathers.
     instance: Option<String>,
     started_at: Option<DateTime<Utc>>,
     ended_at: Option<DateTime<Utc>>,
+    /// First day that was looked at, included; known at the end. What was asked for stands in `wishes`.
     from: Option<NaiveDate>,
-    /// Excluded.
+    /// Last day that was looked at, excluded.
     to: Option<NaiveDate>,
+    /// Days that were asked for and not looked at; known at the end.
+    left_out: Vec<LeftOut>,
     days_sealed: i32,
     days_unchanged: i32,
     days_held: i32,
@@ -104,31 +105,31 @@ pub(crate) async fn start(
     Body(wish): Body<RunWish>,
 ) -> Result<Response, Problem> {
     let of = api.tenant(&tenant)?;
-    if !of.gathered {
+    let Some(reach) = of.reach else {
         let detail = format!("{tenant} is not gathered here: another program writes its days; ask that one");
         return Err(Problem::new(Code::Conflict, detail));
-    }
+    };
     check(&wish)?;
+    let (from, to) = (wish.from.map(Day::from), wish.to.map(Day::from));
+    if let Some(why) = reach.misses(api.clock.now(), from, to) {
+        return Err(Problem::of_parameters(vec![Fault::new(if to.is_some() { "to" } else { "from" }, why)]));
+    }
     let by = caller.by();
     let command = Command {
         id: format!("{:032x}", rand::random::<u128>()),
         tenant: of.tenant_id.clone(),
         kind: if wish.resume { CommandKind::Resume } else { CommandKind::Gather },
-        from: wish.from.map(Day::from),
-        to: wish.to.map(Day::from),
+        from,
+        to,
         force: wish.force,
         requested_at: api.ledger.now(),
-        requested_by: match &wish.reason {
-            Some(reason) => format!("{}: {reason}", by.actor),
-            None => by.actor.clone(),
-        },
+        requested_by: by.actor.clone(),
         cancels: Vec::new(),
     };
-    let change = Change::put(&api.ledger, Topic::Commands, &command.tenant, &command)?;
-    let change = change.of(ASKED, "run", &command.id).to(&command);
+    let change = wish::change(&api.ledger, &command, wish.reason.as_deref(), &command.id)?;
     let position = api.ledger.write(&by, Some(&of.tenant_id), vec![change]).await?.without(Topic::Commands);
     let location = place(&tenant, &command.id)?;
-    let body = Json(requested(command.id));
+    let body = Json(requested(command.id.clone(), vec![Wish::of(&command, wish.reason)]));
     Ok((StatusCode::ACCEPTED, position, [(header::LOCATION, location)], body).into_response())
 }
 
@@ -169,7 +170,9 @@ pub(crate) async fn list(
     let page = cursor.page::<RunPlace>(&page)?;
     let (mut reader, _turn) = api.reader(tenant).await?;
     let rows = reader.runs(tenant, page.after.as_ref(), page.limit + 1).await?;
-    Ok(Listing::of(rows, page.limit, |row| cursor.text(&(row.started_at, &row.run_id)), item))
+    let ids = rows.iter().flat_map(|row| row.commands.clone()).collect();
+    let wishes = wishes(&mut reader, tenant, ids).await?;
+    Ok(Listing::of(rows, page.limit, |row| cursor.text(&(row.started_at, &row.run_id)), |row| item(row, &wishes)))
 }
 
 /// One run, by its own id or that of the wish it answers
@@ -183,7 +186,8 @@ pub(crate) async fn one(
     found(&api, &tenant, &id).await.map(Json)
 }
 
-/// A run while it goes on: an event `run` whenever something of it changes, the last one when it has ended
+/// A run while it goes on: an event `run` whenever something of it changes; the last event, `end`, says why there are no
+/// more: `run_ended`, or `time_over` and `service_ends`, after which a client may connect again
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/runs/{id}/events", tag = "runs",
     params(("tenant" = String, Path, description = "Name of the tenant"), ("id" = String, Path, description = "Id of the run or of the wish")),
     responses((status = 200, content((String = "text/event-stream"))),
@@ -196,33 +200,51 @@ pub(crate) async fn watch(
     let busy = || Problem::new(Code::Busy, "too many runs are being watched; try again shortly");
     let place = Arc::clone(&api.watchers).try_acquire_owned().map_err(|_| busy())?;
     let until = tokio::time::Instant::now() + LONGEST_WATCH;
-    let begin = (Some(first), String::new());
-    let events = stream::unfold(begin, move |(mut next, shown)| {
+    let begin = Watched::Showing(Some(Box::new(first)), String::new());
+    let events = stream::unfold(begin, move |watched| {
         let (api, tenant, id, _place) = (api.clone(), tenant.clone(), id.clone(), &place);
-        let ended_already = next.is_none() && shown.is_empty();
         async move {
-            if ended_already {
-                return None;
-            }
+            let (mut next, shown) = match watched {
+                Watched::Showing(next, shown) => (next, shown),
+                Watched::Ending(why) => return Some((Ok::<_, Infallible>(end(why)), Watched::Over)),
+                Watched::Over => return None,
+            };
             loop {
                 if let Some(run) = next.take() {
                     let text = serde_json::to_string(&run).unwrap_or_default();
                     if text != shown {
-                        let rest = if run.ended_at.is_some() { (None, String::new()) } else { (None, text.clone()) };
-                        return Some((Ok::<_, Infallible>(Event::default().event("run").data(text)), rest));
+                        let rest = match run.ended_at {
+                            Some(_) => Watched::Ending("run_ended"),
+                            None => Watched::Showing(None, text.clone()),
+                        };
+                        return Some((Ok(Event::default().event("run").data(text)), rest));
                     }
                 }
                 tokio::select! {
-                    () = tokio::time::sleep_until(until) => return None,
-                    () = api.stop.cancelled() => return None,
+                    () = tokio::time::sleep_until(until) => return Some((Ok(end("time_over")), Watched::Over)),
+                    () = api.stop.cancelled() => return Some((Ok(end("service_ends")), Watched::Over)),
                     () = tokio::time::sleep(LOOK) => {}
                 }
                 // An outage is waited for: the client sees that nothing is sent but the signs of life.
-                next = found(&api, &tenant, &id).await.ok();
+                next = found(&api, &tenant, &id).await.ok().map(Box::new);
             }
         }
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+}
+
+/// Where a stream is.
+enum Watched {
+    /// What is to be shown next, and what was shown last.
+    Showing(Option<Box<RunItem>>, String),
+    /// All but why it ends was said.
+    Ending(&'static str),
+    Over,
+}
+
+/// The last event of a stream: why there are no more. After `time_over` and `service_ends` a client may connect again.
+fn end(why: &str) -> Event {
+    Event::default().event("end").data(format!("{{\"why\":\"{why}\"}}"))
 }
 
 /// Asks for the end of a run that is under way, or takes back a wish for one; what the run had sealed stays
@@ -259,8 +281,7 @@ pub(crate) async fn cancel(
         // Should its process end meanwhile, the next one knows it by its wishes.
         cancels: [vec![run.id.clone()], run.requests.clone()].concat(),
     };
-    let change = Change::put(&api.ledger, Topic::Commands, &command.tenant, &command)?;
-    let change = change.of(CANCELLED, "run", &run.id).to(&command);
+    let change = wish::change(&api.ledger, &command, None, &run.id)?;
     let position = api.ledger.write(&by, Some(&of.tenant_id), vec![change]).await?.without(Topic::Commands);
     let location = place(&tenant, id)?;
     Ok((StatusCode::ACCEPTED, position, [(header::LOCATION, location)], Json(run)).into_response())
@@ -279,31 +300,36 @@ async fn found(api: &Api, tenant: &str, id: &str) -> Result<RunItem, Problem> {
     }
     let (mut reader, _turn) = api.reader(tenant).await?;
     if let Some(run) = reader.run(tenant, id).await? {
-        return Ok(item(run));
+        let wishes = wishes(&mut reader, tenant, run.commands.clone()).await?;
+        return Ok(item(run, &wishes));
     }
-    let asked = AuditQuery {
-        tenant: Some(tenant.clone()),
-        action: Some(ASKED.to_owned()),
-        entity: Some(("run".to_owned(), Some(id.to_owned()))),
-        after: None,
-        limit: 1,
-    };
-    let asked = reader.audit(&asked).await?;
-    if asked.is_empty() { Err(Problem::not_found("run", id)) } else { Ok(requested(id.to_owned())) }
+    let asked = reader.audit_of(tenant, ASKED, KIND, &[id.to_owned()]).await?;
+    if asked.is_empty() {
+        return Err(Problem::not_found("run", id));
+    }
+    Ok(requested(id.to_owned(), asked.into_iter().filter_map(wish::of_event).collect()))
+}
+
+/// What is remembered of wishes, by their ids.
+async fn wishes(reader: &mut Reader, tenant: &str, ids: Vec<String>) -> Result<Vec<Wish>, Problem> {
+    let asked = reader.audit_of(tenant, ASKED, KIND, &ids).await?;
+    Ok(asked.into_iter().filter_map(wish::of_event).collect())
 }
 
 /// A wish that nobody has taken up yet.
-fn requested(id: String) -> RunItem {
+fn requested(id: String, wishes: Vec<Wish>) -> RunItem {
     RunItem {
         status: "requested".to_owned(),
         trigger: "command".to_owned(),
         requests: vec![id.clone()],
+        wishes,
         id,
         instance: None,
         started_at: None,
         ended_at: None,
         from: None,
         to: None,
+        left_out: Vec::new(),
         days_sealed: 0,
         days_unchanged: 0,
         days_held: 0,
@@ -315,8 +341,11 @@ fn requested(id: String) -> RunItem {
     }
 }
 
-fn item(row: RunRow) -> RunItem {
+fn item(row: RunRow, wishes: &[Wish]) -> RunItem {
+    let wishes: Vec<Wish> = wishes.iter().filter(|wish| row.commands.contains(&wish.id)).cloned().collect();
     RunItem {
+        left_out: wish::left_out(&wishes, (row.from_day, row.to_day)),
+        wishes,
         id: row.run_id,
         status: row.status,
         trigger: row.trigger,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::Api;
-use crate::api::auth::token::NewToken;
+use crate::api::auth::token::{NewToken, token_name};
 use crate::api::auth::{Caller, issue, revoke};
 use crate::api::once::Secretive;
 use crate::api::params::Body;
@@ -18,9 +18,6 @@ use crate::api::problem::{Fault, Problem};
 use crate::api::write::EventPosition;
 use crate::domain::{ApiToken, Scope};
 use crate::journal::Topic;
-
-/// A name may have so many characters.
-const LONGEST_NAME: usize = 200;
 
 /// What a token is wanted for.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -164,10 +161,10 @@ impl TokenRequest {
     ) -> Result<NewToken, Problem> {
         let asked = self;
         let mut faults = Vec::new();
-        let name = asked.name.trim().to_owned();
-        if name.is_empty() || name.chars().count() > LONGEST_NAME || name.contains('\0') {
-            faults.push(Fault::new("name", format!("a name has 1 to {LONGEST_NAME} characters")));
-        }
+        let name = token_name(&asked.name).unwrap_or_else(|error| {
+            faults.push(Fault::new("name", error));
+            String::new()
+        });
         let mut scopes = BTreeSet::new();
         for scope in &asked.scopes {
             match scope.parse::<Scope>() {

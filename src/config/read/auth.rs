@@ -1,5 +1,7 @@
 //! Who may use the API.
 
+use std::net::IpAddr;
+
 use super::super::address::HttpUrl;
 use super::super::kind::{List, Names, object};
 use super::super::model::{Auth, AuthMode, Oidc};
@@ -92,5 +94,19 @@ pub(super) fn check_tenants(s: &Section<'_>, auth: &Auth, known: &[&str]) {
                 "write a name of `tenants`, or \"*\"",
             );
         }
+    }
+}
+
+/// Whoever asks nobody who they are listens on this machine only, unless somebody insists. What a name stands for is known
+/// when the API starts, which looks again.
+pub(super) fn check_address(s: &Section<'_>, auth: &Auth, host: &str) {
+    let elsewhere = host.parse::<IpAddr>().is_ok_and(|address| !address.is_loopback());
+    if elsewhere && auth.mode == AuthMode::None && !auth.open_to_network {
+        s.fault_inside(
+            "api",
+            Inner::Key("host"),
+            format!("{host} can be reached from other machines, and with `auth.mode: none` everybody there may do everything"),
+            "set `auth.mode: tokens`, or write 127.0.0.1, or insist with `auth.open_to_network: true`",
+        );
     }
 }

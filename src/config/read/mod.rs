@@ -70,6 +70,7 @@ pub(super) fn config(s: &mut Section<'_>) -> Config {
     };
     let tenants: Vec<&str> = config.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
     auth::check_tenants(s, &config.auth, &tenants);
+    auth::check_address(s, &config.auth, &config.api.host);
     config
 }
 

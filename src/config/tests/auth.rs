@@ -36,3 +36,15 @@ fn claims_are_mapped_to_scopes_and_tenants_that_there_are() {
     refused_with(&auth("{finops: [root]}", "{}"), &["root", "`costs:read`", "`admin`"]);
     refused_with(&auth("{}", "{team: [nowhere]}"), &["\"nowhere\" is no tenant"]);
 }
+
+#[test]
+fn an_api_that_asks_nobody_is_not_for_the_network() {
+    let of = |host: &str, more: &str| format!("{}\napi: {{host: '{host}'}}\nauth: {{mode: none{more}}}\n", with(&[]));
+    for open in ["0.0.0.0", "::", "10.0.0.7"] {
+        refused_with(&of(open, ""), &["api.host", "reached from other machines", "`auth.open_to_network: true`"]);
+        good(&of(open, ", open_to_network: true"));
+    }
+    for here in ["127.0.0.1", "::1", "localhost"] {
+        good(&of(here, ""));
+    }
+}

@@ -16,17 +16,34 @@ pub(super) fn runs_are_asked_for_and_watched(served: &Served) {
         json!({"stages": ["focus"]}),
         json!({"reason": "x".repeat(501)}),
         json!({"days": 3}),
+        // Too old, and not yet: nothing could be gathered of it.
+        json!({"from": "2020-11-01", "to": "2020-12-01"}),
+        json!({"from": "2999-01-01"}),
     ] {
-        assert_eq!(post(&wrong).0, 400, "{wrong}");
+        let (status, _, body) = post(&wrong);
+        let told = String::from_utf8_lossy(&body).into_owned();
+        assert_eq!(status, 400, "{wrong}: {told}");
+        let of_days = wrong["from"] == "2020-11-01" || wrong["from"] == "2999-01-01";
+        assert!(!of_days || told.contains("what can be gathered now are the days from"), "{told}");
     }
-    let (status, head, body) = post(&json!({"force": true, "reason": "a test"}));
+    let (status, head, body) = post(&json!({"from": "2020-11-01", "force": true, "reason": "a test"}));
     assert_eq!(status, 202, "{}", String::from_utf8_lossy(&body));
+    let wished: Value = serde_json::from_slice(&body).expect("JSON");
     let place = head.lines().find_map(|line| line.strip_prefix("location: ")).expect("a place").trim();
     let position = head.lines().find_map(|line| line.strip_prefix("x-event-position: ")).expect("a position").trim();
     let asked = served.get(&format!("{place}?min_position={position}"));
     assert_eq!(asked["status"], "requested", "{asked}");
+    assert_eq!(asked["wishes"], wished["wishes"], "{asked}");
+    let wish = &asked["wishes"][0];
+    assert_eq!(
+        (&wish["by"], &wish["reason"], &wish["from"], &wish["to"]),
+        (&json!("nobody"), &json!("a test"), &json!("2020-11-01"), &Value::Null),
+        "{asked}"
+    );
     let events = served.get(&format!("{}/events?type=run.asked", served.tenant));
-    assert!(events["items"][0]["after"]["requested_by"].as_str().expect("who").ends_with(": a test"), "{events}");
+    let said =
+        json!({"at": wish["at"], "from": "2020-11-01", "to": null, "force": true, "resume": false, "reason": "a test"});
+    assert_eq!((&events["items"][0]["actor"], &events["items"][0]["after"]), (&json!("nobody"), &said), "{events}");
 
     // Somebody who gathers takes it up.
     let mut command = served.installation.service(&served.config, "gather", "gatherer");
@@ -36,14 +53,20 @@ pub(super) fn runs_are_asked_for_and_watched(served: &Served) {
     let (status, head, body) = served.raw(&format!("{place}/events"), "");
     assert_eq!(status, 200, "{body}");
     assert!(head.contains("text/event-stream"), "{head}");
-    let told: Vec<Value> = body
+    let mut told: Vec<Value> = body
         .lines()
         .filter_map(|line| line.strip_prefix("data: "))
         .map(|data| serde_json::from_str(data).expect("JSON"))
         .collect();
+    assert_eq!(told.pop(), Some(json!({"why": "run_ended"})), "{body}");
+    assert!(body.trim_end().rsplit_once("event: ").expect("events").1.starts_with("end\n"), "{body}");
     let last = told.last().expect("an event");
     assert!(told.len() >= 2 && !last["ended_at"].is_null(), "{body}");
     assert_eq!(last["status"], "completed", "{last}");
+    // What nobody could gather is said, and where the run began.
+    assert_eq!(last["wishes"], wished["wishes"], "{last}");
+    let left = json!([{"from": "2020-11-01", "to": last["from"], "why": "older than what is kept (retention_days)"}]);
+    assert!(last["from"].is_string() && last["left_out"] == left, "{last}");
     let run = served.get(place);
     assert_eq!(&run, last);
     assert_eq!(served.get(&format!("{path}/{}", run["id"].as_str().expect("an id"))), run);
@@ -116,16 +139,31 @@ fn runs_are_cancelled(served: &Served, gatherer: Running) {
     let hangs = ask();
     until("it is under way", || served.get(&hangs)["status"] == "running");
     let tenant = served.tenant.rsplit_once('/').expect("a path").1;
-    succeed(served.installation.tributary().args(["cancel", tenant, "--config"]).arg(&served.config));
+    let by_hand = |words: &[&str]| {
+        let mut command = served.installation.tributary();
+        command.arg("cancel").args(words).arg("--config").arg(&served.config);
+        command
+    };
+    let run = served.get(&hangs)["id"].as_str().expect("an id").to_owned();
+    let told = succeed(&mut by_hand(&[tenant]));
+    assert!(String::from_utf8_lossy(&told.stdout).starts_with(&format!("run {run} ends")), "{told:?}");
     until("it has ended", || served.get(&hangs)["status"] == "cancelled");
+    let told = succeed(&mut by_hand(&[tenant]));
+    assert!(String::from_utf8_lossy(&told.stdout).starts_with("no run of"), "{told:?}");
+    assert!(fail(&mut by_hand(&[tenant, "nothing"])).contains("has no run and no wish \"nothing\""));
     served.upstream.set_faults("[]");
     // What comes after that is as ever.
     let after = ask();
     until("it has ended", || !served.get(&after)["ended_at"].is_null());
     assert_eq!(served.get(&after)["status"], "completed");
-    let mut command = served.installation.tributary();
-    command.args(["cancel", tenant, after.rsplit_once('/').expect("a path").1, "--config"]).arg(&served.config);
-    assert!(fail(&mut command).contains("has ended already: completed"));
-    let events = served.get(&format!("{}/events?type=run.cancel_asked", served.tenant));
-    assert_eq!(events["items"].as_array().map(Vec::len), Some(2), "{events}");
+    let after = after.rsplit_once('/').expect("a path").1;
+    assert!(fail(&mut by_hand(&[tenant, after])).contains("has ended already: completed"));
+    let of = |events: &Value| -> Vec<String> {
+        let actors = events["items"].as_array().expect("events").iter().map(|event| event["actor"].as_str());
+        actors.map(|actor| actor.expect("a text").split(':').next().expect("a kind").to_owned()).collect()
+    };
+    until("all are told", || {
+        let events = served.get(&format!("{}/events?type=run.cancel_asked", served.tenant));
+        of(&events) == ["nobody", "nobody", "cli", "cli"]
+    });
 }

@@ -168,6 +168,11 @@ fn faults_are_told_at_once(api: &Api) {
     let headers = [format!("Authorization: Bearer {}", api.first), "Content-Type: text/plain".to_owned()];
     let plain = request(api.port, "POST", "/api/v1/tokens", &[&headers[0], &headers[1]], "{}");
     refused(&plain, 415, "unsupported-media-type");
+    let colour = json!({"name": "\u{1b}[31mred", "scopes": ["costs:read"]}).to_string();
+    refused(&api.ask("POST", "/api/v1/tokens", &api.first, &colour), 400, "bad-parameter");
+    let mut by_hand = api.installation.tributary();
+    by_hand.args(["token", "create", "--name", "\u{1b}[31mred", "--scope", "costs:read", "--config"]).arg(&api.config);
+    assert!(fail(&mut by_hand).contains("no control characters"));
     refused(&api.get("/api/v1/tenants/one/days?min_position=x", &api.first), 400, "bad-parameter");
     refused(&api.ask("DELETE", "/api/v1/tokens/none", &api.first, ""), 404, "not-found");
 }
@@ -235,6 +240,20 @@ fn what_was_done_is_remembered(api: &Api) {
         }
     }
     assert_eq!(Value::Array(pages), all);
+    // The same from the other end, of one actor, and of a time.
+    let events = all.as_array().expect("events");
+    let newest = of("order=desc&limit=1000");
+    assert!(newest.as_array().expect("events").iter().eq(events.iter().rev()), "{newest}");
+    let next = api.get("/api/v1/events?order=desc&limit=1", &api.first).json();
+    let cursor = next["next_cursor"].as_str().expect("more");
+    assert_eq!(of(&format!("order=desc&limit=1&cursor={cursor}"))[0], events[events.len() - 2]);
+    let other = api.get(&format!("/api/v1/events?limit=1&cursor={cursor}"), &api.first);
+    refused(&other, 400, "bad-parameter");
+    assert_eq!(of("actor=service"), json!([all[0]]));
+    let second = all[1]["at"].as_str().expect("a moment");
+    assert_eq!(of(&format!("to={second}")), json!([all[0]]));
+    assert_eq!(of(&format!("from={second}&limit=1")), json!([all[1]]));
+    refused(&api.get("/api/v1/events?from=yesterday", &api.first), 400, "bad-parameter");
     assert_eq!(api.get("/api/v1/tenants/one/events", &api.first).json()["items"], json!([]));
 }
 

@@ -20,6 +20,9 @@ use crate::store::Store;
 /// How often the answer is looked for.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
+/// Runs among which one is that is under way.
+const NEWEST: u32 = 50;
+
 /// How long one question to Postgres may take.
 const QUESTION: Duration = Duration::from_secs(30);
 
@@ -84,7 +87,8 @@ pub async fn cancel(
     let tenant = gathered(config, &args.tenant)?;
     let (cancels, told) = match &args.run {
         None => {
-            let newest = store.runs(Some(&tenant.tenant_id), 1).await?;
+            // A wish that was taken back is a run, too, and may be newer than the one under way.
+            let newest = store.runs(Some(&tenant.tenant_id), NEWEST).await?;
             let told = match newest.iter().find(|run| run.ended_at.is_none()) {
                 Some(run) => format!("run {} ends at its next safe point", run.id),
                 None => format!("no run of {} is known to be under way; one that has just begun ends", tenant.name),

@@ -87,6 +87,8 @@ impl Installation {
         command
             .env("KAFKA_BOOTSTRAP_SERVERS", &self.kafka)
             .env("DATABASE_URL", &self.database_url)
+            // Not the machine's own, of which one process at a time may have the folder for exports.
+            .env("TRIBUTARY_DATA_DIR", self.dir.path().join("data"))
             .env_remove("RUST_LOG")
             .current_dir(self.dir.path());
         command

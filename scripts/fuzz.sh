@@ -3,6 +3,7 @@
 #
 # With any Rust, nightly or not: only our own code is instrumented, by flags that stable knows, so what is built of the
 # dependencies is that of an ordinary debug build. What was found to be interesting is kept under the build folder.
+# TRIBUTARY_FUZZ_SEED=n: the same inputs in the same order each time, for as far as the seconds reach.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,7 +21,8 @@ for target in "${targets[@]}"; do
   [ "$target" != avro ] || seeds=tests/golden/wire
   mkdir -p "$build/fuzz/$target"
   log=$build/fuzz/$target.log
-  if ! "$build/debug/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -artifact_prefix="$build/fuzz/$target-" \
+  if ! "$build/debug/$target" -seed="${TRIBUTARY_FUZZ_SEED:-0}" -max_total_time="$seconds" -timeout=10 \
+      -rss_limit_mb=1024 -artifact_prefix="$build/fuzz/$target-" \
       "$build/fuzz/$target" "$seeds" >"$log" 2>&1; then
     tail -n 40 "$log"
     echo "fuzz: $target failed; the input that did it is named above"

@@ -6,10 +6,12 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{OpenApi, Required};
 
-use super::auth::{needed, tenant_of};
+use super::auth::needed;
+use crate::domain::Scope;
 
 /// The name of the one way to sign in.
 const BEARER: &str = "bearer";
+const BASE: &str = "/api/v1/";
 
 /// Adds what holds for all routes; `open` are the paths that nobody has to sign in for.
 pub(super) fn finished(mut document: OpenApi, open: &[String]) -> OpenApi {
@@ -28,6 +30,7 @@ pub(super) fn finished(mut document: OpenApi, open: &[String]) -> OpenApi {
             (Method::DELETE, &mut item.delete),
         ];
         for (method, operation) in operations.into_iter().filter_map(|(method, of)| Some((method, of.as_mut()?))) {
+            operation.operation_id = Some(operation_id(&method, path));
             if open.contains(path) {
                 operation.security = Some(Vec::new());
                 continue;
@@ -35,15 +38,29 @@ pub(super) fn finished(mut document: OpenApi, open: &[String]) -> OpenApi {
             // For HTTP schemes the list names what the caller needs.
             let scopes = needed(&method, path).map(|scope| scope.as_str());
             operation.security = Some(vec![SecurityRequirement::new(BEARER, scopes)]);
-            if method == Method::POST {
+            // A POST that only reads is a question, and asked again is answered again.
+            if method == Method::POST && needed(&method, path) != Some(Scope::CostsRead) {
                 add_idempotency_key(operation);
             }
-            if method == Method::GET && tenant_of(path).is_some() {
+            if method == Method::GET && path.starts_with(BASE) {
                 add_min_position(operation);
             }
         }
     }
     document
+}
+
+/// A name that no other operation has, for those who make clients: `get_tenant_chargebacks_by_id`.
+fn operation_id(method: &Method, path: &str) -> String {
+    let path = path.strip_prefix(BASE).unwrap_or(path).replace("tenants/{tenant}/", "tenant/");
+    let mut words = vec![method.as_str().to_lowercase()];
+    for segment in path.split(['/', ':']).filter(|segment| !segment.is_empty()) {
+        words.push(match segment.strip_prefix('{').and_then(|segment| segment.strip_suffix('}')) {
+            Some(parameter) => format!("by_{parameter}"),
+            None => segment.replace(['-', '.'], "_"),
+        });
+    }
+    words.join("_")
 }
 
 fn add_idempotency_key(operation: &mut Operation) {
@@ -71,4 +88,24 @@ fn add_min_position(operation: &mut Operation) {
         .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
         .build();
     operation.parameters.get_or_insert_default().push(parameter.into());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own() {
+        let document = crate::api::openapi();
+        let items = document.paths.paths.values();
+        let operations = items.flat_map(|item| [&item.get, &item.post, &item.put, &item.patch, &item.delete]);
+        let names: Vec<_> = operations.flatten().map(|operation| operation.operation_id.clone()).collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
+        assert_eq!(
+            operation_id(&Method::GET, "/api/v1/tenants/{tenant}/chargebacks/{id}"),
+            "get_tenant_chargebacks_by_id"
+        );
+    }
 }

@@ -245,7 +245,8 @@ pub(super) fn read(asked: ExportWish, now: DateTime<Utc>) -> Result<Wish, Proble
 }
 
 fn shelf(api: &Api) -> Result<Arc<Shelf>, Problem> {
-    let nowhere = "there is no folder for exports; name one as `api.exports.directory` in the configuration";
+    let nowhere = "this process has no folder for exports: it can use none, or another process holds it, as the log says. \
+                   Ask that process, or give this one a folder of its own as `api.exports.directory` and start it again";
     api.shelf.clone().ok_or_else(|| Problem::new(Code::Unavailable, nowhere))
 }
 

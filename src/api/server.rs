@@ -1,6 +1,5 @@
 //! The server: routes, limits, the OpenAPI document and its pages.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +38,7 @@ use crate::clock::Clock;
 use crate::domain::Reach;
 use crate::health::Health;
 use crate::meter::Meter;
+use crate::serving;
 use crate::store::Store;
 
 /// Attempts to sign in that failed, of one address.
@@ -201,8 +201,7 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let shelf = Shelf::of(settings.exports.as_ref(), &clock, &stop)?;
     let app = app(doors, clock, settings, shelf, stop.clone());
-    let service = app.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
+    serving::serve(listener, app, serving::HEAD_WITHIN, stop).await
 }
 
 fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>, stop: CancellationToken) -> Router {

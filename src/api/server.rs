@@ -30,7 +30,7 @@ use super::problem::{Code, Problem};
 use super::request::{self, identified};
 use super::routes::{
     aggregate, billing, chargebacks, days, dimensions, entity, events, explanation, exports, graph, inventory,
-    line_revisions, operations, readiness, runs, tag_sets, tags, tenants, tokens, topics,
+    line_revisions, operations, readiness, runs, tag_lists, tag_sets, tags, tenants, tokens, topics,
 };
 use super::write::{self, Ledger, catch_up};
 use super::{Api, contract};
@@ -145,9 +145,9 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(graph::search))
         .routes(routes!(tags::of_entity))
         .routes(routes!(tags::put, tags::delete))
-        .routes(routes!(tags::list))
-        .routes(routes!(tags::keys))
-        .routes(routes!(tags::values))
+        .routes(routes!(tag_lists::list))
+        .routes(routes!(tag_lists::keys))
+        .routes(routes!(tag_lists::values))
         .merge(
             OpenApiRouter::new()
                 .routes(routes!(tag_sets::batch))
@@ -286,6 +286,8 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::CONTENT_TYPE,
             header::IF_NONE_MATCH,
             header::IF_MATCH,
+            header::RANGE,
+            header::IF_RANGE,
             HeaderName::from_static(request::HEADER),
             HeaderName::from_static(once::HEADER),
         ])

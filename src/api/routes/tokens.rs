@@ -26,7 +26,7 @@ pub(crate) struct TokenRequest {
     /// What people call it.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
-    /// `costs:read`, `tags:write`, `rules:write`, `runs:write`, `exports:write`, `admin`; at least one.
+    /// `costs:read`, `tags:write`, `runs:write`, `exports:write`, `admin`; at least one.
     #[schema(min_items = 1)]
     scopes: Vec<String>,
     /// Names of the tenants it is limited to; left out or null: all of them, also those to come.

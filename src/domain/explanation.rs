@@ -6,7 +6,7 @@
 mod words;
 
 use super::inventory::UNALLOCATED;
-use super::rule::{Rule, RuleBook, Split, Tier, Usage};
+use super::rule::{Resolver, Rule, RuleBook, Split, Tier, Usage};
 use super::{Amount, Day};
 
 /// One row of a line, as far as explaining needs it.
@@ -102,6 +102,8 @@ enum Cause<'r> {
 /// A tier with what stands around it.
 struct Found<'r> {
     own_rule: bool,
+    service: &'r str,
+    resolver: Resolver,
     ratio: Option<&'r str>,
     before: &'r [Tier],
     tier: &'r Tier,
@@ -193,7 +195,8 @@ fn found<'r>(rules: &'r RuleBook, billed: &Billed, of: &Part) -> Option<Found<'r
         let tier = tiers.get(at);
         tier.is_some_and(|tier| tier.method == of.allocation_method && tier.cost_type.as_str() == of.cost_type)
     };
-    let (ratio, tiers) = match &rules.product(&billed.product_type).rule {
+    let product = rules.product(&billed.product_type);
+    let (ratio, tiers) = match &product.rule {
         Rule::FirstThatFits(tiers) if fits(tiers) => (Some("1"), tiers),
         Rule::FirstThatFits(_) => return None,
         Rule::Mix(parts) => {
@@ -206,7 +209,9 @@ fn found<'r>(rules: &'r RuleBook, billed: &Billed, of: &Part) -> Option<Found<'r
         }
     };
     let tier = &tiers[at];
-    Some(Found { own_rule, ratio, before: &tiers[..at], tier, stand_in: stand_in(rules, billed, of, &tier.split) })
+    let stand_in = stand_in(rules, billed, of, &tier.split);
+    let (service, resolver) = (product.service.as_str(), product.resolver);
+    Some(Found { own_rule, service, resolver, ratio, before: &tiers[..at], tier, stand_in })
 }
 
 /// What identity rules did to a row of such a split.
@@ -235,8 +240,8 @@ fn applied(found: &Found<'_>, tier: u32) -> Applied {
         own_rule: found.own_rule,
         ratio: found.ratio.map(str::to_owned),
         tier,
-        passed_over: found.before.iter().map(|tier| words::said(&tier.split)).collect(),
-        split: words::said(&found.tier.split),
+        passed_over: found.before.iter().map(|tier| words::said(&tier.split, found.resolver)).collect(),
+        split: words::said(&found.tier.split, found.resolver),
     }
 }
 

@@ -95,7 +95,7 @@ fn rounding_and_reasons_are_told() {
     ]));
     let told = explain(&billed(), &parts, &parts[0], Some(&rules));
     assert_eq!(told.rounded, Rounded::Up);
-    let end = "the line is split evenly among the 3 who were active on it, a share of 33.3333 %; no usage was measured; rounded up, so \
+    let end = "the line is split evenly among the 3 who hold its keys or used it, a share of 33.3333 %; no usage was measured; rounded up, so \
                that the rows add up to the line.";
     assert!(told.sentence.ends_with(end), "{}", told.sentence);
     assert_eq!(explain(&billed(), &parts, &parts[1], Some(&rules)).rounded, Rounded::Down);
@@ -111,7 +111,7 @@ fn an_even_split_by_rule_is_no_stand_in_for_usage_and_names_stand_beside_ids() {
     assert_eq!(
         explain(&billed, &parts, &parts[0], Some(&rules)).sentence,
         "orders (sa-1) is charged 5 USD of the 10 USD that shop (lkc-1) cost on 2026-02-01 for KAFKA_NUM_CKU: the line is \
-         split evenly among the 2 who were active on it, a share of 50 %; that is the rule of this product, whatever was used."
+         split evenly among the 2 who hold its keys or used it, a share of 50 %; that is the rule of this product, whatever was used."
     );
 }
 
@@ -146,7 +146,7 @@ fn told(split: Split, detail: Option<&str>, mut row: Part, change: impl Fn(&mut 
 fn nobody_is_told_to_have_used_nothing_where_usage_has_no_say() {
     let row = || part("sa-1", "10", 1.0, None);
     let never = told(Split::EvenActive, Some("metrics_fetch_failed"), row(), |_| ());
-    assert!(never.ends_with("on it; the usage that shows who was active could not be fetched."), "{never}");
+    assert!(never.ends_with("used it; the usage that shows who was there could not be fetched."), "{never}");
     let named = Split::EvenAmong { active: false, identities: vec!["sa-1".into()] };
     let named = told(named, Some("no_metrics_located"), row(), |_| ());
     assert_eq!(named, "the line goes to the only one there is; that is the rule of this product, whatever was used.");
@@ -160,7 +160,7 @@ fn nobody_is_told_to_have_used_nothing_where_usage_has_no_say() {
         tier(everybody, "even_split", CostType::Shared),
     ]));
     let sentence = explain(&billed(), std::slice::from_ref(&late), &late, Some(&rules)).sentence;
-    let end = "the tenant's only identity of type user or service_account; nobody was found to be active on it.";
+    let end = "the tenant's only identity of type user or service_account; nobody was found who has to do with it.";
     assert!(sentence.ends_with(end), "{sentence}");
 }
 
@@ -175,8 +175,8 @@ fn what_nobody_pays_says_why() {
     let absent = nobody("terminal", "resource_inactive");
     assert_eq!(
         absent,
-        "All 10 USD that lkc-1 cost on 2026-02-01 for KAFKA_NUM_CKU are charged to nobody: the line is for the part of its interval \
-         in which the resource did not exist."
+        "All 10 USD that lkc-1 cost on 2026-02-01 for KAFKA_NUM_CKU are charged to nobody: for that part of its interval \
+         the resource did not exist."
     );
     let failed = nobody("ALLOCATION_FAILED", "usage_out_of_range");
     assert!(
@@ -209,4 +209,27 @@ fn those_who_got_no_unit_are_counted() {
     let used = [part("a", "0.0003", 0.75, Some(3.0))];
     let told = explain(&billed, &used, &used[0], Some(&cku()));
     assert_eq!(told.inputs.map(|inputs| inputs.total), Some(4.0));
+}
+
+#[test]
+fn who_is_none_and_what_has_no_resource_are_told_as_such() {
+    let found = |resolver: Resolver| {
+        move |book: &mut RuleBook| {
+            let product = book.products.get_mut("KAFKA_NUM_CKU").expect("it is there");
+            (product.resolver, product.service) = (resolver, "connector".into());
+        }
+    };
+    let hidden = part("connector_api_key_masked", "10", 1.0, None);
+    let hidden = told(Split::EvenActive, None, hidden, found(Resolver::ConnectorCredentials));
+    assert_eq!(hidden, "the line goes to whose credentials it has; its configuration hides the API key that it has.");
+    let owner = told(Split::EvenActive, None, part("sa-1", "10", 1.0, None), found(Resolver::ResourceOwner));
+    assert_eq!(owner, "the line goes to its owner.");
+    let left = told(Split::Unallocated, Some("no_identities_located"), part(UNALLOCATED, "10", 1.0, None), |_| ());
+    assert_eq!(left, "that is the rule.");
+    let support =
+        Billed { resource_id: "unresolved:SUPPORT/SUPPORT".into(), product_type: "SUPPORT".into(), ..billed() };
+    let row = part("sa-1", "5", 0.5, None);
+    let sentence = explain(&support, &[row.clone(), row.clone()], &row, None).sentence;
+    let begins = "sa-1 is charged 5 USD of the 10 USD billed on 2026-02-01 for SUPPORT without a resource: ";
+    assert!(sentence.starts_with(begins), "{sentence}");
 }

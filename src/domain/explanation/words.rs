@@ -1,8 +1,9 @@
 //! An explanation as one English sentence.
 
 use super::{Billed, Cause, Explanation, Found, Inputs, Part, Rounded, StandIn};
+use crate::domain::billing::UNRESOLVED;
 use crate::domain::inventory::UNALLOCATED;
-use crate::domain::rule::{Split, Usage};
+use crate::domain::rule::{Resolver, Split, Usage};
 
 /// All of it: who is charged what, how that was split, why so, what rounding did.
 pub(super) fn sentence(billed: &Billed, of: &Part, told: &Explanation, cause: &Cause<'_>) -> String {
@@ -22,9 +23,18 @@ fn charged(billed: &Billed, of: &Part) -> String {
         true => format!("all {amount} {currency}"),
         false => format!("{} {currency} of the {amount} {currency}", of.amount),
     };
-    let resource = named(resource_id, resource_name.as_deref());
     let when = format!("on {day} for {product_type}");
-    match payer(billed, of) {
+    let payer = payer(billed, of);
+    if resource_id.starts_with(UNRESOLVED) {
+        let part = format!("{part} billed {when} without a resource");
+        return match payer {
+            Payer::Nobody => format!("{} are charged to nobody", capital(&part)),
+            Payer::Itself => format!("{} stay under {resource_id}", capital(&part)),
+            Payer::Identity(who) => format!("{who} is charged {part}"),
+        };
+    }
+    let resource = named(resource_id, resource_name.as_deref());
+    match payer {
         Payer::Nobody => format!("{} that {resource} cost {when} are charged to nobody", capital(&part)),
         Payer::Itself => format!("{resource} itself is charged {part} that it cost {when}"),
         Payer::Identity(who) => format!("{who} is charged {part} that {resource} cost {when}"),
@@ -54,7 +64,7 @@ fn how(billed: &Billed, of: &Part, told: &Explanation, cause: &Cause<'_>) -> Str
         if is_whole { "the line".to_owned() } else { format!("{} {} of it", told.split_amount, billed.currency) };
     let found = match cause {
         Cause::Tier(found) => found,
-        Cause::Absence => return format!("{what} is for the part of its interval in which the resource did not exist"),
+        Cause::Absence => return "for that part of its interval the resource did not exist".to_owned(),
         Cause::Failure => return format!("{what} could not be split by its rule"),
         Cause::Unknown => {
             return format!(
@@ -69,14 +79,21 @@ fn how(billed: &Billed, of: &Part, told: &Explanation, cause: &Cause<'_>) -> Str
     if let StandIn::Owner(key) = found.stand_in {
         return format!("{what} goes to whom the identity rules of {key} give the resource");
     }
+    if *split == Split::Unallocated {
+        return match found.before {
+            [] => "that is the rule".to_owned(),
+            _ => format!("{what} found nobody by its rule"),
+        };
+    }
     if told.targets == 1 {
-        return format!("{what} goes {}", alone(split, told));
+        return format!("{what} goes {}", alone(of, told, found));
     }
     let usage = match &told.inputs {
         Some(Inputs { usage, total, .. }) => format!(", {} of {}", number(*usage), number(*total)),
         None => String::new(),
     };
-    format!("{what} is split {}{usage}, a share of {}", among(split, told.targets), percent(told.share))
+    let among = among(split, found.resolver, told.targets);
+    format!("{what} is split {among}{usage}, a share of {}", percent(told.share))
 }
 
 /// Why it was split so, where the split alone does not tell.
@@ -93,7 +110,8 @@ fn why(of: &Part, cause: &Cause<'_>) -> Option<String> {
         StandIn::Nobody | StandIn::Owner(_) => None,
     };
     let rule = (!found.own_rule).then(|| "no rule is named after this product, so that of all others holds".to_owned());
-    let all = [rule, because(detail, found), stands_for];
+    let unknown = unknown(found.service, &of.identity_id).map(str::to_owned);
+    let all = [rule, because(detail, found), unknown, stands_for];
     Some(all.into_iter().flatten().collect::<Vec<_>>().join("; ")).filter(|text| !text.is_empty())
 }
 
@@ -104,8 +122,8 @@ fn because(detail: &str, found: &Found<'_>) -> Option<String> {
         "no_metrics_located" if !found.asks_usage() && is_first => {
             "that is the rule of this product, whatever was used"
         }
-        // There was nobody to look for.
-        "no_identities_located" if is_first => return None,
+        // There was nobody to look for, or it is said already.
+        "no_identities_located" if is_first || found.tier.split == Split::Unallocated => return None,
         detail => reason(detail, found.asks_usage())?,
     };
     Some(text.to_owned())
@@ -114,13 +132,15 @@ fn because(detail: &str, found: &Found<'_>) -> Option<String> {
 /// What a detail means, where it is a reason why not the first tier was taken. `asks_usage`: the rule splits by usage, if it can.
 fn reason(detail: &str, asks_usage: bool) -> Option<&'static str> {
     Some(match (detail, asks_usage) {
-        ("no_usage_for_active_identities", _) => "those who were active used nothing that was measured",
+        ("no_usage_for_active_identities", _) => "those who have to do with it used nothing that was measured",
         ("metrics_fetch_failed", true) => "its usage could not be fetched",
-        ("metrics_fetch_failed", false) => "the usage that shows who was active could not be fetched",
+        ("metrics_fetch_failed", false) => "the usage that shows who was there could not be fetched",
         ("no_metrics_located", true) => "no usage was measured",
-        ("no_metrics_no_active_identities_located", true) => "no usage was measured and nobody was found to be active",
+        ("no_metrics_no_active_identities_located", true) => {
+            "no usage was measured, and nobody was found who has to do with it"
+        }
         ("no_metrics_located" | "no_metrics_no_active_identities_located" | "no_active_identities_located", _) => {
-            "nobody was found to be active on it"
+            "nobody was found who has to do with it"
         }
         ("no_identities_located", _) => "nobody was found who could be charged",
         ("inferred_usage_ratio", _) => "usage was not measured, so it is inferred from what was running",
@@ -139,10 +159,33 @@ fn rounding(rounded: Rounded) -> Option<String> {
     Some(format!("rounded {way}, so that the rows add up to the line"))
 }
 
+/// Why somebody who is none is charged: what resolvers answer where they cannot know.
+fn unknown(service: &str, id: &str) -> Option<&'static str> {
+    Some(match id.strip_prefix(service)?.strip_prefix('_')? {
+        "credentials_masked" | "deleted_when_calc_started" => "it is in no inventory, so nobody can say whose it was",
+        "credentials_unknown" => "its configuration does not say whose credentials it has",
+        "api_key_masked" => "its configuration hides the API key that it has",
+        "api_key_not_found" => "the API key that it has is in no inventory",
+        "owner_unknown" => "the inventory does not say who owns it",
+        "stmt_owner_unknown" => "the inventory does not say who owns the statement",
+        _ => return None,
+    })
+}
+
+/// Those whom an even split over the active ones falls on, by how they are found.
+fn active(resolver: Resolver) -> &'static str {
+    match resolver {
+        Resolver::None | Resolver::KeysAndPrincipals => "who hold its keys or used it",
+        Resolver::ConnectorCredentials => "whose credentials it has",
+        Resolver::ResourceOwner => "who own it",
+        Resolver::StatementOwners => "whose statements ran on it",
+    }
+}
+
 /// A way to split, in words that follow "is split".
-pub(super) fn said(split: &Split) -> String {
+pub(super) fn said(split: &Split, resolver: Resolver) -> String {
     match split {
-        Split::EvenActive => "evenly among those who were active on it".to_owned(),
+        Split::EvenActive => format!("evenly among those {}", active(resolver)),
         Split::EvenTenant { types } => format!("evenly among the tenant's identities of type {}", listed(types, "or")),
         Split::EvenAmong { active: true, identities } if identities.is_empty() => {
             "evenly among those who were seen".to_owned()
@@ -150,7 +193,7 @@ pub(super) fn said(split: &Split) -> String {
         Split::EvenAmong { active: true, .. } => "evenly among those who were seen or whom the rule names".to_owned(),
         Split::EvenAmong { .. } => "evenly among those whom the rule names".to_owned(),
         Split::ByUsage(Usage::Metrics(metrics)) => format!("by usage ({})", listed(metrics, "and")),
-        Split::ByUsage(Usage::Resolved { .. }) => "by the usage of those whose work ran on it".to_owned(),
+        Split::ByUsage(Usage::Resolved { .. }) => "by the usage of those whose statements ran on it".to_owned(),
         Split::ByShares(_) => "by fixed shares".to_owned(),
         Split::ToOwner => "to its owner".to_owned(),
         Split::ToIdentity { id } => format!("to {id}, whom the rule names"),
@@ -160,41 +203,41 @@ pub(super) fn said(split: &Split) -> String {
 }
 
 /// The same among so many.
-fn among(split: &Split, count: usize) -> String {
-    match split {
-        Split::EvenActive => format!("evenly among the {count} who were active on it"),
-        Split::EvenTenant { types } => {
-            format!("evenly among the tenant's {count} identities of type {}", listed(types, "or"))
+fn among(split: &Split, resolver: Resolver, count: usize) -> String {
+    match said(split, resolver) {
+        text if text.contains("those who") => text.replacen("those", &format!("the {count}"), 1),
+        text if text.contains("tenant's identities") => {
+            text.replacen("tenant's identities", &format!("tenant's {count} identities"), 1)
         }
-        Split::EvenAmong { active: true, identities } if identities.is_empty() => {
-            format!("evenly among the {count} who were seen")
-        }
-        Split::EvenAmong { active: true, .. } => {
-            format!("evenly among the {count} who were seen or whom the rule names")
-        }
-        Split::EvenAmong { .. } => format!("evenly among the {count} whom the rule names"),
-        Split::ByUsage(Usage::Resolved { .. }) => format!("by the usage of the {count} whose work ran on it"),
-        split => format!("{} among {count}", said(split)),
+        text => format!("{text} among {count}"),
     }
 }
 
 /// The same where there is one to take all of it, in words that follow "goes".
-fn alone(split: &Split, told: &Explanation) -> String {
-    let one = match split {
-        Split::EvenActive => "the only one who was active on it".to_owned(),
-        Split::EvenTenant { types } => format!("the tenant's only identity of type {}", listed(types, "or")),
-        Split::EvenAmong { .. } => "the only one there is".to_owned(),
-        Split::ByUsage(usage) => {
-            let used = told.inputs.as_ref().map_or_else(String::new, |inputs| format!(": {}", number(inputs.usage)));
-            match usage {
-                Usage::Metrics(metrics) => format!("the only one who used it ({}{used})", listed(metrics, "and")),
-                Usage::Resolved { .. } => format!("the only one whose work ran on it{used}"),
-            }
+fn alone(of: &Part, told: &Explanation, found: &Found<'_>) -> String {
+    let used = match &told.inputs {
+        // An inferred weight is no usage.
+        Some(inputs) if of.allocation_detail.as_deref() != Some("inferred_usage_ratio") => {
+            format!(" ({})", number(inputs.usage))
         }
-        Split::ByShares(_) => "the only one whom the rule's fixed shares name".to_owned(),
-        whole => return said(whole),
+        _ => String::new(),
     };
-    format!("to {one}")
+    match &found.tier.split {
+        Split::EvenActive => match found.resolver {
+            Resolver::None | Resolver::KeysAndPrincipals => "to the only one who holds its keys or used it".to_owned(),
+            Resolver::ConnectorCredentials => "to whose credentials it has".to_owned(),
+            Resolver::ResourceOwner => "to its owner".to_owned(),
+            Resolver::StatementOwners => "to the only one whose statements ran on it".to_owned(),
+        },
+        Split::EvenTenant { types } => format!("to the tenant's only identity of type {}", listed(types, "or")),
+        Split::EvenAmong { .. } => "to the only one there is".to_owned(),
+        Split::ByUsage(Usage::Metrics(metrics)) => {
+            format!("to the only one who used it, by {}{used}", listed(metrics, "and"))
+        }
+        Split::ByUsage(Usage::Resolved { .. }) => format!("to the only one whose statements ran on it{used}"),
+        Split::ByShares(_) => "to the only one whom the rule's fixed shares name".to_owned(),
+        whole => said(whole, found.resolver),
+    }
 }
 
 /// `a, b or c`.

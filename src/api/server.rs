@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -90,6 +90,8 @@ pub struct Doors {
     pub health: Health,
     /// What it counted; `None`: nobody counts.
     pub meter: Option<Meter>,
+    /// Told when tables may have changed. Whoever waits for that looks now and then besides.
+    pub moved: Arc<Notify>,
 }
 
 /// The contract.
@@ -209,7 +211,7 @@ fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>
     let files = Arc::new(Semaphore::new((settings.parallel_requests / 2).max(1)));
     let (watchers, readiness, changing) = (Arc::new(Semaphore::new(WATCHERS)), Arc::default(), Arc::default());
     let cors = cors(&settings.cors_origins);
-    let Doors { store, ledger, gate, health, meter } = doors;
+    let Doors { store, ledger, gate, health, meter, moved } = doors;
     let (pace, strangers) = (Pace::of(settings.requests_per_second), Pace::of(STRANGERS_PER_SECOND));
     let (paces, settings) = (Arc::new((pace, strangers)), Arc::new(settings));
     let api = Api {
@@ -227,6 +229,7 @@ fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>
         watchers,
         readiness,
         changing,
+        moved,
         stop,
     };
     let (router, _) = routes().split_for_parts();

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::Served;
 
-/// What HTTP itself has on answers.
-const OF_HTTP: [&str; 9] = [
+/// What HTTP and CORS themselves have on answers.
+const OF_HTTP: [&str; 10] = [
+    "access-control-expose-headers",
     "allow",
     "cache-control",
     "connection",

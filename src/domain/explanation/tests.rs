@@ -221,7 +221,12 @@ fn who_is_none_and_what_has_no_resource_are_told_as_such() {
     };
     let hidden = part("connector_api_key_masked", "10", 1.0, None);
     let hidden = told(Split::EvenActive, None, hidden, found(Resolver::ConnectorCredentials));
-    assert_eq!(hidden, "the line goes to whose credentials it has; its configuration hides the API key that it has.");
+    assert_eq!(
+        hidden,
+        "the line goes to the one whose credentials it has; its configuration hides the API key that it has."
+    );
+    let itself = told(Split::EvenActive, None, part("lkc-1", "10", 1.0, None), found(Resolver::ConnectorCredentials));
+    assert_eq!(itself, "the line goes to itself, as it has no account's credentials.");
     let owner = told(Split::EvenActive, None, part("sa-1", "10", 1.0, None), found(Resolver::ResourceOwner));
     assert_eq!(owner, "the line goes to its owner.");
     let left = told(Split::Unallocated, Some("no_identities_located"), part(UNALLOCATED, "10", 1.0, None), |_| ());

@@ -85,8 +85,12 @@ fn how(billed: &Billed, of: &Part, told: &Explanation, cause: &Cause<'_>) -> Str
             _ => format!("{what} found nobody by its rule"),
         };
     }
+    let is_itself = of.identity_id == billed.resource_id;
+    if is_itself && billed.resource_id.starts_with(UNRESOLVED) {
+        return format!("{what} is not split");
+    }
     if told.targets == 1 {
-        return format!("{what} goes {}", alone(of, told, found));
+        return format!("{what} goes {}", alone(of, is_itself, told, found));
     }
     let usage = match &told.inputs {
         Some(Inputs { usage, total, .. }) => format!(", {} of {}", number(*usage), number(*total)),
@@ -214,7 +218,7 @@ fn among(split: &Split, resolver: Resolver, count: usize) -> String {
 }
 
 /// The same where there is one to take all of it, in words that follow "goes".
-fn alone(of: &Part, told: &Explanation, found: &Found<'_>) -> String {
+fn alone(of: &Part, is_itself: bool, told: &Explanation, found: &Found<'_>) -> String {
     let used = match &told.inputs {
         // An inferred weight is no usage.
         Some(inputs) if of.allocation_detail.as_deref() != Some("inferred_usage_ratio") => {
@@ -225,7 +229,8 @@ fn alone(of: &Part, told: &Explanation, found: &Found<'_>) -> String {
     match &found.tier.split {
         Split::EvenActive => match found.resolver {
             Resolver::None | Resolver::KeysAndPrincipals => "to the only one who holds its keys or used it".to_owned(),
-            Resolver::ConnectorCredentials => "to whose credentials it has".to_owned(),
+            Resolver::ConnectorCredentials if is_itself => "to itself, as it has no account's credentials".to_owned(),
+            Resolver::ConnectorCredentials => "to the one whose credentials it has".to_owned(),
             Resolver::ResourceOwner => "to its owner".to_owned(),
             Resolver::StatementOwners => "to the only one whose statements ran on it".to_owned(),
         },

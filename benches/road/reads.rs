@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
 use super::machine::{Others, Watch};
@@ -23,7 +24,9 @@ impl Reads {
 
     /// Listens to what this thread logs meanwhile; warnings are shown as ever.
     pub fn during<T>(self, work: impl FnOnce() -> T) -> T {
-        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(LevelFilter::WARN);
+        // What the Kafka client says of itself is left out, as in the program.
+        let shown = Targets::new().with_default(LevelFilter::WARN).with_target("rdkafka", LevelFilter::OFF);
+        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(shown);
         tracing::subscriber::with_default(tracing_subscriber::registry().with(lines).with(self), work)
     }
 

@@ -11,17 +11,17 @@ seconds=${1:-10}
 shift || true
 build=${CARGO_TARGET_DIR:-$PWD/target}
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(sed -n 's/^name = "\([a-z_]*\)"$/\1/p' fuzz/Cargo.toml)
+[ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(sed -n '/pub const ALL/,/^];/s/^ *("\([a-z_]*\)", .*/\1/p' tests/noise/parsers.rs)
+[ ${#targets[@]} -gt 0 ] || { echo "fuzz: tests/noise/parsers.rs names no parser" >&2; exit 1; }
 
-CARGO_TARGET_DIR=$build RUSTC_WRAPPER=$PWD/scripts/fuzz-rustc.sh \
-  cargo build --quiet --manifest-path fuzz/Cargo.toml "${targets[@]/#/--bin=}"
+CARGO_TARGET_DIR=$build RUSTC_WRAPPER=$PWD/scripts/fuzz-rustc.sh cargo build --quiet --manifest-path fuzz/Cargo.toml
 
 for target in "${targets[@]}"; do
   seeds=tests/golden/noise/$target
   [ "$target" != avro ] || seeds=tests/golden/wire
   mkdir -p "$build/fuzz/$target"
   log=$build/fuzz/$target.log
-  if ! "$build/debug/$target" -seed="${TRIBUTARY_FUZZ_SEED:-0}" -max_total_time="$seconds" -timeout=10 \
+  if ! TRIBUTARY_FUZZ_TARGET=$target "$build/debug/parsers" -seed="${TRIBUTARY_FUZZ_SEED:-0}" -max_total_time="$seconds" -timeout=10 \
       -rss_limit_mb=1024 -artifact_prefix="$build/fuzz/$target-" \
       "$build/fuzz/$target" "$seeds" >"$log" 2>&1; then
     tail -n 40 "$log"

@@ -21,3 +21,6 @@ from_toml() { sed -n "s|^$1 *= *\"\(.*\)\".*|\1|p" "$2" | head -n 1; }
 
 # at_least WANTED HAVE: compares versions number by number.
 at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
+
+# free_megabytes FOLDER: what can still be written there.
+free_megabytes() { df -Pm "$1" | awk 'NR == 2 {print $4}'; }

@@ -166,4 +166,8 @@ fetch_exporter() {
 mkdir -p "$(cache_folder)"
 has_prometheus || fetch_prometheus
 has_exporter || fetch_exporter
+# A build, its tests and their services; what is built already is not asked for again.
+needed=14000
+[ -d "${CARGO_TARGET_DIR:-target}/debug" ] || [ -d "${CARGO_TARGET_DIR:-target}/release" ] || [ "$(free_megabytes .)" -ge $needed ] ||
+  say "only $(free_megabytes .) MB are free here; a build with all its tests takes up to $needed"
 say "ready: Rust $(rust_version), Java $(java_version), PostgreSQL $(postgres_version), Kafka $kafka"

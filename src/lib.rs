@@ -19,6 +19,7 @@ pub mod notify;
 pub mod project;
 pub mod secret;
 pub mod service;
+pub mod serving;
 pub mod shutdown;
 pub mod spreadsheet;
 pub mod store;

@@ -50,8 +50,14 @@ pub async fn serve(database: &str) -> Result<()> {
         let _ = std::io::stdin().read_line(&mut String::new());
         ended.cancel();
     });
-    let doors =
-        Doors { store, ledger, gate: Arc::new(Gate::closed(true, None)), health: Health::default(), meter: None };
+    let doors = Doors {
+        store,
+        ledger,
+        gate: Arc::new(Gate::closed(true, None)),
+        health: Health::default(),
+        meter: None,
+        moved: Arc::default(),
+    };
     Ok(serve_api(listener, doors, Clock::system(), settings, stop).await?)
 }
 

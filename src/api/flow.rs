@@ -66,11 +66,11 @@ pub(crate) async fn pour(
         }
     } else {
         for portion in portions(&days, PORTION).into_iter().map(of) {
+            let tagged = reader.tagged(dataset, columns, &portion).await?;
             let mut asked = Rows::of(dataset, columns, &portion);
             let mut rows = reader.rows(&mut asked);
             while let Some(row) = rows.try_next().await? {
-                // A column that is asked for is there.
-                pouring.row((0..columns.len()).map(|column| row.text(column).ok().flatten())).await?;
+                pouring.row((0..columns.len()).map(|column| tagged.text(&row, column))).await?;
             }
         }
     }

@@ -36,7 +36,7 @@ pub use server::{Doors, Settings, Tenant, openapi, serve};
 
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -67,5 +67,7 @@ pub(crate) struct Api {
     readiness: routes::readiness::Last,
     /// Held by the one change that is being made of those that depend on what is there.
     changing: Arc<Mutex<()>>,
+    /// Told when tables may have changed.
+    moved: Arc<Notify>,
     stop: CancellationToken,
 }

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Api;
 use super::auth::{Caller, needed};
+use super::params::arrived;
 use super::problem::{Code, Fault, Problem};
 use super::server::BATCH_LIMIT;
 use super::write::POSITION_HEADER;
@@ -62,7 +63,7 @@ impl Api {
         let caller = parts.extensions.get::<Caller>().cloned().ok_or_else(unguarded)?;
         let too_large = |_| Problem::new(Code::TooLarge, "the body is larger than is taken");
         // Each route has a limit of its own behind this one.
-        let body = to_bytes(body, BATCH_LIMIT).await.map_err(too_large)?;
+        let body = arrived(to_bytes(body, BATCH_LIMIT)).await?.map_err(too_large)?;
         let mut hasher = blake3::Hasher::new();
         hasher.update(parts.method.as_str().as_bytes()).update(b" ").update(parts.uri.to_string().as_bytes());
         let digest = hasher.update(b"\n").update(&body).finalize().to_hex().to_string();

@@ -1,6 +1,5 @@
 //! The server: routes, limits, the OpenAPI document and its pages.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -31,7 +30,7 @@ use super::problem::{Code, Problem};
 use super::request::{self, identified};
 use super::routes::{
     aggregate, billing, chargebacks, days, dimensions, entity, events, explanation, exports, graph, inventory,
-    line_revisions, operations, readiness, runs, tag_sets, tags, tenants, tokens, topics,
+    line_revisions, operations, readiness, runs, tag_lists, tag_sets, tags, tenants, tokens, topics,
 };
 use super::write::{self, Ledger, catch_up};
 use super::{Api, contract};
@@ -39,6 +38,7 @@ use crate::clock::Clock;
 use crate::domain::Reach;
 use crate::health::Health;
 use crate::meter::Meter;
+use crate::serving;
 use crate::store::Store;
 
 /// Attempts to sign in that failed, of one address.
@@ -90,6 +90,8 @@ pub struct Doors {
     pub health: Health,
     /// What it counted; `None`: nobody counts.
     pub meter: Option<Meter>,
+    /// Told when tables may have changed. Whoever waits for that looks now and then besides.
+    pub moved: Arc<Notify>,
 }
 
 /// The contract.
@@ -145,9 +147,9 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(graph::search))
         .routes(routes!(tags::of_entity))
         .routes(routes!(tags::put, tags::delete))
-        .routes(routes!(tags::list))
-        .routes(routes!(tags::keys))
-        .routes(routes!(tags::values))
+        .routes(routes!(tag_lists::list))
+        .routes(routes!(tag_lists::keys))
+        .routes(routes!(tag_lists::values))
         .merge(
             OpenApiRouter::new()
                 .routes(routes!(tag_sets::batch))
@@ -201,8 +203,7 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let shelf = Shelf::of(settings.exports.as_ref(), &clock, &stop)?;
     let app = app(doors, clock, settings, shelf, stop.clone());
-    let service = app.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
+    serving::serve(listener, app, serving::HEAD_WITHIN, stop).await
 }
 
 fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>, stop: CancellationToken) -> Router {
@@ -210,7 +211,7 @@ fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>
     let files = Arc::new(Semaphore::new((settings.parallel_requests / 2).max(1)));
     let (watchers, readiness, changing) = (Arc::new(Semaphore::new(WATCHERS)), Arc::default(), Arc::default());
     let cors = cors(&settings.cors_origins);
-    let Doors { store, ledger, gate, health, meter } = doors;
+    let Doors { store, ledger, gate, health, meter, moved } = doors;
     let (pace, strangers) = (Pace::of(settings.requests_per_second), Pace::of(STRANGERS_PER_SECOND));
     let (paces, settings) = (Arc::new((pace, strangers)), Arc::new(settings));
     let api = Api {
@@ -228,6 +229,7 @@ fn app(doors: Doors, clock: Clock, settings: Settings, shelf: Option<Arc<Shelf>>
         watchers,
         readiness,
         changing,
+        moved,
         stop,
     };
     let (router, _) = routes().split_for_parts();
@@ -287,6 +289,8 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::CONTENT_TYPE,
             header::IF_NONE_MATCH,
             header::IF_MATCH,
+            header::RANGE,
+            header::IF_RANGE,
             HeaderName::from_static(request::HEADER),
             HeaderName::from_static(once::HEADER),
         ])

@@ -62,7 +62,7 @@ pub async fn serve(
         exports: exports(config),
         requests_per_second: config.api.requests_per_second,
     };
-    let Parts { connection, codec, store, clock, stop, health, .. } = parts.clone();
+    let Parts { connection, codec, store, clock, stop, health, moved, .. } = parts.clone();
     let store = if config.api.row_security { store.walled().await? } else { store };
     let ledger = Ledger::open(connection.clone(), Arc::clone(&codec), clock, "api")?;
     let takes_tokens = matches!(config.auth.mode, AuthMode::Tokens | AuthMode::Both);
@@ -72,7 +72,7 @@ pub async fn serve(
     }
     let gate =
         if config.auth.mode == AuthMode::None { Gate::open() } else { Gate::closed(takes_tokens, issuer(config)?) };
-    let doors = Doors { store, ledger, gate: Arc::new(gate), health, meter };
+    let doors = Doors { store, ledger, gate: Arc::new(gate), health, meter, moved };
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "the API listens; its pages are at /docs");
     }

@@ -394,7 +394,7 @@ pub struct CreateToken {
     /// What people call it
     #[arg(long)]
     pub name: String,
-    /// What it may: costs:read, tags:write, rules:write, runs:write, exports:write, admin; may be repeated
+    /// What it may: costs:read, tags:write, runs:write, exports:write, admin; may be repeated
     #[arg(long, required = true, value_delimiter = ',')]
     pub scope: Vec<Scope>,
     /// Only this tenant, by its name in the configuration; may be repeated

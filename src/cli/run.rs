@@ -113,6 +113,10 @@ async fn serve(
         let gathering = Arc::new(sources::gathering(config, parts.clock)?);
         roles.spawn(service::gathering(gathering, parts.clone()));
     }
+    let reads = args.roles.contains(&Role::Api) || args.roles.contains(&Role::Emit);
+    if reads && !args.once {
+        roles.spawn(service::listening(parts.clone()));
+    }
     if args.roles.contains(&Role::Api) && !args.once {
         roles.spawn(super::api::serve(super::api::listen(config).await?, config, &parts, meter).await?);
     }

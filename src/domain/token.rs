@@ -33,7 +33,6 @@ pub struct ApiToken {
 pub enum Scope {
     CostsRead,
     TagsWrite,
-    RulesWrite,
     RunsWrite,
     ExportsWrite,
     /// Everything, tokens included.
@@ -42,15 +41,13 @@ pub enum Scope {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::CostsRead, Self::TagsWrite, Self::RulesWrite, Self::RunsWrite, Self::ExportsWrite, Self::Admin];
+    pub const ALL: [Self; 5] = [Self::CostsRead, Self::TagsWrite, Self::RunsWrite, Self::ExportsWrite, Self::Admin];
 
     /// As in tokens, requests and configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::CostsRead => "costs:read",
             Self::TagsWrite => "tags:write",
-            Self::RulesWrite => "rules:write",
             Self::RunsWrite => "runs:write",
             Self::ExportsWrite => "exports:write",
             Self::Admin => "admin",
@@ -66,7 +63,7 @@ impl fmt::Display for Scope {
 
 /// A text that names no scope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no scope; there are costs:read, tags:write, rules:write, runs:write, exports:write and admin")]
+#[error("{0:?} is no scope; there are costs:read, tags:write, runs:write, exports:write and admin")]
 pub struct NoScope(pub String);
 
 impl FromStr for Scope {

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Health;
 use crate::meter::Meter;
+use crate::serving;
 
 /// Between two calls of [`Meter::tidy`].
 const TIDY_EVERY: Duration = Duration::from_secs(30);
@@ -69,7 +70,7 @@ impl Listener {
             .route("/readyz", get(ready))
             .with_state(health)
             .route("/metrics", get(measured).with_state(meter.clone()));
-        let served = axum::serve(self.socket, router).with_graceful_shutdown(stop.cancelled_owned());
+        let served = serving::serve(self.socket, router, serving::HEAD_WITHIN, stop);
         let tidying = async {
             loop {
                 tokio::time::sleep(TIDY_EVERY).await;

@@ -7,6 +7,7 @@ mod cycle;
 mod emitting;
 mod gathering;
 pub mod lag;
+mod listening;
 mod offsets;
 mod once;
 pub mod outcome;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use emitting::{emit_once, emitting};
 pub use gathering::{GROUP, Gathering, gathering};
+pub use listening::listening;
 pub use once::{Report, gather_all};
 pub use progress::Say;
 pub use roles::{Role, projecting_parts, start};
@@ -49,7 +51,8 @@ pub struct Parts {
     pub store: Store,
     pub clock: Clock,
     pub stop: CancellationToken,
-    /// Told whenever an outcome or a slice became visible.
+    /// Told whenever an outcome or a slice became visible: by roles of this process, and by those of others where
+    /// [`listening`] runs.
     pub moved: Arc<Notify>,
     pub say: Say,
     /// What this process says of itself to supervisors.

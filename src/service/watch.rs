@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use super::Parts;
 use crate::journal::ends::{committed, ends};
 use crate::journal::{JournalError, Topic, blocking};
-use crate::store::Projection;
+use crate::store::{Projection, StoreError};
 use crate::wording::chain;
 use crate::{allocate, meter, project};
 
@@ -78,7 +78,7 @@ async fn postgres(parts: &Parts) -> bool {
 
 /// How far everything is behind, and what is in quarantine.
 async fn count(parts: &Parts) -> anyhow::Result<()> {
-    let positions = parts.store.positions().await?;
+    let positions = within(parts.store.positions()).await?;
     let (connection, group) = (parts.connection.clone(), allocate::worker::GROUP);
     let (ends, allocating) = blocking(move || {
         let ends = ends(&connection, Topic::all())?;
@@ -103,6 +103,11 @@ async fn count(parts: &Parts) -> anyhow::Result<()> {
     let facts = ends.iter().filter(|end| allocate::worker::TOPICS.contains(&end.topic));
     let next = |topic: Topic, partition: i32| allocating.get(&(topic, partition)).copied();
     meter::allocate_lag(facts.map(|end| end.behind(next(end.topic, end.partition))).sum());
-    meter::quarantine(parts.store.open_quarantine().await?);
+    meter::quarantine(within(parts.store.open_quarantine()).await?);
     Ok(())
+}
+
+/// A connection that is neither closed nor answers must not keep the watch from saying so. Kafka's client has limits of its own.
+async fn within<T>(answer: impl Future<Output = Result<T, StoreError>>) -> anyhow::Result<T> {
+    Ok(tokio::time::timeout(PATIENCE, answer).await??)
 }

@@ -16,6 +16,7 @@ mod gathering;
 mod history;
 mod holdings;
 mod months;
+mod news;
 mod ordinals;
 mod overview;
 mod positions;

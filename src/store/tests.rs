@@ -3,6 +3,7 @@
 mod history;
 mod isolation;
 mod months;
+mod news;
 mod wall;
 
 use std::sync::OnceLock;

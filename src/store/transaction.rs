@@ -5,6 +5,7 @@ use chrono::NaiveDate;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, Row, Transaction};
 
 use super::copy::CopyRows;
+use super::news::CHANNEL;
 use super::positions::{Step, steps};
 use super::{DayKey, DaySlices, Ordinals, Position, Projection, Slice, Store, StoreError, history};
 use crate::domain::Day;
@@ -320,8 +321,9 @@ async fn take(tx: &mut PgConnection, projection: Projection, steps: &[Step<'_>])
     let partitions: Vec<i32> = steps.iter().map(|step| step.partition).collect();
     let (from, to): (Vec<i64>, Vec<i64>) = steps.iter().map(|step| (step.from, step.to)).unzip();
     let moved = sqlx::query(
-        "UPDATE positions p SET next_offset = step.next
-         FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[]) AS step (topic, partition, here, next)
+        "WITH told AS (SELECT pg_notify($6, ''))
+         UPDATE positions p SET next_offset = step.next
+         FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[]) AS step (topic, partition, here, next), told
          WHERE p.projection = $1 AND p.topic = step.topic AND p.partition = step.partition
            AND p.next_offset = step.here",
     )
@@ -330,6 +332,7 @@ async fn take(tx: &mut PgConnection, projection: Projection, steps: &[Step<'_>])
     .bind(&partitions)
     .bind(&from)
     .bind(&to)
+    .bind(CHANNEL)
     .execute(tx)
     .await?;
     debug_assert_eq!(moved.rows_affected() as usize, steps.len(), "the rows were locked and compared");

@@ -3,6 +3,7 @@
 mod exports;
 mod files;
 mod graph;
+mod headers;
 mod runs;
 mod sorted;
 mod tags;
@@ -10,6 +11,7 @@ mod tags;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Mutex;
 
 use serde_json::Value;
 use tributary::domain::Amount;
@@ -30,6 +32,8 @@ struct Served {
     /// The moment it was gathered.
     now: String,
     upstream: Upstream,
+    /// Every answer so far.
+    heard: Mutex<Vec<headers::Heard>>,
 }
 
 impl Served {
@@ -70,7 +74,13 @@ impl Served {
             config,
             now: world.runs[0].clone(),
             upstream,
+            heard: Mutex::default(),
         }
+    }
+
+    fn hear(&self, method: &str, path: &str, status: u16, head: &str) {
+        let heard = (method.to_owned(), path.to_owned(), status, headers::names(head));
+        self.heard.lock().expect("whole").push(heard);
     }
 
     /// Status, headers and body of a GET; more header lines may be given.
@@ -82,6 +92,7 @@ impl Served {
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
         let chunked = head.to_lowercase().contains("transfer-encoding: chunked");
+        self.hear("GET", path, status, head);
         (status, head.to_owned(), if chunked { unchunk(body) } else { body.to_owned() })
     }
 
@@ -102,6 +113,7 @@ impl Served {
         let head = String::from_utf8(answer).expect("a head of texts");
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
         let chunked = head.to_lowercase().contains("transfer-encoding: chunked");
+        self.hear(method, path, status, &head);
         (status, head, if chunked { unchunk(&String::from_utf8(body).expect("UTF-8")).into_bytes() } else { body })
     }
 
@@ -168,6 +180,7 @@ fn the_api_answers_what_is_exported() {
     known_answers_are_not_sent_again(&served);
     the_contract_and_its_pages_are_served(&served);
     every_route_was_asked_for(&served);
+    headers::headers_are_those_of_the_contract(&served);
 }
 
 fn tenants_and_days(served: &Served) {
@@ -212,8 +225,14 @@ fn rows_are_explained(served: &Served) {
         }
         let why = served.get(&format!("{}/chargebacks/{}/explanation", served.tenant, of("id")));
         let sentence = why["sentence"].as_str().expect("a sentence");
-        for part in [of("amount"), of("resource_id"), of("product_type"), of("day")] {
+        // What has no resource of the provider's has an id of ours, which says nothing to people.
+        let resource = of("resource_id");
+        let named = if resource.starts_with("unresolved:") { "without a resource".to_owned() } else { resource };
+        for part in [of("amount"), named, of("product_type"), of("day")] {
             assert!(sentence.contains(&part), "{part} is missing in {sentence}");
+        }
+        for name in ["id", "day", "identity_id", "target", "resource_id", "amount", "currency", "allocation_detail"] {
+            assert_eq!(why[name], row[name], "{name}");
         }
         assert!(why["rule"]["split"].is_string(), "{why}");
         assert!(!why["line"]["evidence"].as_array().expect("evidence").is_empty(), "{why}");

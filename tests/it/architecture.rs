@@ -7,7 +7,8 @@ use std::fs;
 use std::path::Path;
 
 /// Helpers without a part of their own, which every part but the domain may use.
-const HELPERS: [&str; 7] = ["clock", "kafka_properties", "meter", "secret", "spreadsheet", "unfinished", "wording"];
+const HELPERS: [&str; 8] =
+    ["clock", "kafka_properties", "meter", "secret", "serving", "spreadsheet", "unfinished", "wording"];
 
 /// Each part of the program with the parts it may name.
 const MAY_NAME: [(&str, &[&str]); 15] = [
@@ -32,14 +33,16 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
 ];
 
 /// The outside world's crates with the files that may use them, by the beginning of their path.
-const HOMES: [(&str, &[&str]); 11] = [
+const HOMES: [(&str, &[&str]); 13] = [
     ("rdkafka", &["journal/", "embedded/kafka.rs", "ecosystem/self_managed_kafka/admin.rs"]),
     ("apache_avro", &["journal/"]),
     ("serde_avro_fast", &["journal/"]),
     ("sqlx", &["store/", "embedded/", "demo/report/query.rs"]),
     ("reqwest", &["ecosystem/", "journal/registry.rs", "api/auth/issuer.rs"]),
     ("ring", &["api/auth/jwt.rs"]),
-    ("axum", &["api/", "demo/", "emit/", "health/"]),
+    ("axum", &["api/", "demo/", "emit/", "health/", "serving.rs"]),
+    ("hyper", &["serving.rs"]),
+    ("hyper_util", &["serving.rs"]),
     ("parquet", &["api/table/"]),
     ("clap", &["cli/", "main.rs"]),
     ("metrics_exporter_prometheus", &["meter.rs"]),
@@ -86,6 +89,10 @@ fn the_outside_world_has_one_home_each() {
             if uses(&text, &format!("{name}::")) && !homes.iter().any(|home| path.starts_with(home)) {
                 faults.push(format!("src/{path} uses {name}"));
             }
+        }
+        // Its server lets a client take for ever to say what it wants.
+        if uses(&text, "axum::serve(") && !path.starts_with("demo/") {
+            faults.push(format!("src/{path} uses axum::serve in place of crate::serving"));
         }
         if uses(&text, "std::env::") && !ASKS_ENVIRONMENT.iter().any(|home| path.starts_with(home)) {
             faults.push(format!("src/{path} asks the environment"));

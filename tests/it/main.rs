@@ -14,6 +14,7 @@ mod cut;
 mod embedded;
 mod emit;
 mod examples;
+mod explanations;
 mod external;
 mod metered;
 mod operations;

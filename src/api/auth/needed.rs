@@ -41,8 +41,6 @@ pub(crate) fn needed(method: &Method, path: &str) -> Option<Scope> {
         Some(Scope::RunsWrite)
     } else if names("exports") {
         Some(Scope::ExportsWrite)
-    } else if names("allocation-rules") || names("business-mappings") {
-        Some(Scope::RulesWrite)
     } else if names("costs") && segments.get(1) == Some(&"aggregate") {
         // A question that is too long for an address.
         Some(Scope::CostsRead)
@@ -94,7 +92,6 @@ mod tests {
         assert_eq!(post("runs"), Some(Scope::RunsWrite));
         assert_eq!(post("runs/7:cancel"), Some(Scope::RunsWrite));
         assert_eq!(post("exports"), Some(Scope::ExportsWrite));
-        assert_eq!(post("allocation-rules/x:simulate"), Some(Scope::RulesWrite));
         assert_eq!(post("costs/aggregate"), Some(Scope::CostsRead));
     }
 

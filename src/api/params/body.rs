@@ -1,4 +1,6 @@
-//! Bodies as typed values; what cannot be read is a problem document that says where.
+//! Bodies as typed values.
+
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -6,10 +8,11 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use serde::de::DeserializeOwned;
 
+use super::json;
 use crate::api::problem::{Code, Fault, Problem};
 
-/// What no text of the tables can hold, as JSON writes it.
-const ZERO_BYTE: &[u8] = b"\\u0000";
+/// How long a body may take to arrive: enough for the largest one at half a megabit a second.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(120);
 
 /// A body of JSON as `T`.
 #[derive(Debug, Clone, Copy)]
@@ -24,22 +27,41 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         if kind.as_deref() != Some("application/json") {
             return Err(Problem::new(Code::UnsupportedMedia, "send the body as `Content-Type: application/json`"));
         }
-        let bytes =
-            Bytes::from_request(request, state).await.map_err(|error| match error.into_response().status() {
-                StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Code::TooLarge, "the body is larger than is taken"),
-                _ => Problem::of_parameters(vec![Fault::new("body", "it could not be read to its end")]),
-            })?;
+        let bytes = arrived(Bytes::from_request(request, state)).await?;
+        let bytes = bytes.map_err(|error| match error.into_response().status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Code::TooLarge, "the body is larger than is taken"),
+            _ => Problem::of_parameters(vec![Fault::new("body", "it could not be read to its end")]),
+        })?;
         json(&bytes).map(Self)
     }
 }
 
-/// Reads JSON.
+/// What `reading` a body comes to.
 ///
 /// # Errors
-/// A [`Problem`] that says where it is not what is asked for.
-pub(crate) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    if bytes.windows(ZERO_BYTE.len()).any(|part| part == ZERO_BYTE) {
-        return Err(Problem::of_parameters(vec![Fault::new("body", "a text in it holds a zero byte (\\u0000)")]));
+/// A [`Problem`] if the body takes too long: a client that is slow to send it keeps no place.
+pub(crate) async fn arrived<T>(reading: impl Future<Output = T>) -> Result<T, Problem> {
+    within(ARRIVES_WITHIN, reading).await
+}
+
+async fn within<T>(limit: Duration, reading: impl Future<Output = T>) -> Result<T, Problem> {
+    let slow = |_| Problem::new(Code::SlowBody, "the body did not arrive in time, and nothing was done; send it again");
+    tokio::time::timeout(limit, reading).await.map_err(slow)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_without_an_end_is_not_waited_for() {
+        let never = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
+        let body = to_bytes(axum::body::Body::from_stream(never), 100);
+        let problem = within(Duration::from_millis(20), body).await.expect_err("it has no end");
+        assert_eq!((problem.status, problem.retryable), (408, true));
+        let whole = within(Duration::from_secs(20), to_bytes(axum::body::Body::from("whole"), 100)).await;
+        assert_eq!(whole.expect("in time").expect("read"), "whole");
     }
-    serde_json::from_slice(bytes).map_err(|error| Problem::of_parameters(vec![Fault::new("body", error.to_string())]))
 }

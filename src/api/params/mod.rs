@@ -3,13 +3,15 @@
 mod accept;
 mod body;
 mod filter;
+mod json;
 mod page;
 mod query;
 mod range;
 
 pub(crate) use accept::accepted;
-pub(crate) use body::{Body, json};
+pub(crate) use body::{Body, arrived};
 pub(crate) use filter::{Filters, conditions, unknown_field};
+pub(crate) use json::json;
 pub(crate) use page::{Cursor, PageParams};
 pub(crate) use query::Params;
 pub use query::read_query;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -152,7 +153,7 @@ pub(crate) async fn aggregate(
     Params(params): Params<AggregateParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    answer(&api, &tenant, &range, &filters, &params, &headers).await
+    answer(&api, &tenant, &range, &filters, &params, Some(&headers)).await
 }
 
 /// The same question in a body, for what is too long for an address.
@@ -185,16 +186,14 @@ pub(crate) struct AggregateWish {
 /// Sums of costs over any dimensions, asked for in a body: for filters that are too long for an address
 #[utoipa::path(post, path = "/api/v1/tenants/{tenant}/costs/aggregate", tag = "costs", request_body = AggregateWish,
     params(("tenant" = String, Path, description = "Name of the tenant")),
-    responses((status = 200, body = Sums), (status = 304, description = "Nothing changed since"),
-        (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Sums), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn of_body(
     State(api): State<Api>,
     Path(tenant): Path<String>,
-    headers: HeaderMap,
     Body(wish): Body<AggregateWish>,
 ) -> Result<Response, Problem> {
     let (range, filters, params) = wish.parts();
-    answer(&api, &tenant, &range, &filters, &params, &headers).await
+    answer(&api, &tenant, &range, &filters, &params, None).await
 }
 
 impl AggregateWish {
@@ -217,13 +216,14 @@ impl AggregateWish {
     }
 }
 
+/// `asked`: the headers of a question whose answer a client may keep.
 async fn answer(
     api: &Api,
     tenant: &str,
     range: &RangeParams,
     filters: &Filters,
     params: &AggregateParams,
-    headers: &HeaderMap,
+    asked: Option<&HeaderMap>,
 ) -> Result<Response, Problem> {
     let dataset = params.dataset.into();
     let question = Question::read(api, tenant, dataset, range, filters)?;
@@ -231,6 +231,10 @@ async fn answer(
     let group_by = read(params, dataset)?;
     let (mut reader, _turn) = api.reader(&question.of.tenant).await?;
     let version = reader.version(&[dataset.projection(), Projection::Days, Projection::Tags]).await?;
+    let tag = tag(&version, &format!("{question:?} {params:?}"));
+    if asked.is_some_and(|headers| tag.is_known(headers)) {
+        return Ok(tag.not_modified());
+    }
     let (of, bucket) = (question.of.clone(), bucket(params.bucket));
     let ask = Aggregate { dataset, of, group_by, bucket, top: params.top, limit: MOST_CELLS + 1 };
     let mut cells = reader.aggregate(&ask).await?;
@@ -263,7 +267,10 @@ async fn answer(
     body.truncated = truncated;
     body.previous_incomplete = previous.and_then(|periods| periods.into_incomplete().pop());
     body.incomplete = periods.into_incomplete();
-    Ok(Kept { tag: tag(&version, &format!("{question:?} {params:?}")), body }.respond(headers))
+    Ok(match asked {
+        Some(headers) => Kept { tag, body }.respond(headers),
+        None => Json(body).into_response(),
+    })
 }
 
 fn read(params: &AggregateParams, dataset: Dataset) -> Result<Vec<Field>, Problem> {

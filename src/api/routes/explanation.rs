@@ -10,6 +10,7 @@ use super::chargebacks::parse_id;
 use crate::api::Api;
 use crate::api::problem::{Code, Problem};
 use crate::domain::explanation::{Applied, Explanation as Told, Inputs};
+use crate::store::read::ChargebackRowOf;
 
 /// Who pays, by which rule, from which inputs, with which share.
 #[derive(Debug, Serialize, ToSchema)]
@@ -18,12 +19,30 @@ pub(crate) struct Explanation {
     id: String,
     /// All of it in one sentence.
     sentence: String,
+    day: NaiveDate,
+    /// An identity, the resource's own id, or `UNALLOCATED`, as `target` says.
+    identity_id: String,
+    /// What people call it, where the inventory says so.
+    identity_name: Option<String>,
+    /// `identity`, `resource` or `unallocated`.
+    target: String,
+    /// What was billed.
+    resource_id: String,
+    resource_name: Option<String>,
+    /// The row's own amount, decimal text.
+    amount: String,
+    currency: String,
+    /// `usage` or `shared`.
+    cost_type: String,
+    allocation_method: String,
+    allocation_detail: Option<String>,
     line: ExplainedLine,
-    /// The rule that was applied; `null` while a newer revision of the day is on its way.
+    /// The rule that was applied; `null` while a newer revision of the day is on its way, and for a row that no rule made: the part
+    /// of a line in which its resource did not exist, and a line that could not be split.
     rule: Option<ExplainedRule>,
     /// What was split in the same way as the row's amount: the line, or a part of it. Decimal text.
     split_amount: String,
-    /// How many share that.
+    /// How many share that, also those whose part is too small for a unit.
     targets: usize,
     /// The row's share of it, 0 to 1.
     share: f64,
@@ -100,14 +119,21 @@ pub(crate) async fn of_chargeback(
         rows: explained.rows.len(),
         evidence: line.evidence,
     };
-    Ok(Json(body(id, line, told.ok_or_else(behind)?)))
+    let names = (explained.identity_name, explained.resource_name);
+    Ok(Json(body(id, row, names, line, told.ok_or_else(behind)?)))
 }
 
 fn behind() -> Problem {
     Problem::new(Code::Unavailable, "the billing line of that revision is not in the tables yet; try again shortly")
 }
 
-fn body(id: String, line: ExplainedLine, told: Told) -> Explanation {
+fn body(
+    id: String,
+    row: ChargebackRowOf,
+    (identity_name, resource_name): (Option<String>, Option<String>),
+    line: ExplainedLine,
+    told: Told,
+) -> Explanation {
     let rule = |Applied { own_rule, ratio, tier, passed_over, split }| ExplainedRule {
         own_rule,
         ratio,
@@ -119,6 +145,17 @@ fn body(id: String, line: ExplainedLine, told: Told) -> Explanation {
     Explanation {
         id,
         sentence: told.sentence,
+        day: row.day,
+        identity_id: row.identity_id,
+        identity_name,
+        target: row.target,
+        resource_id: row.resource_id,
+        resource_name,
+        amount: row.amount,
+        currency: row.currency,
+        cost_type: row.cost_type,
+        allocation_method: row.allocation_method,
+        allocation_detail: row.allocation_detail,
         line,
         rule: told.rule.map(rule),
         split_amount: told.split_amount.to_string(),

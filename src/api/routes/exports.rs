@@ -138,8 +138,15 @@ pub(crate) async fn one(
     params(("tenant" = String, Path, description = "Name of the tenant"), ("id" = String, Path, description = "Id of the export"),
         ("range" = Option<String>, Header, description = "`bytes=1000-`: what is missing of a download"),
         ("if-range" = Option<String>, Header, description = "The `ETag` of what is there already: the whole file where it is another")),
-    responses((status = 200, content((Vec<u8> = "text/csv"), (Vec<u8> = "application/x-ndjson"), (Vec<u8> = "application/vnd.apache.parquet"))),
-        (status = 206, description = "The part asked for"), (status = 304, description = "The client has it"),
+    responses((status = 200, content((Vec<u8> = "text/csv"), (Vec<u8> = "application/x-ndjson"), (Vec<u8> = "application/vnd.apache.parquet")),
+            headers(("Accept-Ranges" = String, description = "`bytes`"))),
+        (status = 206, description = "The part asked for",
+            content((Vec<u8> = "text/csv"), (Vec<u8> = "application/x-ndjson"), (Vec<u8> = "application/vnd.apache.parquet")),
+            headers(("Accept-Ranges" = String, description = "`bytes`"), ("Content-Range" = String, description = "Which bytes of how many"))),
+        (status = 304, description = "The client has it", headers(("Accept-Ranges" = String, description = "`bytes`"))),
+        (status = 416, description = "The range begins behind the file", body = Problem, content_type = "application/problem+json",
+            headers(("Accept-Ranges" = String, description = "`bytes`"), ("Content-Range" = String, description = "How many bytes there are"),
+                ("ETag" = String, description = "Of the whole file"))),
         (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn content(
     State(api): State<Api>,

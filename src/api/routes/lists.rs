@@ -131,6 +131,10 @@ where
     let cursor = question.cursor(&reader.generation(projection).await?.to_string());
     let page = cursor.page::<Place<R::Key>>(&asked.page)?;
     let version = reader.version(&[projection, Projection::Tags]).await?;
+    let tag = tag(&version, &format!("{question:?} {page:?} {:?}", asked.count));
+    if tag.is_known(&asked.headers) {
+        return Ok(tag.not_modified());
+    }
     let rows: Vec<R> = reader.page(&question.of, page.after.as_ref(), page.limit + 1).await?;
     let mut body = Listing::of(rows, page.limit, |row| cursor.text(&row.place()), item);
     body.total = match asked.count.count {
@@ -138,7 +142,6 @@ where
         Some(Count::Estimate) => Some(reader.estimate(question.dataset, &question.of).await?),
         None => None,
     };
-    let tag = tag(&version, &format!("{question:?} {page:?} {:?}", asked.count));
     Ok(Kept { tag, body }.page(&asked.headers))
 }
 

@@ -18,6 +18,7 @@ pub(super) mod lists;
 pub(super) mod operations;
 pub(super) mod readiness;
 pub(super) mod runs;
+pub(super) mod tag_lists;
 pub(super) mod tag_sets;
 pub(super) mod tags;
 pub(super) mod tenants;

@@ -1,4 +1,4 @@
-//! Tags of one thing, and all tags.
+//! Tags of one thing: read, set, removed.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -6,18 +6,17 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::api::Api;
-use crate::api::answer::Listing;
 use crate::api::auth::Caller;
-use crate::api::params::{Body, Cursor, PageParams, Params};
+use crate::api::params::Body;
 use crate::api::problem::{Code, Fault, Problem};
 use crate::api::tagging;
 use crate::domain::tag::{check_entity, check_value};
 use crate::domain::{EntityType, NoTag, Tag, TagKey};
 use crate::journal::Topic;
-use crate::store::read::{TagPlace, TagQuery, TagRow};
+use crate::store::read::{TagQuery, TagRow};
 
 /// More tags than one thing has.
 const MOST_OF_ONE: u32 = 10_000;
@@ -161,130 +160,13 @@ pub(crate) async fn delete(
     Ok((StatusCode::NO_CONTENT, position, ()).into_response())
 }
 
-/// Which tags.
-#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct TagParams {
-    /// Only of this kind of thing.
-    #[param(inline)]
-    entity_type: Option<EntityParam>,
-    /// Only of the thing with this id.
-    entity_id: Option<String>,
-    /// Only with this key.
-    key: Option<String>,
-    /// Only with this value.
-    value: Option<String>,
-}
-
-impl TagParams {
-    fn read(self, tenant: &str) -> Result<TagQuery, Problem> {
-        let texts = [("entity_id", &self.entity_id), ("key", &self.key), ("value", &self.value)];
-        let nul = |(name, text): (&str, &Option<String>)| {
-            text.as_ref().is_some_and(|text| text.contains('\0')).then(|| name.to_owned())
-        };
-        let faults: Vec<Fault> =
-            texts.into_iter().filter_map(nul).map(|name| Fault::new(name, "no tag has a NUL character")).collect();
-        if !faults.is_empty() {
-            return Err(Problem::of_parameters(faults));
-        }
-        let entity_type = self.entity_type.map(EntityType::from);
-        Ok(TagQuery {
-            tenant: tenant.to_owned(),
-            entity_type,
-            entity_id: self.entity_id,
-            key: self.key,
-            value: self.value,
-        })
-    }
-}
-
-/// Tags, by kind and id of the thing, then by key
-#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/tags", tag = "tags",
-    params(("tenant" = String, Path, description = "Name of the tenant"), TagParams, PageParams),
-    responses((status = 200, body = Listing<TagItem>), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub(crate) async fn list(
-    State(api): State<Api>,
-    Path(tenant): Path<String>,
-    Params(of): Params<TagParams>,
-    Params(page): Params<PageParams>,
-) -> Result<Listing<TagItem>, Problem> {
-    let query = of.read(&api.tenant(&tenant)?.tenant_id)?;
-    let cursor = Cursor::of(&["tags", &format!("{query:?}")]);
-    let page = cursor.page::<TagPlace>(&page)?;
-    let (mut reader, _turn) = api.reader(&query.tenant).await?;
-    let rows = reader.tags(&query, page.after.as_ref(), page.limit + 1).await?;
-    let place = |row: &TagRow| cursor.text(&(&row.entity_type, &row.entity_id, &row.key));
-    Ok(Listing::of(rows, page.limit, place, item))
-}
-
-/// A key or value that is in use.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct InUse {
-    text: String,
-    /// On how many things.
-    entities: i64,
-}
-
-/// Keys or values in use.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct AllInUse {
-    items: Vec<InUse>,
-}
-
-/// The tag keys there are, in order
-#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/tags/keys", tag = "tags",
-    params(("tenant" = String, Path, description = "Name of the tenant"), TagParams),
-    responses((status = 200, body = AllInUse), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub(crate) async fn keys(
-    State(api): State<Api>,
-    Path(tenant): Path<String>,
-    Params(of): Params<TagParams>,
-) -> Result<Json<AllInUse>, Problem> {
-    let query = of.read(&api.tenant(&tenant)?.tenant_id)?;
-    let (mut reader, _turn) = api.reader(&query.tenant).await?;
-    let found = reader.tag_keys(&query).await?;
-    Ok(Json(AllInUse {
-        items: found.into_iter().map(|one| InUse { text: one.text, entities: one.entities }).collect(),
-    }))
-}
-
-/// What is typed so far.
-#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct TypedValue {
-    /// Only values that contain this text; letter case aside.
-    #[serde(default)]
-    q: String,
-}
-
-/// The values that a key has, the most frequent first, at most 1000
-#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/tags/keys/{key}/values", tag = "tags",
-    params(("tenant" = String, Path, description = "Name of the tenant"), ("key" = String, Path, description = "Key of the tags"), TypedValue),
-    responses((status = 200, body = AllInUse), (status = "default", body = Problem, content_type = "application/problem+json")))]
-pub(crate) async fn values(
-    State(api): State<Api>,
-    Path((tenant, key)): Path<(String, String)>,
-    Params(typed): Params<TypedValue>,
-) -> Result<Json<AllInUse>, Problem> {
-    let of = TagParams { key: Some(tag_key(&key)?.to_string()), ..TagParams::default() };
-    let query = of.read(&api.tenant(&tenant)?.tenant_id)?;
-    if typed.q.contains('\0') {
-        return Err(Problem::of_parameters(vec![Fault::new("q", "a NUL character cannot be searched for")]));
-    }
-    let (mut reader, _turn) = api.reader(&query.tenant).await?;
-    let found = reader.tag_values(&query, &typed.q, 1000).await?;
-    Ok(Json(AllInUse {
-        items: found.into_iter().map(|one| InUse { text: one.text, entities: one.entities }).collect(),
-    }))
-}
-
 /// The kind of thing that a path names.
 fn entity_type(text: &str) -> Result<EntityType, Problem> {
     let found = EntityType::ALL.into_iter().find(|kind| kind.as_str() == text);
     found.ok_or_else(|| Problem::not_found("kind of thing with tags, only resource and identity, but no", text))
 }
 
-fn tag_key(text: &str) -> Result<TagKey, Problem> {
+pub(super) fn tag_key(text: &str) -> Result<TagKey, Problem> {
     text.parse().map_err(|error| fault("key", &error))
 }
 
@@ -335,7 +217,7 @@ fn allowed(headers: &HeaderMap, rows: &[TagRow], is_there: bool) -> Result<(), P
     Ok(())
 }
 
-fn item(row: TagRow) -> TagItem {
+pub(super) fn item(row: TagRow) -> TagItem {
     let TagRow { entity_type, entity_id, key, value, at, by } = row;
     TagItem { entity_type, entity_id, key, value, at, by }
 }

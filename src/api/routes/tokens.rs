@@ -26,7 +26,7 @@ pub(crate) struct TokenRequest {
     /// What people call it.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
-    /// `costs:read`, `tags:write`, `rules:write`, `runs:write`, `exports:write`, `admin`; at least one.
+    /// `costs:read`, `tags:write`, `runs:write`, `exports:write`, `admin`; at least one.
     #[schema(min_items = 1)]
     scopes: Vec<String>,
     /// Names of the tenants it is limited to; left out or null: all of them, also those to come.
@@ -100,7 +100,7 @@ pub(crate) async fn list(State(api): State<Api>) -> Result<Json<TokenList>, Prob
 
 /// Make a token; the answer is the only place where it is shown
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "access", request_body = TokenRequest,
-    responses((status = 201, body = NewTokenItem, headers(("X-Event-Position" = String, description = "Give this as `min_position`"))),
+    responses((status = 201, body = NewTokenItem),
         (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn create(
     State(api): State<Api>,
@@ -116,7 +116,7 @@ pub(crate) async fn create(
 
 /// Take a token back; it lets nobody in any more after a few seconds
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "access", params(("id" = String, Path, description = "Id of the token")),
-    responses((status = 204, description = "It is taken back", headers(("X-Event-Position" = String, description = "Give this as `min_position`"))),
+    responses((status = 204, description = "It is taken back"),
         (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn remove(
     State(api): State<Api>,

@@ -7,6 +7,9 @@ use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+use tokio::time::timeout;
 
 use super::EventPosition;
 use crate::api::Api;
@@ -16,9 +19,9 @@ use crate::store::Position;
 
 /// How long a reader waits. The tables are milliseconds behind as a rule; when they are not, the client does better to
 /// come back.
-pub(super) const PATIENCE: Duration = Duration::from_secs(3);
-pub(super) const FIRST_LOOK_AFTER: Duration = Duration::from_millis(10);
-pub(super) const LAST_LOOK_AFTER: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_secs(3);
+/// The tables are looked at when something was projected, and after so long in any case: what is told may be missed.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Deserialize)]
 struct Asked {
@@ -65,17 +68,47 @@ impl Api {
             next: at.offset + 1,
         });
         let records: Vec<Position> = records.collect();
-        let (since, mut pause) = (Instant::now(), FIRST_LOOK_AFTER);
-        while self.store.behind(&records).await? {
-            if since.elapsed() > PATIENCE {
-                return Err(Problem::new(
-                    Code::Behind,
-                    "the tables do not have the change of `min_position` yet; try again shortly, or without it",
-                ));
+        let waiting = Waiting::begin(&self.moved);
+        loop {
+            let told = waiting.told();
+            if !self.store.behind(&records).await? {
+                return Ok(());
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LAST_LOOK_AFTER);
+            if !waiting.goes_on(told).await {
+                let behind =
+                    "the tables do not have the change of `min_position` yet; try again shortly, or without it";
+                return Err(Problem::new(Code::Behind, behind));
+            }
         }
-        Ok(())
+    }
+}
+
+/// Somebody who waits until the tables have something, and looks whenever something was projected.
+#[derive(Debug)]
+pub(super) struct Waiting<'a> {
+    moved: &'a Notify,
+    since: Instant,
+}
+
+impl<'a> Waiting<'a> {
+    pub(super) fn begin(moved: &'a Notify) -> Self {
+        Self { moved, since: Instant::now() }
+    }
+
+    /// Taken before a look, so that what comes while it lasts is not missed.
+    pub(super) fn told(&self) -> Notified<'a> {
+        self.moved.notified()
+    }
+
+    /// How long it has been waited.
+    pub(super) fn waited(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// Waits until another look is worth it; false: it has been waited for long enough.
+    pub(super) async fn goes_on(&self, told: Notified<'a>) -> bool {
+        let Some(left) = PATIENCE.checked_sub(self.waited()) else { return false };
+        let _ = timeout(left.min(LOOK_AGAIN), told).await;
+        true
     }
 }

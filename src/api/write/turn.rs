@@ -4,11 +4,11 @@
 //! A handler that looks first takes its turn, which waits until the tables have everything that lies in the topic; reads;
 //! decides; and hands the turn over with what is to be written. The next one looks when that is in the log.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::catch_up::{FIRST_LOOK_AFTER, LAST_LOOK_AFTER, PATIENCE};
+use super::catch_up::Waiting;
 use super::{By, Change, EventPosition, LedgerError};
 use crate::api::Api;
 use crate::api::problem::{Code, Problem};
@@ -19,7 +19,7 @@ use crate::store::Position;
 /// All topics of things that people change have one partition.
 const PARTITION: i32 = 0;
 /// Tables that seem behind for longer than this may have read everything: what lies behind their position is looked at.
-const LOOK_CLOSER_AFTER: Duration = Duration::from_millis(300);
+const LOOK_CLOSER_AFTER: Duration = Duration::from_millis(200);
 
 /// The right to look and to change; the next one waits for it.
 #[derive(Debug)]
@@ -49,10 +49,11 @@ impl Api {
     /// # Errors
     /// A [`Problem`] if they do not for seconds, or Kafka does not answer.
     pub(in crate::api) async fn caught_up(&self, topic: Topic) -> Result<(), Problem> {
-        let (since, mut pause) = (Instant::now(), FIRST_LOOK_AFTER);
         let mut end = None;
         let mut looked_closer = false;
+        let waiting = Waiting::begin(&self.moved);
         loop {
+            let told = waiting.told();
             if end.is_none() {
                 end = self.ledger.end(topic).await?;
             }
@@ -62,22 +63,18 @@ impl Api {
                 if end.behind(None) == 0 || !self.store.behind(std::slice::from_ref(&last)).await? {
                     return Ok(());
                 }
-                if since.elapsed() > LOOK_CLOSER_AFTER && !looked_closer {
+                if waiting.waited() > LOOK_CLOSER_AFTER && !looked_closer {
                     looked_closer = true;
                     if self.is_read(topic, &last.topic, end.low).await? {
                         return Ok(());
                     }
                 }
             }
-            if since.elapsed() > PATIENCE {
-                return Err(Problem::new(
-                    Code::Behind,
-                    "nothing was changed: the tables do not have the last changes yet, and this one depends on them; try \
-                     again shortly",
-                ));
+            if !waiting.goes_on(told).await {
+                let behind = "nothing was changed: the tables do not have the last changes yet, and this one depends on \
+                              them; try again shortly";
+                return Err(Problem::new(Code::Behind, behind));
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LAST_LOOK_AFTER);
         }
     }
 

@@ -21,7 +21,6 @@ const MODES: Choice<AuthMode> = Choice(&[
 const SCOPES: Choice<Scope> = Choice(&[
     ("costs:read", Scope::CostsRead),
     ("tags:write", Scope::TagsWrite),
-    ("rules:write", Scope::RulesWrite),
     ("runs:write", Scope::RunsWrite),
     ("exports:write", Scope::ExportsWrite),
     ("admin", Scope::Admin),

@@ -40,7 +40,7 @@ pub(super) fn database(s: &mut Section<'_>) -> Database {
             PostgresUrl,
             "`postgres://user:password@host:port/database`; without it an embedded PostgreSQL is started; DATABASE_URL overrides it",
         ),
-        max_connections: s.default("max_connections", Int(2..=1000), 10, "connections held at most"),
+        max_connections: s.default("max_connections", Int(2..=1000), 10, "connections held at most; roles `api` and `emit` listen on one more"),
     }
 }
 

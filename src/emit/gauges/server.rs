@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Exposition, Format};
 use crate::journal::blocking;
+use crate::serving;
 
 impl Exposition {
     /// Takes the port.
@@ -34,7 +35,7 @@ impl Exposition {
     /// If serving fails.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
         let app = Router::new().route("/metrics", get(metrics)).with_state(self);
-        axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await
+        serving::serve(listener, app, serving::HEAD_WITHIN, stop).await
     }
 }
 

@@ -42,6 +42,11 @@ impl Column {
     pub(super) fn sql(&self) -> &'static str {
         self.sql
     }
+
+    /// Has it the tags of a row?
+    pub(super) fn is_tags(&self) -> bool {
+        self.name == "tags"
+    }
 }
 
 macro_rules! column {
@@ -142,7 +147,8 @@ impl Dataset {
     }
 }
 
-/// A question for rows as texts.
+/// A question for rows of billing or topic costs as texts. Where tags belong it has the id of what is tagged, which
+/// [`Tagged`](super::Tagged) puts them in place of.
 pub struct Rows(QueryBuilder<Postgres>);
 
 impl std::fmt::Debug for Rows {
@@ -156,7 +162,8 @@ impl Rows {
     ///
     /// Postgres sorts what is chosen as a whole: ask for a few days at a time.
     pub fn of(dataset: Dataset, columns: &[Column], of: &Selection) -> Self {
-        let texts: Vec<&str> = columns.iter().map(|column| column.sql).collect();
+        let text = |column: &Column| if column.is_tags() { dataset.resource_id() } else { column.sql };
+        let texts: Vec<&str> = columns.iter().map(text).collect();
         let mut query = QueryBuilder::new(format!("SELECT {}", texts.join(", ")));
         dataset.push_from(&mut query, of);
         query.push(format_args!(" ORDER BY {}", dataset.order()));

@@ -166,6 +166,11 @@ impl Dataset {
         }
     }
 
+    /// The id of the resource that its rows are about.
+    pub(super) fn resource_id(self) -> &'static str {
+        self.tagged()[0].2
+    }
+
     /// Joins the tags that `fields` name, each once.
     pub(super) fn push_tags<'a>(self, query: &mut QueryBuilder<Postgres>, fields: impl Iterator<Item = &'a Field>) {
         let keys: BTreeSet<&TagKey> =

@@ -11,7 +11,7 @@ use crate::domain::rule::RuleBook;
 /// A row with what explains it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explained {
-    /// All rows of the line, the one that was asked for among them.
+    /// All rows of the line, the one that was asked for among them: by tier, cost type and identity.
     pub rows: Vec<ChargebackRowOf>,
     /// Absent while the line's own table is behind.
     pub line: Option<BillingRow>,
@@ -71,7 +71,8 @@ impl Reader {
         for text in key {
             texts.push_bind(text.clone());
         }
-        query.push(") ORDER BY f.dimension_key");
+        // Also after a rebuild, which gives dimensions new keys: sums of floats depend on their order.
+        query.push(") ORDER BY d.tier, d.cost_type, d.identity_id COLLATE \"C\", d.fingerprint");
         let rows = self.all(query).await?;
         let line = self.line_of(tenant, row).await?;
         let line = line.filter(|line| line.revision == row.revision);
@@ -79,8 +80,11 @@ impl Reader {
         let within = Within { tenant, from: day, to: day.plus(1) };
         let name = |mut found: Vec<ThingRow>| found.pop().and_then(|thing| thing.display_name);
         let (identity, resource) = (row.identity_id.clone(), row.resource_id.clone());
-        let identity_name = name(self.things(&within, ResourceOrIdentity::Identity, &[identity]).await?);
         let resource_name = name(self.things(&within, ResourceOrIdentity::Resource, &[resource]).await?);
+        let identity_name = match row.identity_id == row.resource_id {
+            true => resource_name.clone(),
+            false => name(self.things(&within, ResourceOrIdentity::Identity, &[identity]).await?),
+        };
         Ok(Explained { rows, line, rules, identity_name, resource_name })
     }
 

@@ -22,6 +22,7 @@ mod issues;
 mod rows;
 mod runs;
 mod span;
+mod tagged;
 mod tags;
 
 use std::time::Duration;
@@ -46,6 +47,7 @@ pub use issues::Issue;
 pub(super) use rows::LINE_ID;
 pub use rows::{BillingRow, ChargebackRowOf, Listed, Place, TopicRow};
 pub use runs::{RunPlace, RunRow, TenantReadiness};
+pub use tagged::Tagged;
 pub use tags::{TagCount, TagPlace, TagQuery, TagRow};
 
 use super::{Store, StoreError};

@@ -351,14 +351,17 @@ impl Reader {
         Ok(plan.and_then(|(plan,)| plan[0]["Plan"]["Plan Rows"].as_f64()).unwrap_or_default())
     }
 
-    /// The chosen rows, those of the largest amounts first, at most `limit`.
+    /// The chosen rows, those of the largest amounts first, then by day, resource, product and identity; at most `limit`.
     ///
     /// # Errors
     /// [`StoreError`] if Postgres does not answer in time.
     pub async fn largest(&mut self, of: &Selection, limit: u32) -> Result<Vec<ChargebackRowOf>, StoreError> {
         let mut query = QueryBuilder::new(CHARGEBACK);
         Dataset::Chargebacks.push_from(&mut query, of);
-        query.push(" ORDER BY abs(f.amount) DESC, f.day, f.dimension_key LIMIT ").push_bind(i64::from(limit));
+        // The same order after a rebuild, too.
+        let order = "abs(f.amount) DESC, f.day, d.resource_id COLLATE \"C\", d.product_type COLLATE \"C\",
+                     d.identity_id COLLATE \"C\", d.fingerprint";
+        query.push(format_args!(" ORDER BY {order} LIMIT ")).push_bind(i64::from(limit));
         self.all(query).await
     }
 }

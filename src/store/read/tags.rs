@@ -111,14 +111,22 @@ impl Reader {
         self.all(query).await
     }
 
-    /// The keys there are, in order.
+    /// The keys there are behind `after`, in order, at most `limit`.
     ///
     /// # Errors
     /// [`StoreError`] if Postgres does not answer in time.
-    pub async fn tag_keys(&mut self, of: &TagQuery) -> Result<Vec<TagCount>, StoreError> {
+    pub async fn tag_keys(
+        &mut self,
+        of: &TagQuery,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<TagCount>, StoreError> {
         let mut query = QueryBuilder::new("SELECT key AS text, count(*) AS entities");
         of.push(&mut query);
-        query.push(" GROUP BY key ORDER BY key COLLATE \"C\"");
+        if let Some(after) = after {
+            query.push(" AND key COLLATE \"C\" > ").push_bind(after.to_owned());
+        }
+        query.push(" GROUP BY key ORDER BY key COLLATE \"C\" LIMIT ").push_bind(i64::from(limit));
         self.all(query).await
     }
 

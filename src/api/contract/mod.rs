@@ -1,4 +1,7 @@
-//! What the OpenAPI document says of every route alike: who may call it, and how a reader sees what was just written.
+//! What the OpenAPI document says of every route alike: who may call it, how a reader sees what was just written, which
+//! headers answers carry.
+
+mod headers;
 
 use axum::http::Method;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
@@ -31,8 +34,10 @@ pub(super) fn finished(mut document: OpenApi, open: &[String]) -> OpenApi {
         ];
         for (method, operation) in operations.into_iter().filter_map(|(method, of)| Some((method, of.as_mut()?))) {
             operation.operation_id = Some(operation_id(&method, path));
-            if open.contains(path) {
+            let is_open = open.contains(path);
+            if is_open {
                 operation.security = Some(Vec::new());
+                headers::add(&method, path, is_open, operation);
                 continue;
             }
             // For HTTP schemes the list names what the caller needs.
@@ -45,6 +50,7 @@ pub(super) fn finished(mut document: OpenApi, open: &[String]) -> OpenApi {
             if method == Method::GET && path.starts_with(BASE) {
                 add_min_position(operation);
             }
+            headers::add(&method, path, is_open, operation);
         }
     }
     document

@@ -1,9 +1,13 @@
 //! Every fault in one shape: a problem document (RFC 9457).
 
+mod code;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+pub use code::Code;
 
 use crate::store::StoreError;
 
@@ -20,6 +24,7 @@ pub struct Problem {
     /// What happened here, and what to do about it.
     pub detail: String,
     /// The kind as one word.
+    #[schema(schema_with = code::schema)]
     pub code: &'static str,
     /// May the same request succeed later?
     pub retryable: bool,
@@ -46,79 +51,17 @@ pub struct Fault {
     pub message: String,
 }
 
-/// The kinds: word, status, title.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Code {
-    BadParameter,
-    Unauthenticated,
-    BadToken,
-    Forbidden,
-    NotFound,
-    MethodNotAllowed,
-    Conflict,
-    PreconditionFailed,
-    TooLarge,
-    UnsupportedMedia,
-    KeyReused,
-    TooFast,
-    Unknown,
-    BadRange,
-    Busy,
-    Internal,
-    Unavailable,
-    Behind,
-    TooSlow,
-}
-
-impl Code {
-    fn parts(self) -> (&'static str, StatusCode, &'static str) {
-        match self {
-            Self::BadParameter => ("bad-parameter", StatusCode::BAD_REQUEST, "A parameter cannot be used"),
-            Self::Unauthenticated => ("unauthenticated", StatusCode::UNAUTHORIZED, "Nobody knows who asks"),
-            Self::BadToken => ("bad-token", StatusCode::UNAUTHORIZED, "The token lets nobody in"),
-            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "The caller may not do this"),
-            Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "There is no such thing"),
-            Self::MethodNotAllowed => {
-                ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "The resource does not take this method")
-            }
-            Self::PreconditionFailed => {
-                ("precondition-failed", StatusCode::PRECONDITION_FAILED, "The thing is not as the caller believes")
-            }
-            Self::Conflict => ("conflict", StatusCode::CONFLICT, "The thing is not in a state that allows this"),
-            Self::UnsupportedMedia => {
-                ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is of a type that is not read")
-            }
-            Self::BadRange => ("bad-range", StatusCode::RANGE_NOT_SATISFIABLE, "The range lies outside the file"),
-            Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The request is too large"),
-            Self::Busy => ("busy", StatusCode::TOO_MANY_REQUESTS, "Too many requests at the same time"),
-            Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "The service made a mistake"),
-            Self::Unavailable => {
-                ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "A service behind this one does not answer now")
-            }
-            Self::KeyReused => {
-                ("idempotency-key-reused", StatusCode::UNPROCESSABLE_ENTITY, "The key belongs to another request")
-            }
-            Self::TooFast => ("too-fast", StatusCode::TOO_MANY_REQUESTS, "The client asks faster than it may"),
-            Self::Unknown => {
-                ("outcome-unknown", StatusCode::SERVICE_UNAVAILABLE, "Nobody knows whether the change was written")
-            }
-            Self::Behind => ("behind", StatusCode::SERVICE_UNAVAILABLE, "The tables are behind the change"),
-            Self::TooSlow => ("too-slow", StatusCode::GATEWAY_TIMEOUT, "The answer took too long"),
-        }
-    }
-}
-
 impl Problem {
     /// A problem of a kind, with what happened.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        let (word, status, title) = code.parts();
+        let kind = code.kind();
         Self {
-            kind: format!("https://tributary-costs.github.io/problems/{word}"),
-            title,
-            status: status.as_u16(),
+            kind: kind.uri(),
+            title: kind.title,
+            status: kind.status.as_u16(),
             detail: detail.into(),
-            code: word,
-            retryable: matches!(code, Code::Busy | Code::TooFast | Code::Unavailable | Code::Behind | Code::TooSlow),
+            code: kind.word,
+            retryable: kind.retryable,
             instance: None,
             request_id: None,
             retry_after: 1,

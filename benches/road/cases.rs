@@ -13,9 +13,13 @@ use super::phases::{Found, Setup};
 pub const CHILD: &str = "--phase";
 
 /// Small amounts come first: they warm up the broker.
-pub const ALL: [&str; 6] = ["core", "growth", "many", "one", "latency", "start"];
+pub const ALL: [&str; 7] = ["core", "growth", "many", "steady", "one", "latency", "start"];
 
 const MANY: Shape = Shape::days(20, 50_000);
+/// Long enough for twenty transactions: how the first and the last differ from the others hardly counts.
+const STEADY: Shape = Shape::days(100, 50_000);
+/// How often it is measured, each time on topics of its own.
+const TURNS: usize = 3;
 const ONE: Shape = Shape::days(1, 1_000_000);
 /// By name, the smallest first. The cost ratio compares the last one with the third.
 const GROWTH: [(&str, Shape); 4] = [
@@ -37,6 +41,7 @@ pub async fn run(name: &str, base: &Setup) -> Result<Value> {
     match name {
         "core" => core(base),
         "many" => parts(name, &Setup { shape: MANY, ..base.clone() }).await,
+        "steady" => steady(base).await,
         "one" => parts(name, &Setup { shape: ONE, ..base.clone() }).await,
         "growth" => growth(base).await,
         "latency" => latency(base).await,
@@ -111,6 +116,30 @@ async fn parts(name: &str, base: &Setup) -> Result<Value> {
     Ok(result)
 }
 
+/// The allocate role and its limit in turns, because a machine is not always equally fast. The share in the middle counts.
+async fn steady(base: &Setup) -> Result<Value> {
+    let mut turns = Vec::new();
+    for turn in 1..=TURNS {
+        let setup = at(base, &format!("steady_{turn}"), STEADY).await?;
+        phase("steady", "seed", &setup)?;
+        let (allocate, through) = (phase("steady", "allocate", &setup)?, phase("steady", "through", &setup)?);
+        ensure!(allocate.rows == STEADY.rows() && through.rows == allocate.rows, "rows were lost");
+        turns.push((speed(&allocate) / speed(&through), allocate, through));
+    }
+    turns.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let shares: Vec<f64> = turns.iter().map(|(share, ..)| round(*share)).collect();
+    println!("steady       allocate_share_of_limit = {shares:.2?}");
+    let (share, allocate, through) = &turns[TURNS / 2];
+    Ok(json!({
+        "rows": STEADY.rows(),
+        "allocate_share_of_limit": round(*share),
+        "allocate_share_of_limit_of_each_turn": shares,
+        "allocate_cpu_of_through": round(allocate.taken.cpu() / through.taken.cpu()),
+        "allocate": told(allocate),
+        "through": told(through),
+    }))
+}
+
 async fn growth(base: &Setup) -> Result<Value> {
     let mut results = json!({});
     let mut costs = Vec::new();
@@ -160,8 +189,8 @@ async fn start(base: &Setup) -> Result<Value> {
 
 pub fn heading() {
     println!(
-        "{:<12} {:<10} {:>10} {:>8} {:>10} {:>8} {:>8} {:>8} {:>9} {:>8}",
-        "case", "phase", "rows", "s", "rows/s", "cpu us", "kafka", "postgres", "cpu µs/row", "peak MB"
+        "{:<12} {:<10} {:>10} {:>8} {:>10} {:>8} {:>8} {:>8} {:>9} {:>8} {:>8}",
+        "case", "phase", "rows", "s", "rows/s", "cpu us", "kafka", "postgres", "cpu µs/row", "peak MB", "join s"
     );
 }
 
@@ -169,8 +198,9 @@ pub fn heading() {
 fn phase(case: &str, name: &str, setup: &Setup) -> Result<Found> {
     let found = child(name, setup)?;
     let taken = &found.taken;
+    let joining = found.joining.map_or_else(String::new, |seconds| format!("{seconds:.2}"));
     println!(
-        "{case:<12} {name:<10} {:>10} {:>8.2} {:>10.0} {:>8.2} {:>8.2} {:>8.2} {:>10.2} {:>8}",
+        "{case:<12} {name:<10} {:>10} {:>8.2} {:>10.0} {:>8.2} {:>8.2} {:>8.2} {:>10.2} {:>8} {joining:>8}",
         found.rows,
         taken.seconds,
         speed(&found),
@@ -203,7 +233,7 @@ fn cost(found: &Found) -> f64 {
 
 fn told(found: &Found) -> Value {
     let taken = &found.taken;
-    json!({
+    let mut told = json!({
         "rows": found.rows,
         "seconds": round(taken.seconds),
         "rows_per_s": speed(found).round(),
@@ -212,7 +242,11 @@ fn told(found: &Found) -> Value {
         "cpu_postgres_s": round(taken.cpu_postgres),
         "cpu_us_per_row": round(cost(found)),
         "peak_mb": taken.peak_mb,
-    })
+    });
+    if let Some(joining) = found.joining {
+        told["joining_s"] = round(joining).into();
+    }
+    told
 }
 
 /// Three decimals are more than a run gives.

@@ -62,10 +62,10 @@ pub fn commit() -> Option<String> {
 }
 
 /// A stopwatch for all of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Watch {
     others: Others,
-    began: Instant,
+    pub began: Instant,
     cpu: [f64; 3],
 }
 

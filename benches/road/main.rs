@@ -1,6 +1,6 @@
 //! How fast facts in Kafka become rows in Postgres, with broker and database on the same machine.
 //!
-//! `cargo bench --bench road [-- core|many|one|growth|latency|start…]`. Starts the embedded Kafka and Postgres in a
+//! `cargo bench --bench road [-- core|many|steady|one|growth|latency|start…]`. Starts the embedded Kafka and Postgres in a
 //! temporary folder, writes sealed days as a gatherer does, and runs the real roles on them. Each phase is a process of its own.
 //!
 //! | Case | What |
@@ -8,6 +8,7 @@
 //! | `core` | the pure allocation of 1 M rows on one core, beside the bare arithmetic |
 //! | `growth` | 10 k, 100 k, 1 M, 10 M rows of one tenant; 1 M rows of 10 and of 100 tenants; all tables rebuilt from 10 M rows |
 //! | `many` | 20 days of 50,000 rows whose dimensions repeat, part by part, each beside its limit |
+//! | `steady` | 100 such days: `allocate` and `through` in turns, three times |
 //! | `one` | a day of 1 M rows, each with a dimension of its own, part by part |
 //! | `latency` | from a seal to its visible rows, when there is nothing else to do |
 //! | `start` | an allocate role started with 10,000 allocated days behind it |
@@ -15,7 +16,8 @@
 //! The parts are `road`, all roles; `allocate`, beside `through` and `plain`, which read and write the same bytes and decide
 //! nothing; and `project`, beside `copy`, a raw COPY of the same rows into the same tables.
 //!
-//! Times include joining the consumer groups. Figures go to `benches/results/latest.json`, too.
+//! Times of `allocate`, `through` and `plain` begin when the group has handed out its partitions and the role knows where to
+//! read on; those of `road` and `project` include joining. Figures go to `benches/results/latest.json`, too.
 
 mod cases;
 mod core;
@@ -24,6 +26,7 @@ mod headline;
 mod limits;
 mod machine;
 mod phases;
+mod reads;
 mod report;
 mod startup;
 

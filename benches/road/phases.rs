@@ -20,6 +20,7 @@ use tributary::store::{DayState, Store};
 use super::core::{self, Core};
 use super::facts::{Shape, tenant_id};
 use super::machine::{Others, Taken, Watch};
+use super::reads::Reads;
 use super::{limits, startup};
 
 /// As `topics.partitions` is without a configuration.
@@ -48,6 +49,8 @@ pub struct Setup {
 pub struct Found {
     pub rows: u64,
     pub taken: Taken,
+    /// Seconds before that: connecting, joining the group, learning where to read on.
+    pub joining: Option<f64>,
     /// Of a raw copy: the part that the rows of allocation and their dimensions took.
     pub seconds_of_chargebacks: Option<f64>,
     /// Milliseconds from a seal to its rows, sorted.
@@ -190,22 +193,25 @@ async fn visible(parts: &Parts, mut sealed: Vec<(String, Day, u32)>) -> Result<(
     }
 }
 
-/// The allocate role alone, until its last transaction.
+/// The allocate role alone, from where it knows where to read on until its last transaction.
 pub fn allocate(setup: &Setup) -> Result<Found> {
     let connection = setup.connection("bench")?;
     let expected = (setup.shape.tenants * setup.shape.days) as usize;
     let (stop, rows, days) = (CancellationToken::new(), Cell::new(0_u64), Cell::new(0_usize));
-    let watch = Watch::start(setup.others);
+    let (began, reads) = (Instant::now(), Reads::new(setup.others));
     let taken = Cell::new(Taken::default());
-    allocate::worker::run(&connection, Arc::new(Codec::builtin()), Clock::system(), &stop, |outcomes| {
-        rows.set(rows.get() + outcomes.iter().map(|outcome| u64::from(outcome.rows)).sum::<u64>());
-        days.set(days.get() + outcomes.len());
-        if days.get() == expected {
-            taken.set(watch.read());
-            stop.cancel();
-        }
+    reads.clone().during(|| {
+        allocate::worker::run(&connection, Arc::new(Codec::builtin()), Clock::system(), &stop, |outcomes| {
+            rows.set(rows.get() + outcomes.iter().map(|outcome| u64::from(outcome.rows)).sum::<u64>());
+            days.set(days.get() + outcomes.len());
+            if days.get() == expected {
+                taken.set(reads.watch().map_or_else(Taken::default, |watch| watch.read()));
+                stop.cancel();
+            }
+        })
     })?;
-    Ok(Found { rows: rows.get(), taken: taken.get(), ..Found::default() })
+    let joining = reads.watch().context("the role has not told when it began to read")?.began - began;
+    Ok(Found { rows: rows.get(), taken: taken.get(), joining: Some(joining.as_secs_f64()), ..Found::default() })
 }
 
 /// One small day after the other, again and again, through roles that have nothing else to do.

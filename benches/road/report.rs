@@ -15,7 +15,7 @@ const HEADLINES: [Headline; 7] = [
     },
     Headline {
         key: "allocate_share_of_limit",
-        at: "/many/allocate_share_of_limit",
+        at: "/steady/allocate_share_of_limit",
         unit: "speed of the allocate role / speed of the same bytes read and written in transactions",
         asked: Asked::AtLeast(0.6),
     },

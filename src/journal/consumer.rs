@@ -61,6 +61,9 @@ impl Assignment {
     }
 }
 
+/// A member of a group, of one of its generations.
+pub type Membership = Arc<ConsumerGroupMetadata>;
+
 /// Where to start reading a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartAt {
@@ -135,8 +138,8 @@ impl Consumer {
     }
 
     /// As whom a transaction commits offsets: a rebalance in between makes it fail.
-    pub fn group(&self) -> Option<ConsumerGroupMetadata> {
-        self.inner.group_metadata()
+    pub fn membership(&self) -> Option<Membership> {
+        self.inner.group_metadata().map(Arc::new)
     }
 
     /// Where the group reads on in these partitions, `None` where it never committed. Waits for transactions that are

@@ -1,4 +1,4 @@
-//! The loop around the pure part: read, decide, hand over to [`writer`](super::writer), which commits.
+//! The loop around the pure part: read, decide, hand over to `writer`, which commits.
 //!
 //! Rows, the day's outcome and the positions of the facts they were made from go into one Kafka
 //! transaction, so each revision is allocated once, whatever crashes:

@@ -14,6 +14,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
 
 use super::openapi;
+use super::params::NOT_HERE;
 use super::problem::{Fault, Problem};
 
 /// By method and path of the route.
@@ -58,6 +59,7 @@ fn unknown(query: &str, known: &[String]) -> Vec<Fault> {
             continue;
         }
         let message = match known {
+            _ if name == "as_of" => NOT_HERE.to_owned(),
             [] => "this takes no parameters".to_owned(),
             known => format!("there is no such parameter here; there are {}", known.join(", ")),
         };
@@ -77,6 +79,18 @@ mod tests {
         let faults = unknown("fliter=a&from=b&fliter=c&start%20date=d", sums);
         assert_eq!(faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(), ["fliter", "start date"]);
         assert!(faults[0].message.contains("filter, "), "{}", faults[0].message);
+    }
+
+    #[test]
+    fn what_cannot_be_had_as_it_was_says_what_can() {
+        let of = |list: &str| &KNOWN[&(Method::GET, format!("/api/v1/tenants/{{tenant}}/{list}"))];
+        for list in ["chargebacks", "topic-costs", "allocation-issues", "graph"] {
+            let faults = unknown("as_of=2026-02-01", of(list));
+            assert!(faults[0].message.contains("Billing lines"), "{list}: {}", faults[0].message);
+        }
+        for list in ["billing-lines", "billing-lines/{id}", "resources", "identities", "inventory/summary"] {
+            assert!(unknown("as_of=2026-02-01", of(list)).is_empty(), "{list}");
+        }
     }
 
     #[test]

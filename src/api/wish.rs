@@ -109,7 +109,7 @@ pub(super) fn of_event(event: AuditRow) -> Option<Wish> {
 
 /// Of what was asked for, the days that a run did not look at; `looked_at` are those that it did, the last one excluded.
 pub(super) fn left_out(wishes: &[Wish], looked_at: (Option<NaiveDate>, Option<NaiveDate>)) -> Vec<LeftOut> {
-    // A run has its days when it has ended; one that was not begun has none.
+    // A run has its days when it has read the bill; one that was not begun has none.
     let (Some(first), Some(end)) = looked_at else { return Vec::new() };
     // Wishes that one run answers are for the same days.
     let Some(Wish { from, to, .. }) = wishes.first() else { return Vec::new() };

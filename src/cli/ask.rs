@@ -8,13 +8,14 @@ use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
 
 use super::args::{Cancel, Gather};
-use super::runs::said;
+use super::runs::{name, progress, said};
 use super::token;
 use crate::api::wish;
 use crate::api::write::By;
 use crate::config::{Config, Tenant};
-use crate::domain::{Command, CommandKind, Reach, RunStatus};
+use crate::domain::{Command, CommandKind, Reach, Run, RunStatus};
 use crate::journal::{Codec, Connection, Topic, blocking, scan};
+use crate::service::Say;
 use crate::store::Store;
 
 /// How often the answer is looked for.
@@ -192,8 +193,8 @@ pub async fn send(connection: &Connection, codec: &Arc<Codec>, commands: &[Comma
     Ok(())
 }
 
-/// Waits for the run that answers each command and prints it; on standard error it says when nobody seems to take a
-/// command up. Returns whether all of them completed.
+/// Waits for the run that answers each command and prints it; on a terminal it shows how far the run is, on standard error it says
+/// when nobody seems to take a command up. Returns whether all of them completed.
 ///
 /// # Errors
 /// When Postgres does not answer.
@@ -201,6 +202,7 @@ pub async fn wait(store: &Store, config: &Config, commands: &[Command], mut out:
     let mut completed = true;
     let asked = tokio::time::Instant::now();
     let mut told = false;
+    let say = Say::new();
     for command in commands {
         let run = loop {
             match store.run_of(&command.id).await? {
@@ -210,16 +212,22 @@ pub async fn wait(store: &Store, config: &Config, commands: &[Command], mut out:
                     told = true;
                     eprintln!("{UNANSWERED}");
                 }
-                _ => {}
+                Some(run) => say.count(&format!("{}: {}", name(config, &run.tenant), going_on(&run))),
+                None => {}
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         };
         completed &= run.status == RunStatus::Completed;
-        let name =
-            config.tenants.iter().find(|tenant| tenant.tenant_id == run.tenant).map_or("", |tenant| &tenant.name);
-        writeln!(out, "{name}: {}", said(&run))?;
+        say.count("");
+        writeln!(out, "{}: {}", name(config, &run.tenant), said(&run))?;
     }
+    say.done();
     Ok(completed)
+}
+
+/// What a run is at.
+fn going_on(run: &Run) -> String {
+    progress(run).unwrap_or_else(|| "bill and inventory are read".to_owned())
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub async fn explain(store: &Store, config: &Config, args: &Explain, mut out: im
         from: args.day,
         to: args.day.plus(1),
         conditions: conditions(args),
+        as_of: None,
     };
     let mut reader = store.reader(PATIENCE).await?;
     let rows = reader.largest(&of, args.limit).await?;

@@ -41,6 +41,12 @@ pub fn said(run: &Run) -> String {
     format!("run {} {}: {}", run.id, run.status.as_str(), did(run))
 }
 
+/// How far a run is; nothing while it reads the bill.
+pub fn progress(run: &Run) -> Option<String> {
+    let wanted = run.wanted?;
+    Some(format!("{} of {wanted} days looked at, {} sealed", run.sealed + run.unchanged + run.held, run.sealed))
+}
+
 /// A tenant's name in the configuration, or its id if it is not there.
 pub fn name<'a>(config: &'a Config, tenant: &'a str) -> &'a str {
     config.tenants.iter().find(|known| known.tenant_id == tenant).map_or(tenant, |known| &known.name)
@@ -61,7 +67,7 @@ fn shortened(text: &str) -> String {
 
 fn did(run: &Run) -> String {
     if matches!(run.status, RunStatus::Running) {
-        return String::new();
+        return progress(run).unwrap_or_default();
     }
     let counts =
         [(run.sealed, "sealed"), (run.unchanged, "unchanged"), (run.held, "held"), (run.quarantined, "set aside")];

@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn schemas_are_checked_listed_and_shown() {
-        assert_eq!(text(check), "22 schemas, all compatible\n");
+        assert_eq!(text(check), "23 schemas, all compatible\n");
         let listed = text(list);
         let row = listed.lines().nth(1).unwrap().split_whitespace().collect::<Vec<_>>();
         assert_eq!(row, ["billing-line", "1", "1000000001", "billing"]);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Day;
 
-/// A cycle of a tenant: written when it starts, and again when it has ended. Topic `runs`, key `<tenant>/<id>`.
+/// A cycle of a tenant: written when it starts, while it goes on, and when it has ended. Topic `runs`, key `<tenant>/<id>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
     pub tenant: String,
@@ -21,11 +21,13 @@ pub struct Run {
     #[serde(with = "chrono::serde::ts_microseconds_option")]
     pub ended_at: Option<DateTime<Utc>>,
     pub status: RunStatus,
-    /// First day that was looked at, included.
+    /// First day that is looked at, included; known once the bill was read.
     pub from: Option<Day>,
-    /// Last day that was looked at, excluded.
+    /// Last day that is looked at, excluded.
     pub to: Option<Day>,
-    /// Days that got a new revision.
+    /// Days that are looked at: those with a bill, or that had one; known once the bill was read.
+    pub wanted: Option<u32>,
+    /// Days that got a new revision, so far, as in the two below.
     pub sealed: u32,
     /// Sealed days that are as they were.
     pub unchanged: u32,
@@ -42,6 +44,22 @@ pub struct Run {
     /// When the next run starts by itself; known at the end.
     #[serde(with = "chrono::serde::ts_microseconds_option")]
     pub next_due_at: Option<DateTime<Utc>>,
+}
+
+impl Run {
+    /// The same after what was recorded of it before: what was done stays done, also if whoever records it now does not know.
+    pub fn after(&self, before: &Self) -> Self {
+        Self {
+            from: self.from.or(before.from),
+            to: self.to.or(before.to),
+            wanted: self.wanted.or(before.wanted),
+            sealed: self.sealed.max(before.sealed),
+            unchanged: self.unchanged.max(before.unchanged),
+            held: self.held.max(before.held),
+            quarantined: self.quarantined.max(before.quarantined),
+            ..self.clone()
+        }
+    }
 }
 
 /// Why a run started.

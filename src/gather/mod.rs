@@ -19,6 +19,7 @@ pub mod publish;
 pub mod quarantine;
 pub mod report;
 pub mod seal;
+mod telling;
 pub mod topics;
 pub mod window;
 pub mod worker;
@@ -26,7 +27,7 @@ pub mod worker;
 #[cfg(test)]
 mod testing;
 
-use crate::domain::Day;
+use crate::domain::{Day, Run};
 use crate::journal::JournalError;
 use crate::journal::codec::{DecodeError, EncodeError};
 
@@ -62,6 +63,8 @@ pub struct Ask {
     pub to: Option<Day>,
     /// Id of a command that wants all of these days sealed again, changed or not.
     pub again: Option<String>,
+    /// The run as it started: it is recorded again as days are looked at.
+    pub run: Option<Run>,
     /// Ends the cycle at the next safe point: between two questions to the source, never within a commit.
     pub stop: CancellationToken,
 }

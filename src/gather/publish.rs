@@ -23,7 +23,7 @@ pub struct Transaction {
     pub revision: Option<Revision>,
     pub quarantined: Vec<Quarantined>,
     pub changes: Vec<Change>,
-    /// Runs that started or ended.
+    /// Runs that started, went on or ended.
     pub runs: Vec<Run>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! In: nothing. Out: plain values for a summary table, a progress bar and the `--once` waiter. Absent: terminals.
 
-use crate::domain::Day;
+use crate::domain::{Day, Run};
 
 use super::window::Window;
 
@@ -11,6 +11,8 @@ use super::window::Window;
 pub struct CycleReport {
     pub tenant: String,
     pub window: Window,
+    /// Days with a bill, or that had one; `None` until the bill was read.
+    pub wanted: Option<usize>,
     /// Days published in this cycle, with their new revision, in day order.
     pub sealed: Vec<(Day, u32)>,
     /// Sealed days that were looked at and are as they were.
@@ -37,6 +39,7 @@ impl CycleReport {
         Self {
             tenant: tenant.to_owned(),
             window,
+            wanted: None,
             sealed: Vec::new(),
             unchanged: 0,
             held: Vec::new(),
@@ -46,6 +49,22 @@ impl CycleReport {
             failure: None,
             fruitless: false,
             stopped: false,
+        }
+    }
+
+    /// The run with what was done of it.
+    pub fn of(&self, run: &Run) -> Run {
+        // Days are far fewer than 2³².
+        let days = |count: usize| count as u32;
+        Run {
+            from: Some(self.window.start),
+            to: Some(self.window.end),
+            wanted: self.wanted.map(days),
+            sealed: days(self.sealed.len()),
+            unchanged: days(self.unchanged),
+            held: days(self.held.len()),
+            quarantined: days(self.quarantined),
+            ..run.clone()
         }
     }
 

@@ -31,6 +31,7 @@ use super::memory::{Change, Memory};
 use super::plan::{self, Limits, Step, Verdict};
 use super::publish::{Publisher, Transaction};
 use super::report::{CycleReport, Phase, Progress};
+use super::telling::Telling;
 use super::window::{self, Window};
 use super::{Ask, GatherError, TenantSettings, quarantine, topics};
 
@@ -104,6 +105,7 @@ impl Gatherer {
         let window = Window::at(now, of.lookback_days, of.cutoff_days, of.retention_days);
         let window = window.of_days(ask.from, ask.to);
         let mut report = CycleReport::new(&tenant, window);
+        let mut telling = Telling::of(ask.run.clone());
         let whole = ask.from.is_none() && ask.to.is_none();
         let mut periods = window.periods(self.memory.held_days().filter(|_| whole));
         if source.is_measured() && ask.again.is_none() {
@@ -132,8 +134,8 @@ impl Gatherer {
         cycle.incomplete.iter().for_each(|why| report.fail(why));
         let billed = |day: &Day| !unbilled.iter().any(|((from, to), _)| from <= day && day < to);
         let days = periods.iter().flat_map(|(from, to)| from.until(*to)).filter(billed).collect();
-        let due = self.look_at(days, bill, &cycle, &mut report).await?;
-        self.fetch_and_seal(due, source, &cycle, ask, &progress, &mut report).await?;
+        let due = self.look_at(days, bill, &cycle, (&mut report, &mut telling)).await?;
+        self.fetch_and_seal(due, source, &cycle, (ask, &progress), (&mut report, &mut telling)).await?;
         report.all_days = self.memory.sealed_days(window.oldest);
         Ok((self, report))
     }
@@ -168,7 +170,7 @@ impl Gatherer {
         days: Vec<Day>,
         mut bill: Bill,
         cycle: &Cycle<'_>,
-        report: &mut CycleReport,
+        (report, telling): (&mut CycleReport, &mut Telling),
     ) -> Result<Vec<Due>, GatherError> {
         let (mut wanted, mut changes) = (Vec::new(), Vec::new());
         let billed: Vec<Day> = days.iter().copied().filter(|day| plan::was_billed(self.memory.days.get(day))).collect();
@@ -208,7 +210,8 @@ impl Gatherer {
             // Hashing a large inventory takes a while; others want the thread too.
             tokio::task::yield_now().await;
         }
-        self.commit(Transaction::of(changes)).await?;
+        report.wanted = Some(report.unchanged + report.held.len() + wanted.len());
+        self.commit(Transaction { runs: telling.with(report, 0), ..Transaction::of(changes) }).await?;
         Ok(wanted)
     }
 
@@ -218,9 +221,8 @@ impl Gatherer {
         due: Vec<Due>,
         source: &Source,
         cycle: &Cycle<'_>,
-        ask: &Ask,
-        progress: &impl Fn(Progress),
-        report: &mut CycleReport,
+        (ask, progress): (&Ask, &impl Fn(Progress)),
+        (report, telling): (&mut CycleReport, &mut Telling),
     ) -> Result<(), GatherError> {
         let total = due.len();
         let fetches = due.into_iter().map(|due| async move {
@@ -238,7 +240,7 @@ impl Gatherer {
                 return Ok(());
             };
             let Some((due, answers)) = next else { return Ok(()) };
-            self.seal(due, answers, cycle, report).await?;
+            self.seal(due, answers, cycle, (report, telling)).await?;
             done += 1;
             progress(Progress { phase: Phase::Days, done, total });
         }
@@ -250,7 +252,7 @@ impl Gatherer {
         due: Due,
         answers: Vec<UsageOf>,
         cycle: &Cycle<'_>,
-        report: &mut CycleReport,
+        (report, telling): (&mut CycleReport, &mut Telling),
     ) -> Result<(), GatherError> {
         let (content, answer) = (due.content.clone(), day::answer(answers, cycle.rules));
         answer.denied.iter().for_each(|why| report.fail(why));
@@ -264,9 +266,10 @@ impl Gatherer {
                 if again {
                     report.fail(&format!("{} was not sealed again: usage that it has could not be had", content.day));
                 }
-                self.commit(Transaction::of(memory.map(Change::Day))).await
+                let runs = if memory.is_some() { telling.with(report, 0) } else { telling.alone(report) };
+                self.commit(Transaction { runs, ..Transaction::of(memory.map(Change::Day)) }).await
             }
-            Verdict::Hold(memory) => self.hold(memory, report).await,
+            Verdict::Hold(memory) => self.hold(memory, report, telling).await,
             Verdict::Seal { why, memory } => {
                 let memory = plan::numbered(memory, self.memory.last_forgotten);
                 let sealed = (memory.day, memory.revision);
@@ -274,10 +277,12 @@ impl Gatherer {
                 let topics = topics::observe(entities, content.day, &answer.values);
                 let revision = Some(day::revision(entities, &topics, due, answer, why, &memory, cycle));
                 let changes = topics.into_iter().chain([Change::Day(memory)]);
-                match self.commit(Transaction { revision, ..Transaction::of(changes) }).await {
+                let runs = telling.with(report, 1);
+                match self.commit(Transaction { revision, runs, ..Transaction::of(changes) }).await {
                     Err(GatherError::Encode(error)) => {
                         let why = format!("the day cannot be written: {}", chain(&error));
-                        self.hold(plan::held(self.memory.days.get(&content.day), &content, &why), report).await
+                        let held = plan::held(self.memory.days.get(&content.day), &content, &why);
+                        self.hold(held, report, telling).await
                     }
                     done => done.map(|()| report.sealed.push(sealed)),
                 }
@@ -285,9 +290,14 @@ impl Gatherer {
         }
     }
 
-    async fn hold(&mut self, memory: GatheredDay, report: &mut CycleReport) -> Result<(), GatherError> {
+    async fn hold(
+        &mut self,
+        memory: GatheredDay,
+        report: &mut CycleReport,
+        telling: &mut Telling,
+    ) -> Result<(), GatherError> {
         report.held.push((memory.day, memory.held.clone().unwrap_or_default()));
-        self.commit(Transaction::of([Change::Day(memory)])).await
+        self.commit(Transaction { runs: telling.with(report, 0), ..Transaction::of([Change::Day(memory)]) }).await
     }
 
     /// Commits, then remembers.

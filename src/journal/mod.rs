@@ -18,7 +18,7 @@ pub mod producer;
 pub mod provision;
 pub mod registry;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 pub mod scan;
 pub mod schema;
 pub mod settings;

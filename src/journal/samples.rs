@@ -275,6 +275,7 @@ pub fn run() -> Run {
         status: RunStatus::Failed,
         from: Some(day()),
         to: None,
+        wanted: Some(12),
         sealed: 2,
         unchanged: 9,
         held: 1,

@@ -76,6 +76,7 @@ pub const FILES: &[SchemaFile<'static>] = embedded![
     "command" v 2,
     "run" v 1,
     "run" v 2,
+    "run" v 3,
     "tenant-event" v 1,
     "emission" v 1,
     "audit-event" v 1,

@@ -30,12 +30,12 @@ pub(super) fn gone(key: &[u8]) -> Option<(String, GatheredDay)> {
 }
 
 /// One record of each run: that of its end, where it has come.
-pub(super) fn last_runs(runs: &[(i32, Run)]) -> Vec<(i32, &Run)> {
-    let mut last: BTreeMap<(i32, &str), &Run> = BTreeMap::new();
+pub(super) fn last_runs(runs: &[(i32, Run)]) -> Vec<(i32, Run)> {
+    let mut last: BTreeMap<(i32, &str), Run> = BTreeMap::new();
     for (tenant, run) in runs {
-        let kept = last.entry((*tenant, &run.id)).or_insert(run);
+        let kept = last.entry((*tenant, &run.id)).or_insert_with(|| run.clone());
         if kept.ended_at.is_none() {
-            *kept = run;
+            *kept = run.after(kept);
         }
     }
     last.into_iter().map(|((tenant, _), run)| (tenant, run)).collect()
@@ -56,6 +56,20 @@ pub(super) fn newest_days(days: &[(i32, i64, GatheredDay)]) -> Vec<(i32, i64, &G
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::RunStatus;
+    use crate::journal::samples;
+
+    #[test]
+    fn what_a_run_had_done_stays_though_its_process_is_gone() {
+        let started = Run { ended_at: None, status: RunStatus::Running, wanted: None, sealed: 0, ..samples::run() };
+        let went_on = Run { wanted: Some(12), sealed: 3, ..started.clone() };
+        let told_by_the_next =
+            Run { status: RunStatus::Interrupted, ended_at: Some(started.started_at), ..started.clone() };
+        let other = Run { id: "z".into(), ..started.clone() };
+        let told = [&started, &went_on, &other, &told_by_the_next].map(|run| (1, run.clone()));
+        let last = last_runs(&told);
+        assert_eq!(last, [(1, Run { wanted: Some(12), sealed: 3, ..told_by_the_next }), (1, other)]);
+    }
 
     #[test]
     fn a_tombstone_says_which_day_is_not_remembered_any_more() {

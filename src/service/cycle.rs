@@ -144,7 +144,7 @@ async fn gather(
     let start = outcome::memory(&run, tenant.digest.clone());
     gatherer.record(unfinished.into_iter().chain([run.clone()]).collect(), Some(start)).await?;
 
-    let (mut gatherer, end, report) = cycle(parts, tenant, gatherer, order, stop).await?;
+    let (mut gatherer, end, report) = cycle(parts, tenant, gatherer, (order, &run), stop).await?;
     let now = parts.clock.now();
     let mut run = outcome::judge(run, end, &report, tenant.failure_threshold, now);
     if end == End::Cancelled {
@@ -170,7 +170,7 @@ async fn cycle(
     parts: &Parts,
     tenant: &Tenant,
     gatherer: Gatherer,
-    order: &Order,
+    (order, run): (&Order, &Run),
     stop: &Stop,
 ) -> Result<(Gatherer, End, CycleReport), GatherError> {
     let halt = stop.process.child_token();
@@ -186,7 +186,7 @@ async fn cycle(
         };
         parts.say.count(&format!("{}: {what} {}/{}", tenant.name, progress.done, progress.total));
     };
-    let ask = Ask { from, to, again, stop: halt.clone() };
+    let ask = Ask { from, to, again, run: Some(run.clone()), stop: halt.clone() };
     let cycle = gatherer.cycle(&tenant.source, &tenant.rules, &parts.clock, &ask, progress);
     tokio::pin!(cycle);
     let (gatherer, report) = tokio::select! {
@@ -234,6 +234,7 @@ fn started(parts: &Parts, tenant: &Tenant, (order, run_id): (&Order, &str), now:
         status: RunStatus::Running,
         from: None,
         to: None,
+        wanted: None,
         sealed: 0,
         unchanged: 0,
         held: 0,

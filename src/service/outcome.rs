@@ -56,20 +56,7 @@ pub fn judge(run: Run, end: End, report: &CycleReport, threshold: u32, now: Date
         1 => format!("a run brought nothing: {last}"),
         many => format!("{many} runs in a row brought nothing, the last: {last}"),
     });
-    Run {
-        ended_at: Some(now),
-        status,
-        from: Some(report.window.start),
-        to: Some(report.window.end),
-        sealed: report.sealed.len() as u32,
-        unchanged: report.unchanged as u32,
-        held: report.held.len() as u32,
-        quarantined: report.quarantined as u32,
-        errors,
-        failures_in_a_row,
-        suspended,
-        ..run
-    }
+    Run { ended_at: Some(now), status, errors, failures_in_a_row, suspended, ..report.of(&run) }
 }
 
 /// The same with the moment at which the next run is due by itself.
@@ -127,6 +114,7 @@ pub fn interrupted(tenant: &str, memory: &GatheredTenant, now: DateTime<Utc>) ->
         status: RunStatus::Interrupted,
         from: None,
         to: None,
+        wanted: None,
         sealed: 0,
         unchanged: 0,
         held: 0,

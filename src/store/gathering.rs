@@ -23,7 +23,7 @@ const STATUSES: [RunStatus; 7] = [
 ];
 /// The columns of view `runs`, as [`Store::run`] reads them.
 const COLUMNS: &str = "tenant_id, run_id, instance, trigger, commands, started_at, ended_at, status, from_day, to_day, sealed, \
-     unchanged, held, quarantined, errors, failures_in_a_row, suspended, next_due_at";
+     unchanged, held, quarantined, errors, failures_in_a_row, suspended, next_due_at, wanted";
 
 /// A day that gather holds back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,7 @@ pub fn check_run(run: &Run) -> Result<(), FactCheck> {
         ("held", run.held),
         ("quarantined", run.quarantined),
         ("failures_in_a_row", run.failures_in_a_row),
+        ("wanted", run.wanted.unwrap_or_default()),
     ];
     counts.iter().try_for_each(|(name, count)| whole(name, *count))?;
     for (name, moment) in
@@ -67,16 +68,16 @@ pub fn check_held(tenant: &str, day: &GatheredDay) -> Result<(), FactCheck> {
 }
 
 impl ProjectionTx {
-    /// Writes runs with their tenants' keys, each run once. What has ended stays so, whatever arrives later; what was
-    /// forgotten with its tenant does not come back.
+    /// Writes runs with their tenants' keys, each run once. What has ended stays so, whatever arrives later, and what was done
+    /// stays done ([`Run::after`]); what was forgotten with its tenant does not come back.
     ///
     /// # Errors
     /// [`StoreError`]; the transaction is lost.
-    pub async fn save_runs(&mut self, runs: &[(i32, &Run)]) -> Result<(), StoreError> {
+    pub async fn save_runs(&mut self, runs: &[(i32, Run)]) -> Result<(), StoreError> {
         if runs.is_empty() {
             return Ok(());
         }
-        let row = |(tenant, run): &(i32, &Run)| {
+        let row = |(tenant, run): &(i32, Run)| {
             json!({
                 "tenant_key": tenant, "run_id": storable(&run.id), "instance": storable(&run.instance), "trigger": run.trigger.as_str(),
                 "commands": run.commands.iter().map(|id| storable(id)).collect::<Vec<_>>(), "started_at": run.started_at, "ended_at": run.ended_at,
@@ -85,26 +86,28 @@ impl ProjectionTx {
                 "held": run.held, "quarantined": run.quarantined,
                 "errors": run.errors.iter().map(|error| storable(error)).collect::<Vec<_>>(),
                 "failures_in_a_row": run.failures_in_a_row, "suspended": run.suspended.as_deref().map(storable),
-                "next_due_at": run.next_due_at,
+                "next_due_at": run.next_due_at, "wanted": run.wanted,
             })
         };
         let written = sqlx::query(
             "INSERT INTO run_facts AS r
                 (tenant_key, run_id, instance, trigger, commands, started_at, ended_at, status, from_day, to_day, sealed,
-                 unchanged, held, quarantined, errors, failures_in_a_row, suspended, next_due_at)
+                 unchanged, held, quarantined, errors, failures_in_a_row, suspended, next_due_at, wanted)
              SELECT tenant_key, run_id, instance, trigger, ARRAY(SELECT jsonb_array_elements_text(commands)), started_at,
                  ended_at, status, from_day, to_day, sealed, unchanged, held, quarantined,
-                 ARRAY(SELECT jsonb_array_elements_text(errors)), failures_in_a_row, suspended, next_due_at
+                 ARRAY(SELECT jsonb_array_elements_text(errors)), failures_in_a_row, suspended, next_due_at, wanted
              FROM jsonb_to_recordset($1::jsonb) AS given
                 (tenant_key int, run_id text, instance text, trigger text, commands jsonb, started_at timestamptz,
                  ended_at timestamptz, status text, from_day date, to_day date, sealed int, unchanged int, held int,
-                 quarantined int, errors jsonb, failures_in_a_row int, suspended text, next_due_at timestamptz)
+                 quarantined int, errors jsonb, failures_in_a_row int, suspended text, next_due_at timestamptz, wanted int)
              JOIN tenants USING (tenant_key) WHERE forgotten_at IS NULL OR started_at > forgotten_at
              ON CONFLICT (tenant_key, run_id) DO UPDATE SET
                  instance = excluded.instance, trigger = excluded.trigger, commands = excluded.commands,
                  started_at = excluded.started_at, ended_at = excluded.ended_at, status = excluded.status,
-                 from_day = excluded.from_day, to_day = excluded.to_day, sealed = excluded.sealed,
-                 unchanged = excluded.unchanged, held = excluded.held, quarantined = excluded.quarantined,
+                 from_day = coalesce(excluded.from_day, r.from_day), to_day = coalesce(excluded.to_day, r.to_day),
+                 wanted = coalesce(excluded.wanted, r.wanted), sealed = greatest(excluded.sealed, r.sealed),
+                 unchanged = greatest(excluded.unchanged, r.unchanged), held = greatest(excluded.held, r.held),
+                 quarantined = greatest(excluded.quarantined, r.quarantined),
                  errors = excluded.errors, failures_in_a_row = excluded.failures_in_a_row,
                  suspended = excluded.suspended, next_due_at = excluded.next_due_at
              WHERE r.ended_at IS NULL",
@@ -238,6 +241,7 @@ fn run(row: &PgRow) -> Result<Run, sqlx::Error> {
         status: STATUSES.into_iter().find(|known| known.as_str() == status).unwrap_or(RunStatus::Running),
         from: day("from_day")?,
         to: day("to_day")?,
+        wanted: row.try_get::<Option<i32>, _>("wanted")?.map(|count| count as u32),
         sealed: count("sealed")?,
         unchanged: count("unchanged")?,
         held: count("held")?,

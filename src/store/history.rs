@@ -1,7 +1,7 @@
 //! What a day was before: writes its revisions, and keeps the lines of those that are replaced.
 //!
 //! In: seals, and the rows of billing that a whole revision puts out. Out: rows that no later revision changes, whichever
-//! order records come in. Absent: what is visible now, questions ([`super::read`]).
+//! order records come in. Lines are kept whole, so that they can be read as they were. Absent: what is visible now, questions ([`super::read`]).
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
@@ -12,15 +12,17 @@ use super::text::storable;
 use super::{ProjectionTx, StoreError};
 use crate::domain::{Day, DaySealed};
 
-/// Takes the lines of a tenant's day below a revision out of billing and keeps what could change of them, but for those that
-/// were forgotten. A line that is known stays as it is.
+/// Takes the lines of a tenant's day below a revision out of billing and keeps them as they were, but for those that were
+/// forgotten. A line that is known stays as it is.
 pub(super) fn replace_lines() -> String {
     format!(
         "WITH f AS (DELETE FROM billing_facts WHERE tenant_key = $1 AND day = $2 AND revision < $3 RETURNING *)
          INSERT INTO replaced_lines
-             (tenant_key, day, revision, line, quantity, unit_price, amount, original_amount, currency)
+             (tenant_key, day, revision, line, quantity, unit_price, amount, original_amount, currency, ecosystem, env_id,
+              resource_id, resource_name, product_category, product_type, granularity, period_start, period_end, evidence)
          SELECT f.tenant_key, f.day, f.revision, decode(right({LINE_ID}, 32), 'hex'), f.quantity, f.unit_price, f.amount,
-             f.original_amount, f.currency
+             f.original_amount, f.currency, f.ecosystem, f.env_id, f.resource_id, f.resource_name, f.product_category,
+             f.product_type, f.granularity, f.period_start, f.period_end, f.evidence
          FROM f JOIN tenants t USING (tenant_key) WHERE f.revision > t.forgotten_revision ON CONFLICT DO NOTHING"
     )
 }

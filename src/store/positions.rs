@@ -85,7 +85,7 @@ impl Projection {
     pub(super) const fn tables(self) -> &'static [&'static str] {
         match self {
             Self::Billing => &["billing_facts", "replaced_lines"],
-            Self::Resources => &["resource_facts"],
+            Self::Resources => &["resource_facts", "resource_places"],
             Self::Identities => &["identity_facts"],
             Self::Chargebacks => &["chargeback_facts", "chargeback_dimensions", "chargeback_months", "chargeback_sums"],
             Self::TopicAttributions => &["topic_attribution_facts"],

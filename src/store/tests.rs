@@ -4,6 +4,7 @@ mod history;
 mod isolation;
 mod months;
 mod news;
+mod places;
 mod wall;
 
 use std::sync::OnceLock;
@@ -278,7 +279,13 @@ async fn a_day_is_complete_while_readers_see_its_newest_seal() {
     let store = store("complete").await;
     isolation::fill(&store).await;
     let complete = async |dataset| {
-        let of = read::Selection { tenant: "a".into(), from: day(1), to: day(28).plus(1), conditions: Vec::new() };
+        let of = read::Selection {
+            tenant: "a".into(),
+            from: day(1),
+            to: day(28).plus(1),
+            conditions: Vec::new(),
+            as_of: None,
+        };
         let mut reader = store.reader(Duration::from_secs(30)).await.unwrap();
         reader.complete_days(dataset, &of).await.unwrap().len()
     };

@@ -271,6 +271,9 @@ impl ProjectionTx {
                     delete_below(&mut self.tx, self.projection, *at, *revision).await?;
                 }
             }
+            if self.projection == Projection::Resources {
+                add_places(&mut self.tx, changes).await?;
+            }
             upsert(&mut self.tx, self.projection, changes).await
         };
         written.await.map_err(|error| self.store.sort(error))
@@ -364,6 +367,23 @@ async fn delete_below(
         .execute(tx)
         .await
         .map(drop)
+}
+
+/// Remembers where the resources of completed slices are.
+async fn add_places(tx: &mut PgConnection, changes: &[SliceChange]) -> Result<(), sqlx::Error> {
+    let (mut tenants, mut days, mut revisions) = (Vec::new(), Vec::new(), Vec::new());
+    for change in changes {
+        if let SliceChange::Completed { at, revision, .. } = change {
+            tenants.push(at.tenant);
+            days.push(at.day.date());
+            revisions.push(*revision as i32);
+        }
+    }
+    if tenants.is_empty() {
+        return Ok(());
+    }
+    let added = sqlx::query("SELECT add_places($1, $2, $3)").bind(tenants).bind(days).bind(revisions);
+    added.execute(tx).await.map(drop)
 }
 
 async fn upsert(tx: &mut PgConnection, projection: Projection, changes: &[SliceChange]) -> Result<(), sqlx::Error> {

@@ -4,6 +4,7 @@ mod exports;
 mod files;
 mod graph;
 mod headers;
+mod places;
 mod runs;
 mod sorted;
 mod tags;
@@ -164,6 +165,8 @@ fn the_api_answers_what_is_exported() {
     pages_hold_every_row_once(&served);
     sums_are_exact_however_grouped(&served);
     sums_tell_what_they_are_made_of(&served);
+    places::rows_say_where_their_resources_are(&served);
+    places::rows_say_how_well_they_are_founded(&served);
     single_things_can_be_had(&served);
     sorted::inventory_is_sorted(&served);
     questions_can_be_asked_in_a_body(&served);

@@ -38,7 +38,8 @@ fn told(world: &str, name: &str, own: &str) {
 async fn sentences(installation: &Installation, tenant: &str) -> String {
     let store = Store::connect(&installation.database_url, 2).await.expect("a store");
     let mut reader = store.reader(Duration::from_secs(60)).await.expect("a view");
-    let of = Selection { tenant: tenant.to_owned(), from: Day::FIRST, to: Day::LAST, conditions: Vec::new() };
+    let of =
+        Selection { tenant: tenant.to_owned(), from: Day::FIRST, to: Day::LAST, conditions: Vec::new(), as_of: None };
     let mut kinds: BTreeMap<Vec<String>, ChargebackRowOf> = BTreeMap::new();
     for row in reader.largest(&of, ALL).await.expect("rows") {
         let detail = row.allocation_detail.clone().unwrap_or_default();

@@ -4,6 +4,7 @@ mod harness;
 
 mod api;
 mod architecture;
+mod as_of;
 mod auth;
 mod bad_input;
 mod book;

@@ -153,6 +153,7 @@ fn run(day: Day) -> Run {
         status: RunStatus::Completed,
         from: None,
         to: None,
+        wanted: None,
         sealed: 1,
         unchanged: 0,
         held: 0,

@@ -225,6 +225,7 @@ fn started(tenant: &str, now: DateTime<Utc>) -> Run {
         status: RunStatus::Running,
         from: None,
         to: None,
+        wanted: None,
         sealed: 0,
         unchanged: 0,
         held: 0,

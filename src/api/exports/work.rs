@@ -76,7 +76,8 @@ fn asked(document: &Document) -> Result<(Dataset, Selection, Vec<Column>), Strin
         found.ok_or_else(|| format!("{} have no column {name:?}", dataset.name()))
     };
     let columns = wish.columns.iter().map(column).collect::<Result<_, _>>()?;
-    Ok((dataset, Selection { tenant: document.tenant.clone(), from: wish.from, to: wish.to, conditions }, columns))
+    let tenant = document.tenant.clone();
+    Ok((dataset, Selection { tenant, from: wish.from, to: wish.to, conditions, as_of: None }, columns))
 }
 
 /// Writes the bytes as they come, up to an empty chunk; returns how many there were and their digest. Blocks.

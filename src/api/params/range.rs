@@ -72,7 +72,8 @@ impl RangeParams {
         if faults.is_empty() { Ok(Range { from, to }) } else { Err(Problem::of_parameters(faults)) }
     }
 
-    fn zone(&self) -> Result<Tz, Fault> {
+    /// The zone that is meant.
+    pub(super) fn zone(&self) -> Result<Tz, Fault> {
         let Some(name) = self.tz.as_deref() else { return Ok(Tz::UTC) };
         let unknown = || Fault::new("tz", format!("{name:?} is no IANA time zone; write it as Europe/Berlin or UTC"));
         name.parse().map_err(|_| unknown())

@@ -10,12 +10,13 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::as_of;
 use super::days::DatasetParam;
 use super::lists::Question;
 use crate::api::Api;
 use crate::api::answer::{Kept, decimal, tag};
 use crate::api::fold::{self, Sum, Total};
-use crate::api::params::{Body, Filters, Params, Range, RangeParams, conditions, unknown_field};
+use crate::api::params::{Body, Filters, Params, Range, RangeParams, conditions, moment_of, unknown_field};
 use crate::api::periods::{Incomplete, Periods};
 use crate::api::problem::{Fault, Problem};
 use crate::domain::Amount;
@@ -70,6 +71,10 @@ pub(crate) struct AggregateParams {
     /// `previous`: put the sums of as many days right before beside these; without buckets only.
     #[param(inline)]
     compare: Option<Compare>,
+    /// With `dataset=billing`: sums of what was known at this moment, an instant (RFC 3339) or a date, which means its end in
+    /// `tz`; as in the list of billing lines. The period before is as of the same moment.
+    #[param(example = "2026-03-01T12:00:00Z")]
+    as_of: Option<String>,
 }
 
 /// One sum.
@@ -181,6 +186,8 @@ pub(crate) struct AggregateWish {
     to: Option<String>,
     /// The calendar in which instants and "tomorrow" are read.
     tz: Option<String>,
+    /// With `dataset: billing`: as it was known at this moment; as in lists.
+    as_of: Option<String>,
 }
 
 /// Sums of costs over any dimensions, asked for in a body: for filters that are too long for an address
@@ -198,8 +205,8 @@ pub(crate) async fn of_body(
 
 impl AggregateWish {
     fn parts(self) -> (RangeParams, Filters, AggregateParams) {
-        let Self { dataset, group_by, bucket, top, compare, filters, from, to, tz } = self;
-        let params = AggregateParams { dataset, group_by, bucket, top, compare };
+        let Self { dataset, group_by, bucket, top, compare, filters, from, to, tz, as_of } = self;
+        let params = AggregateParams { dataset, group_by, bucket, top, compare, as_of };
         (RangeParams { from, to, tz }, Filters { filter: filters }, params)
     }
 
@@ -212,6 +219,7 @@ impl AggregateWish {
         let dataset = params.dataset.into();
         range.read(now)?;
         conditions(dataset, &filters.filter)?;
+        moment_of(params.as_of.as_deref(), &range)?;
         read(&params, dataset).map(drop)
     }
 }
@@ -226,25 +234,27 @@ async fn answer(
     asked: Option<&HeaderMap>,
 ) -> Result<Response, Problem> {
     let dataset = params.dataset.into();
-    let question = Question::read(api, tenant, dataset, range, filters)?;
+    let question = Question::read(api, tenant, dataset, range, filters, params.as_of.as_deref())?;
     let range = range.read(api.clock.now())?;
     let group_by = read(params, dataset)?;
     let (mut reader, _turn) = api.reader(&question.of.tenant).await?;
-    let version = reader.version(&[dataset.projection(), Projection::Days, Projection::Tags]).await?;
+    let made_from = [dataset.projection(), Projection::Days, Projection::Resources, Projection::Tags];
+    let version = reader.version(&made_from).await?;
     let tag = tag(&version, &format!("{question:?} {params:?}"));
     if asked.is_some_and(|headers| tag.is_known(headers)) {
         return Ok(tag.not_modified());
     }
     let (of, bucket) = (question.of.clone(), bucket(params.bucket));
     let ask = Aggregate { dataset, of, group_by, bucket, top: params.top, limit: MOST_CELLS + 1 };
+    let there = as_of::complete_days(&mut reader, dataset, &ask.of).await?;
     let mut cells = reader.aggregate(&ask).await?;
     let truncated = cells.len() > MOST_CELLS as usize;
-    let periods = Periods::of(range, bucket, &reader.complete_days(dataset, &ask.of).await?);
+    let periods = Periods::of(range, bucket, &there);
     let mut previous = None;
     let sums = if params.compare.is_some() {
         let before = range.before();
         let of = Selection { from: before.from, to: before.to, ..question.of.clone() };
-        previous = Some(Periods::of(before, bucket, &reader.complete_days(dataset, &of).await?));
+        previous = Some(Periods::of(before, bucket, &as_of::complete_days(&mut reader, dataset, &of).await?));
         let before = reader.aggregate(&Aggregate { of, top: None, ..ask.clone() }).await?;
         if truncated || before.len() > MOST_CELLS as usize {
             let message =

@@ -9,14 +9,15 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::as_of;
 use super::chargebacks::parse_id;
 use super::lists::{self, Asked, CountParams};
 use crate::api::Api;
 use crate::api::answer::{Kept, Listing, tag, tags};
-use crate::api::params::{Filters, PageParams, RangeParams};
+use crate::api::params::{AsOfParams, Filters, PageParams, Params, RangeParams, moment_of};
 use crate::api::problem::Problem;
 use crate::store::Projection;
-use crate::store::read::BillingRow;
+use crate::store::read::{BillingRow, Selection};
 
 /// What was charged for one product of one resource on one day.
 #[derive(Debug, Serialize, ToSchema)]
@@ -45,13 +46,16 @@ pub(crate) struct BillingLine {
     period_end: DateTime<Utc>,
     /// The provider's own rows behind the line, as received.
     evidence: Vec<String>,
+    /// The cloud of the resource, and below its region, where its provider says so.
+    cloud: Option<String>,
+    region: Option<String>,
     /// Of the resource.
     tags: BTreeMap<String, String>,
 }
 
 /// Billing lines of a range, by day and key
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/billing-lines", tag = "costs",
-    params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, Filters, PageParams, CountParams),
+    params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, Filters, AsOfParams, PageParams, CountParams),
     responses((status = 200, content((Listing<BillingLine> = "application/json"), (String = "text/csv"), (String = "application/x-ndjson"))),
         (status = 304, description = "Nothing changed since"),
         (status = "default", body = Problem, content_type = "application/problem+json")))]
@@ -65,22 +69,27 @@ pub(crate) async fn list(
 
 /// One billing line
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/billing-lines/{id}", tag = "costs",
-    params(("tenant" = String, Path, description = "Name of the tenant"), ("id" = String, Path, description = "Id of the line")),
+    params(("tenant" = String, Path, description = "Name of the tenant"), ("id" = String, Path, description = "Id of the line"), AsOfParams),
     responses((status = 200, body = BillingLine), (status = 304, description = "Nothing changed since"),
         (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn one(
     State(api): State<Api>,
     Path((tenant, id)): Path<(String, String)>,
+    Params(as_of): Params<AsOfParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let tenant = api.tenant(&tenant)?;
+    let as_of = moment_of(as_of.as_of.as_deref(), &RangeParams::default())?;
     let missing = || Problem::not_found("billing line", &id);
     let (day, _) = parse_id(&id).ok_or_else(missing)?;
     let (mut reader, _turn) = api.reader(&tenant.tenant_id).await?;
-    let version = reader.version(&[Projection::Billing, Projection::Tags]).await?;
-    let row = reader.billing_line(&tenant.tenant_id, day, &id).await?;
+    let made_from = [Projection::Billing, Projection::Days, Projection::Resources, Projection::Tags];
+    let version = reader.version(&made_from).await?;
+    let of = Selection { as_of, ..Selection::of_day(&tenant.tenant_id, day) };
+    as_of::known_days(&mut reader, &of).await?;
+    let row = reader.billing_line(&of, &id).await?;
     let body = row.map(item).ok_or_else(missing)?;
-    Ok(Kept { tag: tag(&version, &format!("billing line {} {id}", tenant.tenant_id)), body }.respond(&headers))
+    Ok(Kept { tag: tag(&version, &format!("billing line {id} {of:?}")), body }.respond(&headers))
 }
 
 fn item(row: BillingRow) -> BillingLine {
@@ -103,6 +112,8 @@ fn item(row: BillingRow) -> BillingLine {
         period_start: row.period_start,
         period_end: row.period_end,
         evidence: row.evidence,
+        cloud: row.cloud,
+        region: row.region,
         tags: tags(&row.tags),
     }
 }

@@ -48,6 +48,12 @@ pub(crate) struct Chargeback {
     share: f64,
     /// The usage that the share rests on, where it rests on usage.
     usage: Option<f64>,
+    /// How well the share is founded: `high` (on measured usage of this target, or the rule names the target), `medium` (on inferred
+    /// usage, on usage of an unknown principal, or it is the product's rule to split evenly), `low` (a stand-in, or nobody found).
+    confidence: String,
+    /// The cloud of the resource, and below its region, where its provider says so.
+    cloud: Option<String>,
+    region: Option<String>,
     /// Of the resource, and where that has none of a key, of the identity.
     tags: BTreeMap<String, String>,
 }
@@ -80,7 +86,7 @@ pub(crate) async fn one(
     let missing = || Problem::not_found("chargeback row", &id);
     let (day, fingerprint) = parse_id(&id).ok_or_else(missing)?;
     let (mut reader, _turn) = api.reader(&tenant.tenant_id).await?;
-    let version = reader.version(&[Projection::Chargebacks, Projection::Tags]).await?;
+    let version = reader.version(&[Projection::Chargebacks, Projection::Resources, Projection::Tags]).await?;
     let row = reader.chargeback(&tenant.tenant_id, day, &fingerprint).await?;
     let body = row.map(item).ok_or_else(missing)?;
     Ok(Kept { tag: tag(&version, &format!("chargeback {} {id}", tenant.tenant_id)), body }.respond(&headers))
@@ -117,10 +123,10 @@ pub(crate) async fn issues(
     Params(page): Params<PageParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let question = Question::read(&api, &tenant, Dataset::Chargebacks, &range, &filters)?;
+    let question = Question::read(&api, &tenant, Dataset::Chargebacks, &range, &filters, None)?;
     let (mut reader, _turn) = api.reader(&question.of.tenant).await?;
     // Sums move when days come; a place among them holds as long as the tables do.
-    let version = reader.version(&[Projection::Chargebacks, Projection::Tags]).await?;
+    let version = reader.version(&[Projection::Chargebacks, Projection::Resources, Projection::Tags]).await?;
     let cursor = question.cursor(&version);
     let page = cursor.page::<u32>(&page)?;
     let tag = tag(&version, &format!("issues {question:?} {page:?}"));
@@ -169,6 +175,9 @@ fn item(row: ChargebackRowOf) -> Chargeback {
         tier: row.tier,
         share: row.share,
         usage: row.usage,
+        confidence: row.confidence,
+        cloud: row.cloud,
+        region: row.region,
         tags: tags(&row.tags),
     }
 }

@@ -76,7 +76,7 @@ pub(crate) async fn values(
     Params(typed): Params<TypedParams>,
 ) -> Result<Json<Values>, Problem> {
     let dataset: Dataset = dataset.dataset.into();
-    let question = Question::read(&api, &tenant, dataset, &range, &filters)?;
+    let question = Question::read(&api, &tenant, dataset, &range, &filters, None)?;
     let field = dataset.field(&name).ok_or_else(|| Problem::not_found("dimension", &name))?;
     let limit = typed.limit.unwrap_or(50);
     let mut faults = Vec::new();

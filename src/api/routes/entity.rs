@@ -10,9 +10,9 @@ use super::graph_of::draw;
 use super::inventory::{Entity, EntityParams, ask, item};
 use crate::api::Api;
 use crate::api::graph::Key;
-use crate::api::params::{Params, RangeParams};
+use crate::api::params::{AliveAtParams, Params, RangeParams};
 use crate::api::problem::Problem;
-use crate::store::read::{Reader, ResourceOrIdentity, ThingRow, Within};
+use crate::store::read::{InventoryQuery, Reader, ResourceOrIdentity, ThingRow, Within};
 
 /// A resource or identity, as it was on the last day of the range that names it, and what it has to do with.
 #[derive(Debug, Serialize, ToSchema)]
@@ -39,40 +39,35 @@ pub(crate) struct Relative {
 
 /// One resource, with what it hangs on, its owner and what it cost
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/resources/{id}", tag = "inventory",
-    params(("tenant" = String, Path, description = "Name of the tenant"), ("id" = String, Path, description = "Id of the resource"), RangeParams),
+    params(("tenant" = String, Path, description = "Name of the tenant"), ("id" = String, Path, description = "Id of the resource"), RangeParams, AliveAtParams),
     responses((status = 200, body = EntityDetail), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn resource(
     State(api): State<Api>,
     Path((tenant, id)): Path<(String, String)>,
     Params(range): Params<RangeParams>,
+    Params(alive): Params<AliveAtParams>,
 ) -> Result<Json<EntityDetail>, Problem> {
-    one(&api, ResourceOrIdentity::Resource, &tenant, id, &range).await
+    one(&api, ask(&api, ResourceOrIdentity::Resource, &tenant, range, &alive, EntityParams::default())?, id).await
 }
 
 /// One identity, with its owner and what it pays
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/identities/{id}", tag = "inventory",
-    params(("tenant" = String, Path, description = "Name of the tenant"), ("id" = String, Path, description = "Id of the identity"), RangeParams),
+    params(("tenant" = String, Path, description = "Name of the tenant"), ("id" = String, Path, description = "Id of the identity"), RangeParams, AliveAtParams),
     responses((status = 200, body = EntityDetail), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn identity(
     State(api): State<Api>,
     Path((tenant, id)): Path<(String, String)>,
     Params(range): Params<RangeParams>,
+    Params(alive): Params<AliveAtParams>,
 ) -> Result<Json<EntityDetail>, Problem> {
-    one(&api, ResourceOrIdentity::Identity, &tenant, id, &range).await
+    one(&api, ask(&api, ResourceOrIdentity::Identity, &tenant, range, &alive, EntityParams::default())?, id).await
 }
 
-async fn one(
-    api: &Api,
-    kind: ResourceOrIdentity,
-    tenant: &str,
-    id: String,
-    range: &RangeParams,
-) -> Result<Json<EntityDetail>, Problem> {
-    let (what, key) = match kind {
+async fn one(api: &Api, mut ask: InventoryQuery, id: String) -> Result<Json<EntityDetail>, Problem> {
+    let (what, key) = match ask.kind {
         ResourceOrIdentity::Resource => ("resource", Key::Resource(id.clone())),
         ResourceOrIdentity::Identity => ("identity", Key::Identity(id.clone())),
     };
-    let mut ask = ask(api, kind, tenant, range, EntityParams::default())?;
     if id.contains('\0') {
         return Err(Problem::not_found(what, &id));
     }

@@ -194,7 +194,8 @@ impl Asker<'_, '_> {
     }
 
     async fn sums(&mut self, dataset: Dataset, conditions: Vec<Condition>, by: &[&str]) -> Result<Vec<Cell>, Problem> {
-        let of = Selection { tenant: self.of.tenant.to_owned(), from: self.of.from, to: self.of.to, conditions };
+        let (tenant, from, to) = (self.of.tenant.to_owned(), self.of.from, self.of.to);
+        let of = Selection { tenant, from, to, conditions, as_of: None };
         let group_by = by.iter().filter_map(|name| dataset.field(name)).collect();
         let ask = Aggregate { dataset, of, group_by, bucket: Bucket::None, top: None, limit: MOST_CELLS + 1 };
         let cells = self.reader.aggregate(&ask).await?;

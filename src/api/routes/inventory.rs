@@ -11,9 +11,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::api::Api;
 use crate::api::answer::{Kept, Listing, tag};
-use crate::api::params::{Cursor, PageParams, Params, RangeParams};
+use crate::api::params::{AliveAtParams, Cursor, PageParams, Params, Range, RangeParams, moment_of};
 use crate::api::problem::{Fault, Problem};
-use crate::domain::TagKey;
+use crate::domain::{Day, TagKey};
 use crate::store::Projection;
 use crate::store::read::{EntityOrder, EntityPlace, EntityRow, InventoryQuery, ResourceOrIdentity};
 
@@ -105,7 +105,7 @@ pub(crate) struct Entity {
 
 /// Resources of a range of days
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/resources", tag = "inventory",
-    params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, EntityParams, PageParams),
+    params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, EntityParams, AliveAtParams, PageParams),
     responses((status = 200, body = Listing<Entity>), (status = 304, description = "Nothing changed since"),
         (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn resources(
@@ -113,15 +113,17 @@ pub(crate) async fn resources(
     Path(tenant): Path<String>,
     Params(range): Params<RangeParams>,
     Params(entities): Params<EntityParams>,
+    Params(alive): Params<AliveAtParams>,
     Params(page): Params<PageParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    list(&api, ResourceOrIdentity::Resource, &tenant, &range, entities, (&page, &headers)).await
+    let ask = ask(&api, ResourceOrIdentity::Resource, &tenant, range, &alive, entities)?;
+    list(&api, ask, &page, &headers).await
 }
 
 /// Identities of a range of days
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/identities", tag = "inventory",
-    params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, EntityParams, PageParams),
+    params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, EntityParams, AliveAtParams, PageParams),
     responses((status = 200, body = Listing<Entity>), (status = 304, description = "Nothing changed since"),
         (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn identities(
@@ -129,25 +131,19 @@ pub(crate) async fn identities(
     Path(tenant): Path<String>,
     Params(range): Params<RangeParams>,
     Params(entities): Params<EntityParams>,
+    Params(alive): Params<AliveAtParams>,
     Params(page): Params<PageParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    list(&api, ResourceOrIdentity::Identity, &tenant, &range, entities, (&page, &headers)).await
+    let ask = ask(&api, ResourceOrIdentity::Identity, &tenant, range, &alive, entities)?;
+    list(&api, ask, &page, &headers).await
 }
 
-async fn list(
-    api: &Api,
-    kind: ResourceOrIdentity,
-    tenant: &str,
-    range: &RangeParams,
-    entities: EntityParams,
-    (page, headers): (&PageParams, &HeaderMap),
-) -> Result<Response, Problem> {
-    let ask = ask(api, kind, tenant, range, entities)?;
+async fn list(api: &Api, ask: InventoryQuery, page: &PageParams, headers: &HeaderMap) -> Result<Response, Problem> {
     let cursor = Cursor::of(&[&format!("{ask:?}")]);
     let page = cursor.page::<EntityPlace>(page)?;
     let (mut reader, _turn) = api.reader(&ask.tenant).await?;
-    let tag = tag(&reader.version(&[projection(kind), Projection::Tags]).await?, &format!("{ask:?} {page:?}"));
+    let tag = tag(&reader.version(&[ask.kind.projection(), Projection::Tags]).await?, &format!("{ask:?} {page:?}"));
     if tag.is_known(headers) {
         return Ok(tag.not_modified());
     }
@@ -166,22 +162,17 @@ fn tagged(text: &str) -> Result<(TagKey, Option<String>), String> {
     }
 }
 
-fn projection(kind: ResourceOrIdentity) -> Projection {
-    match kind {
-        ResourceOrIdentity::Resource => Projection::Resources,
-        ResourceOrIdentity::Identity => Projection::Identities,
-    }
-}
-
 pub(super) fn ask(
     api: &Api,
     kind: ResourceOrIdentity,
     tenant: &str,
-    range: &RangeParams,
+    range: RangeParams,
+    alive: &AliveAtParams,
     entities: EntityParams,
 ) -> Result<InventoryQuery, Problem> {
     let tenant = api.tenant(tenant)?.tenant_id.clone();
-    let range = range.read(api.clock.now())?;
+    let alive_at = moment_of(alive.as_of.as_deref(), &range)?;
+    let range = days(range, alive_at, api.clock.now())?;
     let texts = [("type", entities.entity_type.as_deref().unwrap_or_default()), ("search", &entities.search)];
     let nul = texts.iter().filter(|(_, text)| text.contains('\0'));
     let mut faults: Vec<Fault> = nul.map(|(name, _)| Fault::new(*name, "a NUL character is in no id")).collect();
@@ -189,6 +180,9 @@ pub(super) fn ask(
         faults.push(Fault::new("tag", message));
         None
     });
+    if alive_at.is_some() && entities.status.is_some() {
+        faults.push(Fault::new("status", "with as_of only what existed then is told; leave `status` out"));
+    }
     if !faults.is_empty() {
         return Err(Problem::of_parameters(faults));
     }
@@ -197,6 +191,7 @@ pub(super) fn ask(
         tenant,
         from: range.from,
         to: range.to,
+        alive_at,
         entity_type: entities.entity_type,
         active: entities.status.map(|status| status == Status::Active),
         search: entities.search,
@@ -205,6 +200,19 @@ pub(super) fn ask(
         order: entities.sort.into(),
         descending: entities.order == Direction::Desc,
     })
+}
+
+/// The days of a range, those after the moment left out.
+fn days(mut range: RangeParams, alive_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<Range, Problem> {
+    let Some(moment) = alive_at else { return range.read(now) };
+    let last = Day::from(moment.min(now).date_naive());
+    range.to.get_or_insert_with(|| last.plus(1).to_string());
+    let Range { from, to } = range.read(now)?;
+    if !(from..to).contains(&last) {
+        let message = format!("it lies on {last}, which is not within `from` ({from}) and `to` ({to}, excluded)");
+        return Err(Problem::of_parameters(vec![Fault::new("as_of", message)]));
+    }
+    Ok(Range { from, to: last.plus(1) })
 }
 
 /// How many there are.
@@ -224,17 +232,18 @@ pub(crate) struct InventorySummary {
 
 /// How many resources and identities there are of each type
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/inventory/summary", tag = "inventory",
-    params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams),
+    params(("tenant" = String, Path, description = "Name of the tenant"), RangeParams, AliveAtParams),
     responses((status = 200, body = InventorySummary), (status = 304, description = "Nothing changed since"),
         (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn summary(
     State(api): State<Api>,
     Path(tenant): Path<String>,
     Params(range): Params<RangeParams>,
+    Params(alive): Params<AliveAtParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut counts = Vec::new();
-    let question = ask(&api, ResourceOrIdentity::Resource, &tenant, &range, EntityParams::default())?;
+    let question = ask(&api, ResourceOrIdentity::Resource, &tenant, range, &alive, EntityParams::default())?;
     let (mut reader, _turn) = api.reader(&question.tenant).await?;
     let version = reader.version(&[Projection::Resources, Projection::Identities]).await?;
     let tag = tag(&version, &format!("summary {question:?}"));
@@ -242,8 +251,7 @@ pub(crate) async fn summary(
         return Ok(tag.not_modified());
     }
     for kind in [ResourceOrIdentity::Resource, ResourceOrIdentity::Identity] {
-        let ask = ask(&api, kind, &tenant, &range, EntityParams::default())?;
-        let rows = reader.inventory_counts(&ask).await?;
+        let rows = reader.inventory_counts(&InventoryQuery { kind, ..question.clone() }).await?;
         let count = |(active, deleted)| Counts { total: active + deleted, active, deleted };
         let of: BTreeMap<String, Counts> =
             rows.into_iter().map(|row| (row.entity_type, count((row.active, row.deleted)))).collect();
@@ -267,5 +275,32 @@ pub(super) fn item(row: EntityRow) -> Entity {
         deleted_at: row.deleted_at,
         last_day: row.last_day,
         attributes: row.attributes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(from: Option<&str>, to: Option<&str>, moment: &str) -> Result<(String, String), String> {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        let range = RangeParams { from: own(from), to: own(to), tz: None };
+        let found = days(range, Some(moment.parse().unwrap()), "2026-03-06T06:30:00Z".parse().unwrap());
+        found.map(|range| (range.from.to_string(), range.to.to_string())).map_err(|problem| problem.detail)
+    }
+
+    #[test]
+    fn what_exists_at_a_moment_is_told_by_days_up_to_it() {
+        let range = |from: &str, to: &str| Ok((from.to_owned(), to.to_owned()));
+        assert_eq!(told(None, None, "2026-02-10T12:00:00Z"), range("2026-01-12", "2026-02-11"));
+        assert_eq!(
+            told(Some("2026-02-01"), Some("2026-03-01"), "2026-02-10T00:00:00Z"),
+            range("2026-02-01", "2026-02-11")
+        );
+        // What has not come yet is as now.
+        assert_eq!(told(Some("2026-03-01"), None, "2027-01-01T00:00:00Z"), range("2026-03-01", "2026-03-07"));
+        for (from, to) in [(None, Some("2026-02-10")), (Some("2026-02-11"), Some("2026-02-12"))] {
+            assert!(told(from, to, "2026-02-10T00:00:00Z").unwrap_err().contains("it lies on 2026-02-10"), "{from:?}");
+        }
     }
 }

@@ -13,10 +13,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use utoipa::{IntoParams, ToSchema};
 
+use super::as_of;
 use crate::api::Api;
 use crate::api::answer::{Kept, Listing, tag};
 use crate::api::flow::{self, Cut};
-use crate::api::params::{Cursor, Filters, PageParams, Params, RangeParams, accepted, conditions};
+use crate::api::params::{
+    AsOfParams, Cursor, Filters, NOT_HERE, PageParams, Params, RangeParams, accepted, conditions, moment_of,
+};
 use crate::api::problem::{Code, Fault, Problem};
 use crate::api::table::{Format, Table};
 use crate::store::Projection;
@@ -61,17 +64,32 @@ impl Question {
         dataset: Dataset,
         range: &RangeParams,
         filters: &Filters,
+        as_of: Option<&str>,
     ) -> Result<Self, Problem> {
         let tenant = api.tenant(tenant)?;
-        let (range, conditions) = match (range.read(api.clock.now()), conditions(dataset, &filters.filter)) {
-            (Ok(range), Ok(conditions)) => (range, conditions),
-            (Err(range), Err(filter)) => {
-                return Err(Problem::of_parameters([range.errors, filter.errors].concat()));
-            }
-            (Err(problem), Ok(_)) | (Ok(_), Err(problem)) => return Err(problem),
+        let days = range.read(api.clock.now());
+        let conditions = conditions(dataset, &filters.filter);
+        let as_of = match as_of {
+            Some(_) if dataset != Dataset::Billing => Err(Problem::of_parameters(vec![Fault::new("as_of", NOT_HERE)])),
+            as_of => moment_of(as_of, range),
         };
-        let of = Selection { tenant: tenant.tenant_id.clone(), from: range.from, to: range.to, conditions };
-        Ok(Self { of, dataset })
+        match (days, conditions, as_of) {
+            (Ok(days), Ok(conditions), Ok(as_of)) => {
+                let tenant = tenant.tenant_id.clone();
+                Ok(Self { of: Selection { tenant, from: days.from, to: days.to, conditions, as_of }, dataset })
+            }
+            (days, conditions, as_of) => {
+                let problems = [days.err(), conditions.err(), as_of.err()].into_iter().flatten();
+                Err(Problem::of_parameters(problems.flat_map(|problem| problem.errors).collect()))
+            }
+        }
+    }
+
+    /// What an answer is made from.
+    pub fn projections(&self) -> Vec<Projection> {
+        // Which revision held when is told by seals.
+        let seals = self.of.as_of.map(|_| Projection::Days);
+        [self.dataset.projection(), Projection::Resources, Projection::Tags].into_iter().chain(seals).collect()
     }
 
     /// The cursors of this question; `version` changes when places lose their meaning.
@@ -85,6 +103,7 @@ impl Question {
 pub(crate) struct Asked {
     range: RangeParams,
     filters: Filters,
+    as_of: AsOfParams,
     page: PageParams,
     count: CountParams,
     headers: HeaderMap,
@@ -96,9 +115,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Params(range) = Params::from_request_parts(parts, state).await?;
         let Params(filters) = Params::from_request_parts(parts, state).await?;
+        let Params(as_of) = Params::from_request_parts(parts, state).await?;
         let Params(page) = Params::from_request_parts(parts, state).await?;
         let Params(count) = Params::from_request_parts(parts, state).await?;
-        Ok(Self { range, filters, page, count, headers: parts.headers.clone() })
+        Ok(Self { range, filters, as_of, page, count, headers: parts.headers.clone() })
     }
 }
 
@@ -112,7 +132,8 @@ where
     R::Key: Serialize + DeserializeOwned + Clone + std::fmt::Debug,
     I: Serialize,
 {
-    let question = Question::read(api, tenant, R::DATASET, &asked.range, &asked.filters)?;
+    let as_of = asked.as_of.as_of.as_deref();
+    let question = Question::read(api, tenant, R::DATASET, &asked.range, &asked.filters, as_of)?;
     match accepted(&asked.headers) {
         Some(format) => file(api, question, &asked, format).await,
         None => page(api, &question, &asked, item).await,
@@ -130,11 +151,12 @@ where
     // A rebuild gives dimensions new keys.
     let cursor = question.cursor(&reader.generation(projection).await?.to_string());
     let page = cursor.page::<Place<R::Key>>(&asked.page)?;
-    let version = reader.version(&[projection, Projection::Tags]).await?;
+    let version = reader.version(&question.projections()).await?;
     let tag = tag(&version, &format!("{question:?} {page:?} {:?}", asked.count));
     if tag.is_known(&asked.headers) {
         return Ok(tag.not_modified());
     }
+    as_of::known_days(&mut reader, &question.of).await?;
     let rows: Vec<R> = reader.page(&question.of, page.after.as_ref(), page.limit + 1).await?;
     let mut body = Listing::of(rows, page.limit, |row| cursor.text(&row.place()), item);
     body.total = match asked.count.count {
@@ -161,11 +183,12 @@ async fn file(api: &Api, question: Question, asked: &Asked, format: Format) -> R
     let busy = || Problem::new(Code::Busy, "too many files are being sent; try again shortly, or make an export");
     let turn = turn.ok().and_then(Result::ok).ok_or_else(busy)?;
     let mut reader = api.store.reader_of(&question.of.tenant, flow::LIMIT).await?;
-    let version = reader.version(&[question.dataset.projection(), Projection::Tags]).await?;
+    let version = reader.version(&question.projections()).await?;
     let tag = tag(&version, &format!("{question:?} {format:?}"));
     if tag.is_known(&asked.headers) {
         return Ok(tag.not_modified());
     }
+    as_of::known_days(&mut reader, &question.of).await?;
     let name = format!("attachment; filename=\"{}.{}\"", question.dataset.name(), format.extension());
     let columns = question.dataset.columns();
     let table = Table::begin(format, columns).map_err(|error| {

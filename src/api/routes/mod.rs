@@ -1,6 +1,7 @@
 //! The routes, one file for each kind of thing.
 
 pub(super) mod aggregate;
+mod as_of;
 pub(super) mod billing;
 mod bodies;
 pub(super) mod chargebacks;

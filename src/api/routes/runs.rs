@@ -77,12 +77,13 @@ pub(crate) struct RunItem {
     instance: Option<String>,
     started_at: Option<DateTime<Utc>>,
     ended_at: Option<DateTime<Utc>>,
-    /// First day that was looked at, included; known at the end. What was asked for stands in `wishes`.
+    /// First day that is looked at, included; known once the bill was read. What was asked for stands in `wishes`.
     from: Option<NaiveDate>,
-    /// Last day that was looked at, excluded.
+    /// Last day that is looked at, excluded.
     to: Option<NaiveDate>,
-    /// Days that were asked for and not looked at; known at the end.
+    /// Days that were asked for and are not looked at; known once the bill was read.
     left_out: Vec<LeftOut>,
+    progress: RunProgress,
     days_sealed: i32,
     days_unchanged: i32,
     days_held: i32,
@@ -91,6 +92,23 @@ pub(crate) struct RunItem {
     failures_in_a_row: i32,
     suspended: Option<String>,
     next_due_at: Option<DateTime<Utc>>,
+}
+
+/// How far a run is, in days. What it sealed is allocated and shown by itself, also after it has ended.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(crate) struct RunProgress {
+    /// Days that the run looks at: those with a bill, or that had one. Null until it has read the bill.
+    wanted: Option<i32>,
+    /// Of them, those that it is done with: sealed, unchanged or held. All of them when the run has ended by itself.
+    gathered: i32,
+    /// Of those, the ones that got a new revision.
+    sealed: i32,
+    /// Of the sealed ones, those that are allocated.
+    allocated: i32,
+    /// Of the sealed ones, those that allocation refused; `/days` says why.
+    refused: i32,
+    /// Of the allocated ones, those whose lines and rows are all in the tables.
+    projected: i32,
 }
 
 /// Asks for a run of the tenant's gathering
@@ -330,6 +348,7 @@ fn requested(id: String, wishes: Vec<Wish>) -> RunItem {
         from: None,
         to: None,
         left_out: Vec::new(),
+        progress: RunProgress::default(),
         days_sealed: 0,
         days_unchanged: 0,
         days_held: 0,
@@ -345,6 +364,14 @@ fn item(row: RunRow, wishes: &[Wish]) -> RunItem {
     let wishes: Vec<Wish> = wishes.iter().filter(|wish| row.commands.contains(&wish.id)).cloned().collect();
     RunItem {
         left_out: wish::left_out(&wishes, (row.from_day, row.to_day)),
+        progress: RunProgress {
+            wanted: row.wanted,
+            gathered: row.sealed + row.unchanged + row.held,
+            sealed: row.sealed,
+            allocated: row.allocated,
+            refused: row.refused,
+            projected: row.projected,
+        },
         wishes,
         id: row.run_id,
         status: row.status,

@@ -150,7 +150,8 @@ pub(crate) async fn apply(
     Body(asked): Body<Apply>,
 ) -> Result<Response, Problem> {
     let range = RangeParams { from: asked.from, to: asked.to, tz: asked.tz };
-    let question = Question::read(&api, &tenant, Dataset::Chargebacks, &range, &Filters { filter: asked.filters })?;
+    let question =
+        Question::read(&api, &tenant, Dataset::Chargebacks, &range, &Filters { filter: asked.filters }, None)?;
     let tenant = api.tenant(&tenant)?.tenant_id.clone();
     let kind = EntityType::from(asked.target);
     let key = tag_of(&asked.key, asked.value.as_deref())?;

@@ -36,6 +36,9 @@ pub(crate) struct TopicCost {
     share: f64,
     /// The usage that the share rests on, where it rests on usage.
     usage: Option<f64>,
+    /// The cloud of the cluster, and below its region, where its provider says so.
+    cloud: Option<String>,
+    region: Option<String>,
     /// Of the topic.
     tags: BTreeMap<String, String>,
 }
@@ -69,6 +72,8 @@ fn item(row: TopicRow) -> TopicCost {
         currency: row.currency,
         share: row.share,
         usage: row.usage,
+        cloud: row.cloud,
+        region: row.region,
         tags: tags(&row.tags),
     }
 }

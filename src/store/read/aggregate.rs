@@ -177,7 +177,7 @@ fn push_cells(query: &mut QueryBuilder<sqlx::Postgres>, ask: &Aggregate, span: O
             push_by_dimension(query, ask, span);
             query.push(") g JOIN chargeback_dimensions d ON d.dimension_key = g.dimension_key");
             let conditions = ask.of.conditions.iter().map(|condition| &condition.field);
-            ask.dataset.push_tags(query, ask.group_by.iter().chain(conditions));
+            ask.dataset.push_joined(query, ask.group_by.iter().chain(conditions));
             query.push(" WHERE true");
             ask.of.conditions.iter().for_each(|condition| condition.push(ask.dataset, query));
         }

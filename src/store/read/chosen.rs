@@ -17,7 +17,7 @@ impl Reader {
     pub(super) async fn fitting(&mut self, of: &Selection) -> Result<Option<Vec<i64>>, StoreError> {
         let dataset = Dataset::Chargebacks;
         let mut query = QueryBuilder::new("SELECT d.dimension_key FROM chargeback_dimensions d");
-        dataset.push_tags(&mut query, of.conditions.iter().map(|condition| &condition.field));
+        dataset.push_joined(&mut query, of.conditions.iter().map(|condition| &condition.field));
         query.push(" WHERE d.tenant_key = (SELECT tenant_key FROM tenants WHERE tenant_id = ");
         query.push_bind(of.tenant.clone()).push(")");
         of.conditions.iter().for_each(|condition| condition.push(dataset, &mut query));
@@ -32,7 +32,7 @@ impl Reader {
         let mut query = QueryBuilder::new("SELECT count(*) FILTER (WHERE true");
         of.conditions.iter().for_each(|condition| condition.push(dataset, &mut query));
         query.push("), count(*) FROM chargeback_dimensions d");
-        dataset.push_tags(&mut query, of.conditions.iter().map(|condition| &condition.field));
+        dataset.push_joined(&mut query, of.conditions.iter().map(|condition| &condition.field));
         query.push(" WHERE d.tenant_key = (SELECT tenant_key FROM tenants WHERE tenant_id = ");
         query.push_bind(of.tenant.clone()).push(")");
         let counted: Option<(i64, i64)> = self.one(query).await?;

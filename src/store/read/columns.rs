@@ -94,6 +94,8 @@ const BILLING: &[Column] = columns! {
     "period_start" Moment "f.period_start",
     "period_end" Moment "f.period_end",
     "evidence" Json "to_json(f.evidence)::text",
+    "cloud" Text super::rows::LINE_CLOUD,
+    "region" Text super::rows::LINE_REGION,
     "tags" Json super::rows::LINE_TAGS,
 };
 
@@ -116,6 +118,9 @@ const CHARGEBACKS: &[Column] = columns! {
     "tier" Integer "d.tier",
     "share" Float "f.share",
     "usage" Float "f.usage",
+    "confidence" Text super::rows::CHARGEBACK_CONFIDENCE,
+    "cloud" Text super::rows::CHARGEBACK_CLOUD,
+    "region" Text super::rows::CHARGEBACK_REGION,
     "tags" Json super::rows::CHARGEBACK_TAGS,
 };
 
@@ -133,6 +138,8 @@ const TOPIC_COSTS: &[Column] = columns! {
     "currency" Text "f.currency",
     "share" Float "f.share",
     "usage" Float "f.usage",
+    "cloud" Text super::rows::TOPIC_CLOUD,
+    "region" Text super::rows::TOPIC_REGION,
     "tags" Json super::rows::TOPIC_TAGS,
 };
 

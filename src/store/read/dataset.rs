@@ -3,13 +3,14 @@
 //! A field is one of a fixed list or a tag's key, which takes no other characters than letters, digits, `_` and `-`; so nothing
 //! else a caller writes becomes SQL. Values are always bound.
 //!
-//! A tag of a row is that of its resource, or where that has none of the key, that of its identity.
+//! A tag of a row is that of its resource, or where that has none of the key, that of its identity. `cloud` and `region` are those of
+//! its resource.
 
 use std::collections::BTreeSet;
 
 use sqlx::{Postgres, QueryBuilder};
 
-use super::Selection;
+use super::{Selection, known};
 use crate::domain::{Tag, TagKey};
 
 /// What fields that are tags begin with.
@@ -87,7 +88,7 @@ pub struct Condition {
 }
 
 macro_rules! fields {
-    ($($name:literal => $column:literal),* $(,)?) => { &[$(Field::Column { name: $name, sql: $column }),*] };
+    ($($name:literal => $column:expr),* $(,)?) => { &[$(Field::Column { name: $name, sql: $column }),*] };
 }
 
 const BILLING: &[Field] = fields! {
@@ -98,6 +99,8 @@ const BILLING: &[Field] = fields! {
     "product_type" => "f.product_type",
     "currency" => "f.currency",
     "granularity" => "f.granularity",
+    "cloud" => "place.cloud",
+    "region" => "place.region",
 };
 
 const CHARGEBACKS: &[Field] = fields! {
@@ -112,6 +115,9 @@ const CHARGEBACKS: &[Field] = fields! {
     "allocation_method" => "d.allocation_method",
     "allocation_detail" => "d.allocation_detail",
     "currency" => "d.currency",
+    "confidence" => super::rows::CHARGEBACK_CONFIDENCE,
+    "cloud" => "place.cloud",
+    "region" => "place.region",
 };
 
 const TOPIC_COSTS: &[Field] = fields! {
@@ -123,6 +129,8 @@ const TOPIC_COSTS: &[Field] = fields! {
     "product_type" => "f.product_type",
     "attribution_method" => "f.attribution_method",
     "currency" => "f.currency",
+    "cloud" => "place.cloud",
+    "region" => "place.region",
 };
 
 impl Dataset {
@@ -171,10 +179,33 @@ impl Dataset {
         self.tagged()[0].2
     }
 
-    /// Joins the tags that `fields` name, each once.
-    pub(super) fn push_tags<'a>(self, query: &mut QueryBuilder<Postgres>, fields: impl Iterator<Item = &'a Field>) {
-        let keys: BTreeSet<&TagKey> =
-            fields.filter_map(|field| if let Field::Tag(key) = field { Some(key) } else { None }).collect();
+    /// The resource that its rows are about: the tenant, the id.
+    fn resource(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Billing => ("f.tenant_key", "f.resource_id"),
+            Self::Chargebacks => ("d.tenant_key", "d.resource_id"),
+            Self::TopicCosts => ("f.tenant_key", "f.cluster_resource_id"),
+        }
+    }
+
+    /// Joins what `fields` name that is no column of the rows, each once: tags, and where the resource is.
+    pub(super) fn push_joined<'a>(self, query: &mut QueryBuilder<Postgres>, fields: impl Iterator<Item = &'a Field>) {
+        let (mut keys, mut placed) = (BTreeSet::new(), false);
+        for field in fields {
+            match field {
+                Field::Tag(key) => drop(keys.insert(key)),
+                Field::Column { sql, .. } => placed |= sql.starts_with("place."),
+            }
+        }
+        if placed {
+            let (tenant, id) = self.resource();
+            query.push(format_args!(
+                " LEFT JOIN (SELECT DISTINCT ON (tenant_key, resource_id) tenant_key, resource_id,
+                      nullif(cloud, '') AS cloud, nullif(region, '') AS region FROM resource_places
+                      ORDER BY tenant_key, resource_id, day DESC, revision DESC, cloud DESC, region DESC) place
+                  ON place.tenant_key = {tenant} AND place.resource_id = {id}"
+            ));
+        }
         for key in keys {
             for (kind, tenant, id) in self.tagged() {
                 query.push(format_args!(
@@ -195,14 +226,9 @@ impl Dataset {
         }
     }
 
-    /// `FROM … WHERE …` of the rows of whole slices; `f` are the facts, `d` the dimensions of chargebacks.
-    pub(super) fn push_from(self, query: &mut QueryBuilder<Postgres>, selection: &Selection) {
-        self.push_from_with(query, selection, &[]);
-    }
-
-    /// The same with the tags of `more` joined, for what is read of the rows.
-    pub(super) fn push_from_with(self, query: &mut QueryBuilder<Postgres>, selection: &Selection, more: &[Field]) {
-        query.push(match self {
+    /// `FROM …`: the rows of whole slices.
+    fn visible(self) -> &'static str {
+        match self {
             Self::Billing => {
                 " FROM billing_facts f JOIN slices s ON s.projection = 'billing' AND s.tenant_key = f.tenant_key
                   AND s.day = f.day AND s.revision = f.revision AND s.complete"
@@ -216,15 +242,33 @@ impl Dataset {
                 " FROM topic_attribution_facts f JOIN slices s ON s.projection = 'topic-attributions'
                   AND s.tenant_key = f.tenant_key AND s.day = f.day AND s.revision = f.revision AND s.complete"
             }
-        });
-        self.push_tags(query, selection.conditions.iter().map(|condition| &condition.field).chain(more));
-        query.push(" WHERE f.tenant_key = (SELECT tenant_key FROM tenants WHERE tenant_id = ");
-        query.push_bind(selection.tenant.clone());
-        query.push(")");
-        // Of slices, too: Postgres does not see that theirs are the same days.
-        for day in ["f.day", "s.day"] {
-            query.push(format_args!(" AND {day} >= ")).push_bind(selection.from.date());
-            query.push(format_args!(" AND {day} < ")).push_bind(selection.to.date());
+        }
+    }
+
+    /// `FROM … WHERE …` of the rows of whole slices, or of billing lines as they were known once; `f` are the facts, `d` the
+    /// dimensions of chargebacks.
+    pub(super) fn push_from(self, query: &mut QueryBuilder<Postgres>, selection: &Selection) {
+        self.push_from_with(query, selection, &[]);
+    }
+
+    /// The same with what `more` names joined, for what is read of the rows.
+    pub(super) fn push_from_with(self, query: &mut QueryBuilder<Postgres>, selection: &Selection, more: &[Field]) {
+        let fields = || selection.conditions.iter().map(|condition| &condition.field).chain(more);
+        if let (Self::Billing, Some(moment)) = (self, selection.as_of) {
+            known::push_lines(query, selection, moment);
+            self.push_joined(query, fields());
+            query.push(" WHERE true");
+        } else {
+            query.push(self.visible());
+            self.push_joined(query, fields());
+            query.push(" WHERE f.tenant_key = (SELECT tenant_key FROM tenants WHERE tenant_id = ");
+            query.push_bind(selection.tenant.clone());
+            query.push(")");
+            // Of slices, too: Postgres does not see that theirs are the same days.
+            for day in ["f.day", "s.day"] {
+                query.push(format_args!(" AND {day} >= ")).push_bind(selection.from.date());
+                query.push(format_args!(" AND {day} < ")).push_bind(selection.to.date());
+            }
         }
         for condition in &selection.conditions {
             condition.push(self, query);

@@ -3,6 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{FromRow, QueryBuilder};
 
+use super::super::Projection;
 use super::{Reader, StoreError};
 use crate::domain::{Day, TagKey};
 
@@ -33,6 +34,8 @@ pub struct InventoryQuery {
     /// Entities of the days `[from, to)`.
     pub from: Day,
     pub to: Day,
+    /// Only what existed at this moment, as the newest of these days that is there tells it.
+    pub alive_at: Option<DateTime<Utc>>,
     /// Only of this type.
     pub entity_type: Option<String>,
     /// Only those that exist (`true`) or are deleted (`false`).
@@ -114,6 +117,14 @@ impl ResourceOrIdentity {
         }
     }
 
+    /// The projection that writes them.
+    pub fn projection(self) -> Projection {
+        match self {
+            Self::Resource => Projection::Resources,
+            Self::Identity => Projection::Identities,
+        }
+    }
+
     /// As tags name it.
     fn as_str(self) -> &'static str {
         match self {
@@ -137,6 +148,17 @@ impl InventoryQuery {
         query.push(" AND day >= ").push_bind(self.from.date()).push(" AND day < ").push_bind(self.to.date());
         if let Some(one) = &self.id {
             query.push(format_args!(" AND {id} = ")).push_bind(one.clone());
+        }
+        if let Some(moment) = self.alive_at {
+            query.push(format_args!(
+                " AND day = (SELECT max(s.day) FROM slices s JOIN tenants t USING (tenant_key)
+                             WHERE s.projection = '{}' AND s.complete AND t.tenant_id = ",
+                self.kind.projection().name()
+            ));
+            query.push_bind(self.tenant.clone()).push(" AND s.day >= ").push_bind(self.from.date());
+            query.push(" AND s.day < ").push_bind(self.to.date()).push(")");
+            query.push(" AND (created_at IS NULL OR created_at <= ").push_bind(moment);
+            query.push(") AND (deleted_at IS NULL OR deleted_at > ").push_bind(moment).push(")");
         }
         query.push(format_args!(" ORDER BY {id} COLLATE \"C\", day DESC) e WHERE true"));
         if let Some(entity_type) = &self.entity_type {

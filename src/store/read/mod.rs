@@ -19,6 +19,7 @@ mod graph;
 mod history;
 mod inventory;
 mod issues;
+mod known;
 mod rows;
 mod runs;
 mod span;
@@ -27,6 +28,7 @@ mod tags;
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::postgres::{PgArguments, Postgres};
 use sqlx::{FromRow, QueryBuilder, Transaction};
 
@@ -44,6 +46,7 @@ pub use graph::{FoundRow, ThingRow, Within};
 pub use history::LineRevisionRow;
 pub use inventory::{EntityCount, EntityOrder, EntityPlace, EntityRow, InventoryQuery, ResourceOrIdentity};
 pub use issues::Issue;
+pub use known::KnownDay;
 pub(super) use rows::LINE_ID;
 pub use rows::{BillingRow, ChargebackRowOf, Listed, Place, TopicRow};
 pub use runs::{RunPlace, RunRow, TenantReadiness};
@@ -63,12 +66,14 @@ pub struct Selection {
     /// Last day, excluded.
     pub to: Day,
     pub conditions: Vec<Condition>,
+    /// As they were known at this moment, of billing lines; no other rows are kept of revisions that were replaced.
+    pub as_of: Option<DateTime<Utc>>,
 }
 
 impl Selection {
     /// All rows of one day.
-    fn of_day(tenant: &str, day: Day) -> Self {
-        Self { tenant: tenant.to_owned(), from: day, to: day.plus(1), conditions: Vec::new() }
+    pub fn of_day(tenant: &str, day: Day) -> Self {
+        Self { tenant: tenant.to_owned(), from: day, to: day.plus(1), conditions: Vec::new(), as_of: None }
     }
 }
 

@@ -29,6 +29,44 @@ macro_rules! tags {
     };
 }
 
+/// The cloud or region of a resource, as the field of that name joins it.
+macro_rules! place {
+    ($column:literal, $of:literal, $id:literal) => {
+        concat!(
+            "(SELECT nullif(p.",
+            $column,
+            ", '') FROM resource_places p WHERE p.tenant_key = ",
+            $of,
+            ".tenant_key AND md5(p.resource_id) = md5(",
+            $id,
+            ") AND p.resource_id = ",
+            $id,
+            " ORDER BY p.day DESC, p.revision DESC, p.cloud DESC, p.region DESC LIMIT 1)"
+        )
+    };
+}
+
+pub(super) const LINE_CLOUD: &str = place!("cloud", "f", "f.resource_id");
+pub(super) const LINE_REGION: &str = place!("region", "f", "f.resource_id");
+pub(super) const CHARGEBACK_CLOUD: &str = place!("cloud", "d", "d.resource_id");
+pub(super) const CHARGEBACK_REGION: &str = place!("region", "d", "d.resource_id");
+pub(super) const TOPIC_CLOUD: &str = place!("cloud", "f", "f.cluster_resource_id");
+pub(super) const TOPIC_REGION: &str = place!("region", "f", "f.cluster_resource_id");
+
+/// How well a row's share is founded. `high`: on usage that was measured for its target, or the rule names the target. `medium`: on
+/// usage that was inferred or whose principal is not known, or it is the product's rule to split evenly. `low`: a stand-in was
+/// taken, or nobody was found.
+macro_rules! confidence {
+    () => {
+        "CASE WHEN d.target = 'unallocated' OR d.allocation_detail = 'metrics_fetch_failed' THEN 'low'
+              WHEN d.allocation_detail IN ('inferred_usage_ratio', 'unresolved_principal') THEN 'medium'
+              WHEN d.allocation_method IN ('usage_ratio', 'direct_owner') THEN 'high'
+              WHEN d.tier > 0 THEN 'low' WHEN d.allocation_method = 'even_split' THEN 'medium' ELSE 'high' END"
+    };
+}
+
+pub(super) const CHARGEBACK_CONFIDENCE: &str = confidence!();
+
 pub(super) const LINE_TAGS: &str = tags!("f", "('resource', f.resource_id)");
 pub(super) const CHARGEBACK_TAGS: &str = tags!("d", "('identity', d.identity_id), ('resource', d.resource_id)");
 pub(super) const TOPIC_TAGS: &str = tags!("f", "('resource', f.cluster_resource_id || ':topic:' || f.topic_name)");
@@ -60,6 +98,11 @@ pub struct ChargebackRowOf {
     pub tier: i32,
     pub share: f64,
     pub usage: Option<f64>,
+    /// `high`, `medium` or `low`.
+    pub confidence: String,
+    /// Of the resource, where its provider says so.
+    pub cloud: Option<String>,
+    pub region: Option<String>,
     /// A JSON object.
     pub tags: String,
 }
@@ -88,6 +131,9 @@ pub struct BillingRow {
     pub period_end: DateTime<Utc>,
     /// The provider's rows behind the line, as received.
     pub evidence: Vec<String>,
+    /// Of the resource, where its provider says so.
+    pub cloud: Option<String>,
+    pub region: Option<String>,
     /// A JSON object.
     pub tags: String,
 }
@@ -109,6 +155,9 @@ pub struct TopicRow {
     pub currency: String,
     pub share: f64,
     pub usage: Option<f64>,
+    /// Of the cluster, where its provider says so.
+    pub cloud: Option<String>,
+    pub region: Option<String>,
     /// A JSON object.
     pub tags: String,
 }
@@ -117,6 +166,12 @@ pub(super) const CHARGEBACK: &str = concat!(
     "SELECT f.day, f.revision, f.dimension_key, d.fingerprint, d.ecosystem, d.env_id, d.resource_id,
     d.product_category, d.product_type, d.identity_id, d.target, d.cost_type, d.allocation_method, d.allocation_detail,
     trim_scale(f.amount)::text AS amount, d.currency, d.tier, f.share, f.usage, ",
+    confidence!(),
+    " AS confidence, ",
+    place!("cloud", "d", "d.resource_id"),
+    " AS cloud, ",
+    place!("region", "d", "d.resource_id"),
+    " AS region, ",
     tags!("d", "('identity', d.identity_id), ('resource', d.resource_id)"),
     " AS tags"
 );
@@ -131,6 +186,10 @@ const LINE: &str = concat!(
     f.product_type, trim_scale(f.quantity)::text AS quantity, trim_scale(f.unit_price)::text AS unit_price,
     trim_scale(f.amount)::text AS amount, trim_scale(f.original_amount)::text AS original_amount, f.currency,
     f.granularity, f.period_start, f.period_end, f.evidence, ",
+    place!("cloud", "f", "f.resource_id"),
+    " AS cloud, ",
+    place!("region", "f", "f.resource_id"),
+    " AS region, ",
     tags!("f", "('resource', f.resource_id)"),
     " AS tags"
 );
@@ -139,6 +198,10 @@ const TOPIC: &str = concat!(
     "SELECT f.day, f.revision, f.ecosystem, f.env_id, f.cluster_resource_id, f.topic_name,
     f.product_category, f.product_type, f.attribution_method, trim_scale(f.amount)::text AS amount, f.currency,
     f.share, f.usage, ",
+    place!("cloud", "f", "f.cluster_resource_id"),
+    " AS cloud, ",
+    place!("region", "f", "f.cluster_resource_id"),
+    " AS region, ",
     tags!("f", "('resource', f.cluster_resource_id || ':topic:' || f.topic_name)"),
     " AS tags"
 );
@@ -270,13 +333,13 @@ impl Reader {
         self.one(query).await
     }
 
-    /// The billing line of a day with this id.
+    /// The billing line with this id among the chosen ones; choose its day.
     ///
     /// # Errors
     /// [`StoreError`] if Postgres does not answer in time.
-    pub async fn billing_line(&mut self, tenant: &str, day: Day, id: &str) -> Result<Option<BillingRow>, StoreError> {
+    pub async fn billing_line(&mut self, of: &Selection, id: &str) -> Result<Option<BillingRow>, StoreError> {
         let mut query = QueryBuilder::new(LINE);
-        Dataset::Billing.push_from(&mut query, &Selection::of_day(tenant, day));
+        Dataset::Billing.push_from(&mut query, of);
         query.push(format_args!(" AND {LINE_ID} = ")).push_bind(id.to_owned());
         self.one(query).await
     }
@@ -314,11 +377,14 @@ impl Reader {
 
 impl Reader {
     /// About how many rows there are, without reading all of them: exact without conditions and up to 20,000; of more, the
-    /// part of dimensions that fulfil the conditions, or Postgres' guess.
+    /// part of dimensions that fulfil the conditions, or Postgres' guess. Exact of lines as they were known once.
     ///
     /// # Errors
     /// [`StoreError`] if Postgres does not answer in time.
     pub async fn estimate(&mut self, dataset: Dataset, of: &Selection) -> Result<u64, StoreError> {
+        if of.as_of.is_some() {
+            return self.count(dataset, of).await;
+        }
         let days = self.available(dataset, &of.tenant, of.from, of.to).await?;
         let all: i64 = days.iter().map(|day| i64::from(day.rows)).sum();
         if of.conditions.is_empty() {

@@ -1,9 +1,11 @@
 //! Lines of revisions that were replaced, however their records are batched.
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::*;
 use crate::domain::{BillingLine, DaySealed, Reason};
 use crate::project::plan::{Replaced, Verdict};
-use crate::store::read::LineRevisionRow;
+use crate::store::read::{BillingRow, KnownDay, LineRevisionRow, Selection};
 
 /// A record: revision, which of how many it is, its resource, its amount.
 type Record = (u32, u32, u32, &'static str, i64);
@@ -42,6 +44,11 @@ fn line((revision, ordinal, count, resource, amount): Record) -> BillingLine {
     }
 }
 
+/// An hour apart.
+fn sealed(revision: u32) -> DateTime<Utc> {
+    day(28).end() + TimeDelta::hours(revision.into())
+}
+
 fn seal(revision: u32, billing_lines: u32) -> DaySealed {
     DaySealed {
         tenant: "t".into(),
@@ -58,7 +65,7 @@ fn seal(revision: u32, billing_lines: u32) -> DaySealed {
         quarantined: 0,
         reason: if revision == 1 { Reason::New } else { Reason::Bill },
         requested: None,
-        gathered_at: day(28).end(),
+        gathered_at: sealed(revision),
     }
 }
 
@@ -114,6 +121,38 @@ async fn told(store: &Store, resource: &str) -> Vec<String> {
     rows.iter().map(told).collect()
 }
 
+/// The lines of the day as they were known at a moment, now if there is none, and what is known of the day.
+async fn lines(store: &Store, as_of: Option<DateTime<Utc>>) -> (Vec<BillingRow>, Vec<KnownDay>) {
+    let of = Selection { as_of, ..Selection::of_day("t", day(28)) };
+    let mut reader = store.reader(Duration::from_secs(30)).await.unwrap();
+    (reader.page(&of, None, 10).await.unwrap(), reader.known_days(&of).await.unwrap())
+}
+
+/// The same in a few words, at the seal of a revision.
+async fn held(store: &Store, revision: u32) -> (String, String) {
+    let (rows, known) = lines(store, Some(sealed(revision))).await;
+    let rows: Vec<String> = rows.iter().map(|row| format!("{} {}", row.resource_id, row.amount)).collect();
+    let words = |day: &KnownDay| {
+        let revision = day.revision.map_or("none".to_owned(), |revision| revision.to_string());
+        let [lost, behind] =
+            [(day.lost, " lost"), (day.behind, " behind")].map(|(is, word)| if is { word } else { "" });
+        format!("{revision}{lost}{behind}")
+    };
+    (rows.join(", "), known.iter().map(words).collect())
+}
+
+async fn all_held(store: &Store, revisions: std::ops::RangeInclusive<u32>) -> Vec<(String, String)> {
+    let mut told = Vec::new();
+    for revision in revisions {
+        told.push(held(store, revision).await);
+    }
+    told
+}
+
+fn words(lines: &str, known: &str) -> (String, String) {
+    (lines.to_owned(), known.to_owned())
+}
+
 /// Every record once; the fourth revision has none and is known from what closes it.
 fn notes(tenant: i32) -> Vec<Note> {
     let at = DayKey { tenant, day: day(28) };
@@ -149,6 +188,15 @@ async fn the_history_of_a_line_is_the_same_however_its_records_came() {
         assert_eq!(told(&store, "a").await, ["5 - now", "4 -", "3 12", "2 12", "1 10"], "{way:?}");
         assert_eq!(told(&store, "b").await, ["5 7 now", "4 -", "3 6", "2 -", "1 5"], "{way:?}");
         assert!(told(&store, "never").await.iter().all(|row| row.contains('-')));
+        let expected = [("", "none"), ("a 10, b 5", "1"), ("a 12", "2"), ("a 12, b 6", "3"), ("", "4"), ("b 7", "5")];
+        assert_eq!(all_held(&store, 0..=5).await, expected.map(|(lines, known)| words(lines, known)), "{way:?}");
+        let (now, known) = lines(&store, None).await;
+        let later = lines(&store, Some(sealed(1000))).await.0;
+        assert_eq!((later, known), (now, vec![]), "what has not come is as now");
+        let microsecond = sealed(3) - TimeDelta::microseconds(1);
+        assert_eq!(lines(&store, Some(microsecond)).await.1[0].revision, Some(2), "until the next one is sealed");
+        let was = lines(&store, Some(sealed(3))).await.0.swap_remove(1);
+        assert_eq!((was.revision, was.product_type.as_str(), was.evidence), (3, "KAFKA_BASE", vec!["{}".to_owned()]));
     }
 }
 
@@ -161,6 +209,9 @@ async fn what_readers_never_saw_whole_is_no_history_and_what_is_forgotten_goes()
     project(&store, tenant, &[all[1..6].to_vec()]).await;
     assert_eq!(told(&store, "b").await, ["4 - now", "3 6", "2 -"]);
     assert_eq!(revisions(&store, "b").await[1].reason, "bill");
+    let expected = [("", "none lost"), ("a 12", "2"), ("a 12, b 6", "3"), ("", "4"), ("", "4")];
+    assert_eq!(all_held(&store, 1..=5).await, expected.map(|(lines, known)| words(lines, known)));
+    assert_eq!(held(&store, 0).await, words("", "none"), "there was no seal before the first");
 
     let event = crate::domain::TenantEvent {
         tenant: "t".into(),
@@ -170,6 +221,7 @@ async fn what_readers_never_saw_whole_is_no_history_and_what_is_forgotten_goes()
     };
     store.forget(&event).await.unwrap();
     assert_eq!(told(&store, "b").await, ["4 - now"]);
+    assert_eq!(held(&store, 3).await, words("", "none"), "what is forgotten is not missed");
     project(&store, tenant, std::slice::from_ref(&all)).await;
     assert_eq!(told(&store, "b").await, ["5 7 now", "4 -"], "read again it stays away");
 
@@ -195,4 +247,17 @@ async fn the_newest_revision_of_a_day_from_before_there_was_history_is_known() {
     let rows = reader.line_revisions("a", day(28), &[0; 16], 10).await.unwrap();
     let told: Vec<_> = rows.iter().map(|row| (row.revision, row.current, row.reason.as_str())).collect();
     assert_eq!(told, [(1, true, "usage")]);
+    drop(reader);
+    let known = async |statement: &'static str| {
+        sqlx::raw_sql(statement).execute(store.pool()).await.unwrap();
+        let of = Selection { as_of: Some(day(1).start()), ..Selection::of_day("a", day(28)) };
+        let mut reader = store.reader(Duration::from_secs(30)).await.unwrap();
+        let known = reader.known_days(&of).await.unwrap();
+        (known[0].revision, known[0].lost, known[0].behind)
+    };
+    assert_eq!(known("SELECT").await, (None, false, false), "it was sealed later");
+    let third =
+        "UPDATE day_revisions SET revision = 3; UPDATE slices SET revision = 3; UPDATE billing_facts SET revision = 3";
+    assert_eq!(known(third).await, (None, true, false), "two revisions are not kept");
+    assert!(known("DELETE FROM day_revisions").await.2, "its seal is still to come");
 }

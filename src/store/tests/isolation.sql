@@ -30,4 +30,6 @@ INSERT INTO audit_facts VALUES ($key, '$text', $key, now(), '$text', '$text', 't
 INSERT INTO chargeback_months VALUES ($key, '2026-02-01', ARRAY['2026-02-28'::date], ARRAY[1]);
 INSERT INTO chargeback_sums SELECT $key, '2026-02-01', dimension_key, 1, 1 FROM chargeback_dimensions WHERE tenant_key = $key;
 INSERT INTO day_revisions VALUES ($key, '2026-02-28', 1, 1, '$text', '$text', now());
-INSERT INTO replaced_lines VALUES ($key, '2026-02-28', 0, '\x0$key', 1, 1, 1, NULL, '$text');
+INSERT INTO resource_places VALUES ($key, '$text', '$text', '$text', '2026-02-28', 1);
+INSERT INTO replaced_lines VALUES ($key, '2026-02-28', 0, '\x0$key', 1, 1, 1, NULL, '$text', '$text', '$text', '$text', '$text',
+    '$text', '$text', '$text', now(), now(), ARRAY['$text']);

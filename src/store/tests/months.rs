@@ -22,7 +22,7 @@ async fn sums(store: &Store) -> Vec<Vec<Cell>> {
         {
             let group_by = fields.iter().map(|name| dataset.field(name).unwrap()).collect();
             let (from, to) = ("2026-01-20".parse().unwrap(), "2026-03-15".parse().unwrap());
-            let of = Selection { tenant: "t".to_owned(), from, to, conditions };
+            let of = Selection { tenant: "t".to_owned(), from, to, conditions, as_of: None };
             let ask = Aggregate { dataset, of, group_by, bucket, top: None, limit: 1000 };
             let mut reader = store.reader(Duration::from_secs(30)).await.unwrap();
             let cells = reader.aggregate(&ask).await.unwrap();

@@ -84,7 +84,19 @@ pub(super) fn runs_are_asked_for_and_watched(served: &Served) {
             && tenant["last_billing_day"].is_string()
             && tenant["last_run_status"] == "completed"
     });
+    a_run_tells_how_far_it_is(served);
     runs_are_cancelled(served, gatherer);
+}
+
+/// Of each run how many days it looked at, and that it was done with all of them.
+fn a_run_tells_how_far_it_is(served: &Served) {
+    let runs = served.get(&format!("{}/runs", served.tenant));
+    for run in runs["items"].as_array().expect("runs") {
+        let progress = &run["progress"];
+        assert_eq!(progress["sealed"], run["days_sealed"], "{run}");
+        assert!(progress["wanted"].as_i64().expect("it read the bill") > 5, "{run}");
+        assert_eq!(progress["gathered"], progress["wanted"], "{run}");
+    }
 }
 
 /// One that is under way, and one that nobody has taken up.

@@ -46,10 +46,10 @@ MUTANTS = [
         "",
     ),
     (
-        "commits positions without their days",
+        "writes again what is committed",
         PARTITIONS,
-        "ready: std::mem::take(&mut self.ready)",
-        "ready: Ready::default()",
+        "let ready = std::mem::take(&mut self.ready);",
+        "let ready = Ready::default();",
     ),
     ("shows half a slice", PLAN, "let whole = slice.received.len() == slice.expected;", "let whole = slice.received.len() * 2 >= slice.expected;"),
     ("writes a row twice", PLAN, "if !slice.received.insert(ordinal) {", "if !slice.received.insert(ordinal) && false {"),

@@ -23,7 +23,6 @@ pub mod stand_in;
 pub mod symbols;
 pub mod topics;
 pub mod worker;
-mod writer;
 
 pub use book::RuleBooks;
 pub use open_day::OpenDay;

@@ -1,10 +1,8 @@
 //! The partitions of one worker on their way from facts to the next transaction: a value without IO.
 //!
-//! In: partitions that come and go, records of facts. Out: transactions, each with the days that were ready and the
-//! positions that belong to them ([`Transaction`]). While one is being written, the next gathers: what is taken up is
-//! decided as if the one before were visible, which is why nothing follows one that fails, and no partition is let go of
-//! before its last one is settled. Absent: clocks, Kafka, bytes; `worker` does what is said here, and the simulation in
-//! `tests/simulation` does it to a model of Kafka that fails at every step.
+//! In: partitions that come and go, records of facts, what became of a transaction. Out: what the next transaction
+//! holds ([`Ready`]) and the positions that belong to it. Absent: clocks, Kafka, bytes; `worker` does what is said here,
+//! and the simulation in `tests/simulation` does it to a model of Kafka that fails at every step.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -28,14 +26,6 @@ pub struct Ready {
     rows: usize,
 }
 
-/// What becomes visible at once: days, and behind which facts they end.
-#[derive(Debug, Default)]
-pub struct Transaction {
-    pub ready: Ready,
-    /// Of every partition that the worker had when the days were taken out.
-    pub positions: Vec<(i32, Kind, i64)>,
-}
-
 /// A day whose outcome is known.
 #[derive(Debug)]
 pub struct Decided {
@@ -54,11 +44,6 @@ impl Ready {
     /// Rows of all its days, those by topic included.
     pub fn rows(&self) -> usize {
         self.rows
-    }
-
-    /// The outcomes of its days.
-    pub fn outcomes(self) -> Vec<DayAllocated> {
-        self.days.into_iter().map(|day| day.outcome).collect()
     }
 }
 
@@ -79,8 +64,7 @@ impl Partitions {
         self.lanes.insert(partition, Lane::restored(done, starts));
     }
 
-    /// A partition goes, and no transaction with something of it is under way. Nothing of it that waits was committed: its
-    /// next owner reads the facts again.
+    /// A partition goes. Nothing of it that waits was committed: its next owner reads the facts again.
     pub fn let_go(&mut self, partition: i32) {
         self.lanes.remove(&partition);
         let Ready { days, bad, rows } = &mut self.ready;
@@ -167,19 +151,19 @@ impl Partitions {
         &self.ready
     }
 
-    /// Takes out what is ready, for a transaction with the positions behind it. What is ready from now on belongs to
-    /// the next one.
-    pub fn take_ready(&mut self) -> Transaction {
-        Transaction { positions: self.positions().collect(), ready: std::mem::take(&mut self.ready) }
-    }
-
-    /// What is read next once everything that is decided is visible.
-    fn positions(&self) -> impl Iterator<Item = (i32, Kind, i64)> {
+    /// The positions that belong into the next transaction.
+    pub fn positions(&self) -> impl Iterator<Item = (i32, Kind, i64)> {
         let of_lane = |(number, lane): (i32, &Lane)| {
             let next = Kind::ALL.into_iter().zip(lane.next_offsets());
             next.filter_map(move |(kind, offset)| Some((number, kind, offset?)))
         };
         self.lanes().flat_map(of_lane)
+    }
+
+    /// The transaction is visible: what it held waits no more.
+    pub fn committed(&mut self) -> Vec<DayAllocated> {
+        let ready = std::mem::take(&mut self.ready);
+        ready.days.into_iter().map(|day| day.outcome).collect()
     }
 
     fn decide(&mut self, partition: i32, taken: Taken, now: DateTime<Utc>) {
@@ -238,22 +222,7 @@ mod tests {
             partitions.spoil(number, Kind::Billing, 7, None, bad(number));
         }
         partitions.let_go(0);
-        let taken = partitions.take_ready();
-        assert_eq!(taken.ready.bad.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1]);
-        assert_eq!(taken.positions, [(1, Kind::Billing, 8)]);
-    }
-
-    #[test]
-    fn what_comes_while_a_transaction_is_written_is_no_part_of_it() {
-        let mut partitions = Partitions::default();
-        partitions.take_over(0, HashMap::new(), [None; KINDS]);
-        partitions.spoil(0, Kind::Billing, 7, None, bad(0));
-        let first = partitions.take_ready();
-        partitions.spoil(0, Kind::Metrics, 3, None, bad(0));
-        let second = partitions.take_ready();
-        assert_eq!([first.ready.bad.len(), second.ready.bad.len()], [1, 1]);
-        assert_eq!(first.positions, [(0, Kind::Billing, 8)]);
-        assert_eq!(second.positions, [(0, Kind::Billing, 8), (0, Kind::Metrics, 4)]);
-        assert!(partitions.ready().is_empty());
+        assert_eq!(partitions.ready().bad.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1]);
+        assert_eq!(partitions.positions().collect::<Vec<_>>(), [(1, Kind::Billing, 8)]);
     }
 }

@@ -1,4 +1,4 @@
-//! The loop around the pure part: read, decide, hand over to `writer`, which commits.
+//! The loop around the pure part: read, decide, commit.
 //!
 //! Rows, the day's outcome and the positions of the facts they were made from go into one Kafka
 //! transaction, so each revision is allocated once, whatever crashes:
@@ -17,17 +17,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::forgotten::{Forgotten, Heard};
 use super::lane::{Fact, KINDS, Kind, Lane};
-use super::partitions::{Partitions, Starts};
-use super::writer::{Writer, Written};
+use super::partitions::{Decided, Partitions, Starts};
 use crate::clock::Clock;
 use crate::domain::quarantine::Stage;
-use crate::domain::{DayAllocated, Outcome, TenantDay, TenantEvent, check_key};
+use crate::domain::{DayAllocated, Outcome, TenantDay, check_key};
 use crate::journal::codec::{Codec, DecodeError, EncodeError};
 use crate::journal::ends::{is_settled, unread};
 use crate::journal::registry::RegistryError;
 use crate::journal::{
-    Assignment, Batch, Connection, Consumer, Event, JournalError, RecordRef, StartAt, Topic, TransactionalProducer,
-    scan, tenant_events,
+    Assignment, Batch, Connection, Consumer, Event, JournalError, NextOffset, RecordRef, StartAt, Topic,
+    TransactionalProducer, scan, tenant_events,
 };
 use crate::meter;
 use crate::wording::chain;
@@ -36,10 +35,8 @@ use crate::wording::chain;
 pub const GROUP: &str = "allocate";
 /// What it reads.
 pub const TOPICS: [Topic; KINDS] = [Topic::Billing, Topic::Resources, Topic::Identities, Topic::Metrics, Topic::Days];
-/// Rows after which a transaction is closed although more days are ready, and reading waits for the one before.
+/// Rows after which a transaction is closed although more days are ready.
 const ROWS_PER_TRANSACTION: usize = 200_000;
-/// Rows that are worth a transaction while none is under way: whoever writes should not wait for whoever reads.
-const ROWS_WORTH_IT: usize = 50_000;
 /// As many days close it, too: a day takes memory of its own, however few rows it has.
 const DAYS_PER_TRANSACTION: usize = 500;
 /// A day that is ready waits this long for the next batch, whose days then share its transaction: a commit waits for the
@@ -47,6 +44,8 @@ const DAYS_PER_TRANSACTION: usize = 500;
 const LINGER: Duration = Duration::from_millis(15);
 /// How long days gather for one transaction at most.
 const TOGETHER: Duration = Duration::from_millis(500);
+/// How often a transaction that Kafka aborted is tried again.
+const ATTEMPTS: u32 = 3;
 /// Memory of open days, bytes, above which topics are paused that are ahead of the others.
 const OPEN_BYTES: usize = 96 << 20;
 /// How often the log is asked which tenants were forgotten, while facts arrive.
@@ -64,9 +63,6 @@ pub enum AllocateError {
     Encode(#[from] EncodeError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// The program ended in between.
-    #[error("a transaction was not begun")]
-    NotBegun,
 }
 
 impl AllocateError {
@@ -75,7 +71,7 @@ impl AllocateError {
         match self {
             Self::Journal(error) => error.is_transient(),
             Self::Registry(error) => error.is_transient(),
-            Self::Encode(_) | Self::NotBegun => false,
+            Self::Encode(_) => false,
         }
     }
 
@@ -102,40 +98,58 @@ pub fn run(
     let producer = TransactionalProducer::new(connection, GROUP)?;
     let mut consumer = Consumer::start(connection, GROUP, &TOPICS)?;
     let mut worker = Worker {
-        writer: Writer::new(producer, Arc::clone(&codec), runtime.clone()),
-        runtime,
+        runtime: runtime.clone(),
         connection,
         codec,
         clock,
+        producer,
         partitions: Partitions::default(),
         ready_since: None,
         paused: Vec::new(),
         forgotten: Forgotten::default(),
         asked: Instant::now(),
-        committed,
     };
-    let ended = worker.work(&mut consumer, stop);
-    // Nobody else may write under this name while it is under way.
-    ended.and(worker.settle())
+    loop {
+        let waiting = !worker.partitions.ready().is_empty();
+        let in_vain = worker.waits_in_vain();
+        let next = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => Next::Stop,
+                event = consumer.next() => event.map_or(Next::Stop, Next::Event),
+                () = tokio::time::sleep(LINGER), if waiting => Next::Commit,
+                () = tokio::time::sleep(QUIET), if in_vain => Next::Event(Event::Batch(Batch::default())),
+            }
+        });
+        match next {
+            Next::Stop => return Ok(()),
+            Next::Commit => worker.commit(&consumer, &committed)?,
+            Next::Event(Event::Failed(error)) => return Err(error.into()),
+            Next::Event(Event::Assigned(assignment)) => worker.assigned(assignment, &consumer)?,
+            Next::Event(Event::Revoked(revocation)) => {
+                worker.revoked(&revocation.partitions);
+                drop(revocation);
+            }
+            Next::Event(Event::Batch(batch)) => worker.batch(&batch, &consumer, &committed)?,
+        }
+    }
 }
 
 /// What the worker does next.
 enum Next {
     Stop,
-    /// The transaction that was under way has ended.
-    Written(Result<Written, AllocateError>),
     /// Nothing else came that could share the transaction.
     Commit,
     Event(Event),
 }
 
-struct Worker<'c, C> {
-    /// For what is waited for: events, the writer, the registry.
+struct Worker<'c> {
+    /// For the registry, the only one that is asked asynchronously.
     runtime: Handle,
     connection: &'c Connection,
     codec: Arc<Codec>,
     clock: Clock,
-    writer: Writer,
+    producer: TransactionalProducer,
     partitions: Partitions,
     /// Since when something waits for the next transaction.
     ready_since: Option<Instant>,
@@ -144,47 +158,10 @@ struct Worker<'c, C> {
     forgotten: Forgotten,
     /// When that was asked for.
     asked: Instant,
-    /// Hears what became visible.
-    committed: C,
 }
 
-impl<C: Fn(&[DayAllocated])> Worker<'_, C> {
-    fn work(&mut self, consumer: &mut Consumer, stop: &CancellationToken) -> Result<(), AllocateError> {
-        loop {
-            let is_writing = !self.writer.is_idle();
-            let waiting = !is_writing && !self.partitions.ready().is_empty();
-            let in_vain = self.waits_in_vain();
-            let writer = &mut self.writer;
-            let next = self.runtime.block_on(async {
-                tokio::select! {
-                    biased;
-                    () = stop.cancelled() => Next::Stop,
-                    written = writer.written(), if is_writing => Next::Written(written),
-                    event = consumer.next() => event.map_or(Next::Stop, Next::Event),
-                    () = tokio::time::sleep(LINGER), if waiting => Next::Commit,
-                    () = tokio::time::sleep(QUIET), if in_vain => Next::Event(Event::Batch(Batch::default())),
-                }
-            });
-            match next {
-                Next::Stop => return Ok(()),
-                Next::Written(written) => {
-                    self.written(written)?;
-                    self.commit_what_is_due(consumer)?;
-                }
-                Next::Commit => self.commit(consumer)?,
-                Next::Event(Event::Failed(error)) => return Err(error.into()),
-                Next::Event(Event::Assigned(assignment)) => self.assigned(assignment, consumer)?,
-                Next::Event(Event::Revoked(revocation)) => {
-                    self.revoked(&revocation.partitions)?;
-                    drop(revocation);
-                }
-                Next::Event(Event::Batch(batch)) => self.batch(&batch, consumer)?,
-            }
-        }
-    }
-
-    fn assigned(&mut self, assignment: Assignment, consumer: &Consumer) -> Result<(), AllocateError> {
-        self.settle()?;
+impl Worker<'_> {
+    fn assigned(&mut self, assignment: Assignment, consumer: &Consumer) -> Result<(), JournalError> {
         let mut starts: BTreeMap<i32, Starts> = BTreeMap::new();
         // First where to read, then what is done: see `Partitions::take_over`.
         let committed = consumer.committed(&assignment.partitions)?;
@@ -201,15 +178,8 @@ impl<C: Fn(&[DayAllocated])> Worker<'_, C> {
                 "the fact topics differ in their partition counts; run `tributary topology apply`"
             );
         }
-        let (connection, codec) = (self.connection, Arc::clone(&self.codec));
-        // At the same time: either takes little but connecting, and rows wait for both.
-        let (done, forgotten) = std::thread::scope(|scope| {
-            let forgotten = scope.spawn(|| tenant_events(connection, &codec));
-            let done = self.done(&starts.keys().copied().collect::<Vec<_>>());
-            (done, forgotten.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        });
-        self.forget(forgotten?);
-        let mut done = done?;
+        self.ask_forgotten()?;
+        let mut done = self.done(&starts.keys().copied().collect::<Vec<_>>())?;
         for (number, starts) in starts {
             let done = done.remove(&number).unwrap_or_default();
             tracing::info!(partition = number, days = done.len(), "allocating");
@@ -222,10 +192,11 @@ impl<C: Fn(&[DayAllocated])> Worker<'_, C> {
         Ok(())
     }
 
-    fn forget(&mut self, events: BTreeMap<String, TenantEvent>) {
-        self.forgotten = Forgotten::new(events);
+    fn ask_forgotten(&mut self) -> Result<(), JournalError> {
+        self.forgotten = Forgotten::new(tenant_events(self.connection, &self.codec)?);
         self.partitions.forget(&self.forgotten);
         self.asked = Instant::now();
+        Ok(())
     }
 
     /// What the log says is done of these partitions' days.
@@ -255,21 +226,23 @@ impl<C: Fn(&[DayAllocated])> Worker<'_, C> {
         Ok(done)
     }
 
-    fn revoked(&mut self, partitions: &[(Topic, i32)]) -> Result<(), AllocateError> {
-        // What is under way is still ours: the group waits for us.
-        self.settle()?;
+    fn revoked(&mut self, partitions: &[(Topic, i32)]) {
         for (_, number) in partitions {
             self.partitions.let_go(*number);
         }
         self.paused.retain(|(_, number)| self.partitions.has(*number));
-        Ok(())
     }
 
-    fn batch(&mut self, batch: &Batch, consumer: &Consumer) -> Result<(), AllocateError> {
+    fn batch(
+        &mut self,
+        batch: &Batch,
+        consumer: &Consumer,
+        committed: &impl Fn(&[DayAllocated]),
+    ) -> Result<(), AllocateError> {
         let payloads = batch.records().filter_map(|record| record.payload);
         self.runtime.block_on(self.codec.learn_missing(payloads))?;
         if self.asked.elapsed() > ASK_FORGOTTEN {
-            self.forget(tenant_events(self.connection, &self.codec)?);
+            self.ask_forgotten()?;
         }
         // Once for all of them: they were read together, and the clock is not free.
         let now = self.clock.now();
@@ -277,14 +250,18 @@ impl<C: Fn(&[DayAllocated])> Worker<'_, C> {
             self.record(record, now);
             let ready = self.partitions.ready();
             if ready.rows() >= ROWS_PER_TRANSACTION || ready.days.len() >= DAYS_PER_TRANSACTION {
-                self.commit(consumer)?;
+                self.commit(consumer, committed)?;
             }
         }
         if consumer.is_idle() {
             self.settle_doubts()?;
             self.make_room()?;
         }
-        self.commit_what_is_due(consumer)?;
+        if self.partitions.ready().is_empty() {
+            self.ready_since = None;
+        } else if self.ready_since.get_or_insert_with(Instant::now).elapsed() >= TOGETHER {
+            self.commit(consumer, committed)?;
+        }
         self.bound_memory(consumer)
     }
 
@@ -383,51 +360,65 @@ impl<C: Fn(&[DayAllocated])> Worker<'_, C> {
         }
     }
 
-    /// Begins a transaction if none is under way, and enough is ready for one or has waited for long enough.
-    fn commit_what_is_due(&mut self, consumer: &Consumer) -> Result<(), AllocateError> {
-        let ready = self.partitions.ready();
-        if ready.is_empty() {
-            self.ready_since = None;
-            return Ok(());
-        }
-        let waited = self.ready_since.get_or_insert_with(Instant::now).elapsed();
-        if self.writer.is_idle() && (ready.rows() >= ROWS_WORTH_IT || waited >= TOGETHER) {
-            self.commit(consumer)?;
-        }
-        Ok(())
-    }
-
-    /// Begins to make everything that is ready visible, together with the positions behind it. The transaction before is
-    /// waited for.
-    fn commit(&mut self, consumer: &Consumer) -> Result<(), AllocateError> {
-        self.settle()?;
-        self.ready_since = None;
-        let transaction = self.partitions.take_ready();
-        if !transaction.ready.is_empty() {
-            self.writer.write(transaction, consumer.membership());
-        }
-        Ok(())
-    }
-
-    /// Waits until no transaction is under way.
-    fn settle(&mut self) -> Result<(), AllocateError> {
-        if self.writer.is_idle() {
-            return Ok(());
-        }
-        let written = self.runtime.block_on(self.writer.written());
-        self.written(written)
-    }
-
-    /// Tells what became visible.
+    /// Makes everything that is ready visible, together with the positions behind it.
     ///
-    /// If nothing did, the worker is of no more use: what it decided is in no log, and its lanes have moved on. Whoever
-    /// starts the next one reads the facts again from the committed positions.
-    fn written(&self, written: Result<Written, AllocateError>) -> Result<(), AllocateError> {
-        let Written { days, took } = written?;
+    /// If that cannot be done, the worker is of no more use: what it decided is in no log, and its lanes have moved
+    /// on. Whoever starts the next one reads the facts again from the committed positions.
+    fn commit(&mut self, consumer: &Consumer, committed: &impl Fn(&[DayAllocated])) -> Result<(), AllocateError> {
+        let (began, mut attempt) = (Instant::now(), 1);
+        loop {
+            match self.write(consumer) {
+                Ok(()) => break,
+                Err(AllocateError::Journal(JournalError::Abort(cause))) if attempt < ATTEMPTS => {
+                    tracing::warn!(%cause, attempt, "a transaction was aborted, nothing of it is visible: once more");
+                    self.producer.abort()?;
+                    attempt += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let days = self.partitions.committed();
         let refused = days.iter().filter(|day| day.outcome == Outcome::Refused).count();
         let rows = days.iter().map(|day| u64::from(day.rows)).sum();
-        meter::allocated(days.len() - refused, refused, rows, took);
-        (self.committed)(&days);
+        meter::allocated(days.len() - refused, refused, rows, began.elapsed());
+        committed(&days);
+        self.ready_since = None;
+        Ok(())
+    }
+
+    fn write(&mut self, consumer: &Consumer) -> Result<(), AllocateError> {
+        let Self { codec, producer, partitions, .. } = self;
+        let mut bytes = Vec::with_capacity(512);
+        producer.begin_for(partitions.ready().rows())?;
+        for Decided { partition, outcome, allocation } in &partitions.ready().days {
+            let key = TenantDay::new(&outcome.tenant, outcome.day).to_string();
+            let mut rows = codec.row_writer();
+            for row in allocation.iter().flat_map(|allocation| allocation.iter()) {
+                bytes.clear();
+                rows.write(&row, &mut bytes)?;
+                producer.send(Topic::Chargebacks, Some(*partition), key.as_bytes(), Some(&bytes))?;
+            }
+            for row in allocation.iter().flat_map(|allocation| allocation.topics()) {
+                bytes.clear();
+                codec.encode(&row, &mut bytes)?;
+                producer.send(Topic::TopicAttributions, Some(*partition), key.as_bytes(), Some(&bytes))?;
+            }
+            bytes.clear();
+            codec.encode(outcome, &mut bytes)?;
+            producer.send(Topic::Allocations, Some(*partition), key.as_bytes(), Some(&bytes))?;
+        }
+        for (_, bad) in &partitions.ready().bad {
+            bytes.clear();
+            codec.encode(bad, &mut bytes)?;
+            producer.send(Topic::Quarantine, None, bad.id.as_bytes(), Some(&bytes))?;
+        }
+        let next = partitions.positions();
+        let next = next.map(|(partition, kind, offset)| NextOffset { topic: TOPICS[kind as usize], partition, offset });
+        let next: Vec<NextOffset> = next.collect();
+        if let Some(group) = consumer.group() {
+            producer.send_offsets(&next, group)?;
+        }
+        producer.commit()?;
         Ok(())
     }
 }

@@ -61,9 +61,6 @@ impl Assignment {
     }
 }
 
-/// A member of a group, of one of its generations.
-pub type Membership = Arc<ConsumerGroupMetadata>;
-
 /// Where to start reading a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartAt {
@@ -138,8 +135,8 @@ impl Consumer {
     }
 
     /// As whom a transaction commits offsets: a rebalance in between makes it fail.
-    pub fn membership(&self) -> Option<Membership> {
-        self.inner.group_metadata().map(Arc::new)
+    pub fn group(&self) -> Option<ConsumerGroupMetadata> {
+        self.inner.group_metadata()
     }
 
     /// Where the group reads on in these partitions, `None` where it never committed. Waits for transactions that are

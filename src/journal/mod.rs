@@ -42,7 +42,7 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
 
 pub use batch::{Batch, RecordRef};
 pub use codec::{Codec, DecodeError, EncodeError, Record};
-pub use consumer::{Assignment, Consumer, Event, Membership, Revocation, StartAt};
+pub use consumer::{Assignment, Consumer, Event, Revocation, StartAt};
 pub use end_watch::EndWatch;
 pub use error::JournalError;
 pub use members::members;

@@ -5,12 +5,12 @@
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
+use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::{ClientContext, TopicPartitionList};
 
-use super::consumer::Membership;
 use super::error::JournalError;
 use super::settings::Connection;
 use super::topic::Topic;
@@ -24,8 +24,6 @@ const ATTEMPTS: u32 = 4;
 const HUNG: Duration = Duration::from_secs(45);
 /// How often a commit looks whether all its records are written.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
-/// How long a full buffer is given to empty a little: thousands of records are sent meanwhile.
-const ROOM_AFTER: Duration = Duration::from_millis(5);
 /// Records between two looks at the client's queue of failures.
 const POLL_EVERY: u32 = 1024;
 
@@ -36,9 +34,6 @@ const SHORT: Duration = Duration::from_secs(15);
 const PATIENT: Duration = Duration::from_secs(60);
 /// The same for a transaction with many records, which takes its time on a slow road: 1.5 million at 5,000 a second.
 const LONG: Duration = Duration::from_secs(300);
-/// How long the limit stays long after the last such transaction: large and small ones alternate while there is a backlog,
-/// and to connect anew takes as long as to write many records.
-const STAYS_LONG: Duration = Duration::from_secs(60);
 /// Records that a transaction of the usual size has at most.
 const USUAL: usize = 50_000;
 
@@ -54,8 +49,6 @@ pub struct TransactionalProducer {
     role: String,
     /// How long the broker lets a transaction stand open.
     limit: Duration,
-    /// When a transaction last needed the long limit.
-    was_large: Option<Instant>,
     /// Since when a transaction may be open.
     begun: Instant,
     since_poll: u32,
@@ -106,8 +99,7 @@ impl TransactionalProducer {
         let names = Topic::all().iter().map(|topic| (*topic, connection.topic(*topic))).collect();
         let inner = connect(connection, role, limit, telling)?;
         let (connection, role) = (connection.clone(), role.to_owned());
-        let (begun, was_large) = (Instant::now(), None);
-        Ok(Self { inner, telling, sent: 0, connection, role, limit, was_large, begun, since_poll: 0, names })
+        Ok(Self { inner, telling, sent: 0, connection, role, limit, begun: Instant::now(), since_poll: 0, names })
     }
 
     /// The one producer of a tenant's memory: opening it puts out whoever gathers the tenant, in whatever process.
@@ -140,10 +132,7 @@ impl TransactionalProducer {
     /// # Errors
     /// [`JournalError`] if the producer is beyond use, or if the brokers do not answer in time.
     pub fn begin_for(&mut self, records: usize) -> Result<(), JournalError> {
-        if records > USUAL {
-            self.was_large = Some(Instant::now());
-        }
-        let limit = if self.was_large.is_some_and(|large| large.elapsed() < STAYS_LONG) { LONG } else { SHORT };
+        let limit = if records <= USUAL { SHORT } else { LONG };
         if limit != self.limit {
             self.inner = connect(&self.connection, &self.role, limit, self.telling)?;
             self.limit = limit;
@@ -172,7 +161,7 @@ impl TransactionalProducer {
             match self.inner.send(record) {
                 Ok(()) => break,
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), unsent)) => {
-                    self.rest(ROOM_AFTER);
+                    self.inner.poll(Duration::from_millis(20));
                     record = unsent;
                 }
                 // A record sent earlier was refused for good, so the client takes no more of this transaction.
@@ -195,7 +184,7 @@ impl TransactionalProducer {
     ///
     /// # Errors
     /// [`JournalError::Rebalanced`] if the group moved on without us, others as for `commit`.
-    pub fn send_offsets(&mut self, next: &[NextOffset], group: Membership) -> Result<(), JournalError> {
+    pub fn send_offsets(&mut self, next: &[NextOffset], group: ConsumerGroupMetadata) -> Result<(), JournalError> {
         let mut list = TopicPartitionList::with_capacity(next.len());
         for NextOffset { topic, partition, offset } in next {
             let name = self.connection.topic(*topic);
@@ -240,16 +229,9 @@ impl TransactionalProducer {
             if since.elapsed() >= PATIENCE {
                 return false;
             }
-            self.rest(LOOK_EVERY);
+            self.inner.poll(LOOK_EVERY);
         }
         true
-    }
-
-    /// Lets the client work for a while, and hears what it has to say. To wait in its own poll would keep a processor busy
-    /// for the last part of a millisecond, which is all of it here.
-    fn rest(&self, time: Duration) {
-        std::thread::park_timeout(time);
-        self.inner.poll(Duration::ZERO);
     }
 
     /// Discards the transaction's records.

@@ -1,14 +1,13 @@
 //! An allocate worker whose decisions are the program's own and whose doors lead to the model.
 //!
-//! It takes the steps of `allocate::worker` and of its writer one by one, in any order that the two threads may fall into,
-//! so that anything may happen between two of them.
+//! It takes the steps of `allocate::worker` one by one, so that anything may happen between two of them.
 
 use std::collections::HashMap;
 
 use chrono::DateTime;
 use tributary::allocate::forgotten::{Forgotten, Heard};
-use tributary::allocate::lane::{KINDS, Kind, Lane, PATIENCE_MS};
-use tributary::allocate::partitions::{Partitions, Starts, Transaction};
+use tributary::allocate::lane::{KINDS, Kind, PATIENCE_MS};
+use tributary::allocate::partitions::{Partitions, Starts};
 use tributary::domain::quarantine::{Quarantined, Stage, Status};
 use tributary::domain::{DayAllocated, Outcome, TenantDay};
 
@@ -31,19 +30,6 @@ enum Phase {
         ends: Vec<usize>,
     },
     Reading,
-}
-
-/// A transaction in the hands of the writer, while the worker reads on.
-struct UnderWay {
-    transaction: Transaction,
-    /// Which generation of the group it was handed over in.
-    generation: u64,
-    step: Step,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Step {
-    Begin,
     /// Rows are sent.
     Sent(Txn),
     /// Offsets are sent, too.
@@ -60,8 +46,6 @@ pub enum Fault {
     ImpatientScan,
     /// Commits although the group has handed its partitions to others.
     StaleMember,
-    /// Commits positions as they are by the time of the commit, not as they were when its days were taken out.
-    LatePositions,
     /// A projector writes wherever the tables stand.
     Unfenced,
     /// A gatherer commits although another one has its tenant by now.
@@ -75,7 +59,6 @@ pub struct Allocator {
     fault: Fault,
     partitions: Partitions,
     phase: Phase,
-    under_way: Option<UnderWay>,
     /// Which generation of the group it believes to be in; 0: none.
     generation: u64,
     owned: Vec<usize>,
@@ -95,7 +78,6 @@ impl Allocator {
             fault,
             partitions: Partitions::default(),
             phase: Phase::Reading,
-            under_way: None,
             generation: 0,
             owned: Vec::new(),
             positions: [[0; KINDS]; PARTITIONS],
@@ -117,7 +99,6 @@ impl Allocator {
         let read = |number: &usize| self.has_read_all(kafka, *number);
         self.generation == kafka.generation
             && self.phase == Phase::Reading
-            && self.under_way.is_none()
             && self.partitions.ready().is_empty()
             && self.owned.iter().all(read)
             && self.partitions.doubtful().next().is_none()
@@ -130,30 +111,32 @@ impl Allocator {
     /// What it did that it must not do.
     pub fn step(&mut self, kafka: &mut Kafka, dice: &mut Dice, trouble: bool) -> Result<(), String> {
         match self.phase.clone() {
-            Phase::Reading if self.under_way.is_some() && dice.chance(50) => self.write(kafka, dice, trouble),
             Phase::Reading if self.generation != kafka.generation && (!trouble || dice.chance(30)) => {
-                self.rejoin(kafka, dice, trouble);
+                self.rejoin(kafka);
             }
             // What is ready waits a little for more, and may lose its partition meanwhile.
-            Phase::Reading if !self.partitions.ready().is_empty() && self.under_way.is_none() && dice.chance(60) => {
-                let (transaction, generation) = (self.partitions.take_ready(), self.generation);
-                self.under_way = Some(UnderWay { transaction, generation, step: Step::Begin });
-            }
+            Phase::Reading if !self.partitions.ready().is_empty() && dice.chance(60) => self.send(kafka),
             Phase::Reading => self.read(kafka, dice, trouble),
-            Phase::Joining | Phase::Restoring { .. } if self.generation != kafka.generation => {
-                self.rejoin(kafka, dice, trouble);
-            }
+            Phase::Joining | Phase::Restoring { .. } if self.generation != kafka.generation => self.rejoin(kafka),
             Phase::Joining => self.ask_where_to_read(kafka),
             Phase::Restoring { starts, ends } => self.restore(kafka, &starts, &ends),
+            Phase::Sent(txn) | Phase::Closing(txn) if trouble && dice.chance(5) => {
+                // An error after which the same transaction is tried again.
+                kafka.decide(txn, false);
+                self.phase = Phase::Reading;
+            }
+            Phase::Sent(txn) => self.send_offsets(kafka, txn),
+            Phase::Closing(txn) if kafka.decide(txn, true) => {
+                self.partitions.committed();
+                self.phase = Phase::Reading;
+            }
+            Phase::Closing(_) => self.crash(kafka),
         }
         self.wrong.take().map_or(Ok(()), Err)
     }
 
-    /// The rebalance is told: what is under way is settled, what goes is let go of, what comes is restored.
-    fn rejoin(&mut self, kafka: &mut Kafka, dice: &mut Dice, trouble: bool) {
-        if self.under_way.is_some() {
-            return self.write(kafka, dice, trouble);
-        }
+    /// The rebalance is told: what goes is let go of, what comes is restored.
+    fn rejoin(&mut self, kafka: &Kafka) {
         for number in self.owned.drain(..) {
             self.partitions.let_go(number as i32);
         }
@@ -302,38 +285,32 @@ impl Allocator {
         })
     }
 
-    /// The writer takes a step.
-    fn write(&mut self, kafka: &mut Kafka, dice: &mut Dice, trouble: bool) {
-        let Some(under_way) = &mut self.under_way else { return };
-        match under_way.step {
-            Step::Begin => {
-                if let Some(txn) = kafka.begin(self.number) {
-                    send(kafka, txn, &under_way.transaction);
-                    under_way.step = Step::Sent(txn);
-                }
+    fn send(&mut self, kafka: &mut Kafka) {
+        let Some(txn) = kafka.begin(self.number) else { return };
+        self.phase = Phase::Sent(txn);
+        for decided in &self.partitions.ready().days {
+            let (number, outcome) = (decided.partition as usize, &decided.outcome);
+            let key = TenantDay::new(&outcome.tenant, outcome.day);
+            for row in decided.allocation.iter().flat_map(|allocation| allocation.iter()) {
+                let (ordinal, count, text) = (row.ordinal, row.count, text(&row));
+                let row = Value::Row { key: key.clone(), revision: row.revision, ordinal, count, text };
+                kafka.send(txn, Place::Chargebacks(number), row);
             }
-            Step::Sent(txn) | Step::Closing(txn) if trouble && dice.chance(5) => {
-                // An error after which the same transaction is tried again.
-                kafka.decide(txn, false);
-                under_way.step = Step::Begin;
-            }
-            Step::Sent(txn) => self.send_offsets(kafka, txn),
-            Step::Closing(txn) if kafka.decide(txn, true) => self.under_way = None,
-            Step::Closing(_) => self.crash(kafka),
+            let value =
+                Value::Outcome { key, revision: outcome.revision, outcome: outcome.outcome, rows: outcome.rows };
+            kafka.send(txn, Place::Allocations(number), value);
+        }
+        for (_, bad) in &self.partitions.ready().bad {
+            kafka.send(txn, Place::Quarantine, Value::Quarantined(bad.id.clone()));
         }
     }
 
     fn send_offsets(&mut self, kafka: &mut Kafka, txn: Txn) {
-        let Some(under_way) = &mut self.under_way else { return };
-        if under_way.generation != kafka.generation && self.fault != Fault::StaleMember {
+        if self.generation != kafka.generation && self.fault != Fault::StaleMember {
             // The worker ends, and starts again from what is committed.
             return self.crash(kafka);
         }
-        let positions = match self.fault {
-            Fault::LatePositions => positions_now(&self.partitions),
-            _ => under_way.transaction.positions.clone(),
-        };
-        let mut sent = positions.into_iter().map(|(partition, kind, offset)| {
+        let mut sent = self.partitions.positions().map(|(partition, kind, offset)| {
             kafka.send(txn, Place::Offsets, Value::Offset(partition as usize, kind, offset))
         });
         if !sent.all(|sent| sent) {
@@ -341,33 +318,7 @@ impl Allocator {
             return self.crash(kafka);
         }
         drop(sent);
-        under_way.step = Step::Closing(txn);
-    }
-}
-
-/// What is read next once everything that is decided by now is visible.
-fn positions_now(partitions: &Partitions) -> Vec<(i32, Kind, i64)> {
-    let of_lane = |(number, lane): (i32, &Lane)| {
-        let next = Kind::ALL.into_iter().zip(lane.next_offsets());
-        next.filter_map(move |(kind, offset)| Some((number, kind, offset?)))
-    };
-    partitions.lanes().flat_map(of_lane).collect()
-}
-
-fn send(kafka: &mut Kafka, txn: Txn, transaction: &Transaction) {
-    for decided in &transaction.ready.days {
-        let (number, outcome) = (decided.partition as usize, &decided.outcome);
-        let key = TenantDay::new(&outcome.tenant, outcome.day);
-        for row in decided.allocation.iter().flat_map(|allocation| allocation.iter()) {
-            let (ordinal, count, text) = (row.ordinal, row.count, text(&row));
-            let row = Value::Row { key: key.clone(), revision: row.revision, ordinal, count, text };
-            kafka.send(txn, Place::Chargebacks(number), row);
-        }
-        let value = Value::Outcome { key, revision: outcome.revision, outcome: outcome.outcome, rows: outcome.rows };
-        kafka.send(txn, Place::Allocations(number), value);
-    }
-    for (_, bad) in &transaction.ready.bad {
-        kafka.send(txn, Place::Quarantine, Value::Quarantined(bad.id.clone()));
+        self.phase = Phase::Closing(txn);
     }
 }
 

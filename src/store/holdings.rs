@@ -162,9 +162,10 @@ impl Store {
         deleted.await.map_err(|error| self.sort(error))
     }
 
-    /// Deletes the dimensions that no row has any more; gives back how many that were.
+    /// Deletes the dimensions that no row has any more, and the places of resources that no day has; gives back how many that
+    /// were.
     ///
-    /// Projectors keep their keys in mind: the new generation makes them look again, and keeps them out meanwhile.
+    /// Projectors keep keys of dimensions in mind: the new generation makes them look again, and keeps them out meanwhile.
     ///
     /// # Errors
     /// [`StoreError`] if Postgres does not answer.
@@ -176,7 +177,14 @@ impl Store {
                 "DELETE FROM chargeback_dimensions d
                  WHERE NOT EXISTS (SELECT FROM chargeback_facts f WHERE f.dimension_key = d.dimension_key)",
             );
-            let rows = deleted.execute(&mut *tx).await?.rows_affected();
+            let mut rows = deleted.execute(&mut *tx).await?.rows_affected();
+            // A batch under way may be about to show a day with a resource whose place is there already.
+            hold(&mut tx, Projection::Resources).await?;
+            let placed = sqlx::query(
+                "DELETE FROM resource_places p WHERE NOT EXISTS (
+                     SELECT FROM resource_facts f WHERE f.tenant_key = p.tenant_key AND f.resource_id = p.resource_id)",
+            );
+            rows += placed.execute(&mut *tx).await?.rows_affected();
             tx.commit().await?;
             Ok(rows)
         };

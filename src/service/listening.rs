@@ -18,6 +18,8 @@ pub async fn listening(parts: Parts) -> Result<()> {
         };
         if !ended.is_transient() {
             tracing::warn!(error = %ended, "this process is not told what others project, and looks now and then instead");
+            // A role that ends unasked ends the service, and nobody depends on this one.
+            stop.cancelled().await;
             return Ok(());
         }
         if stop.run_until_cancelled(store.wait_until_back(&ended)).await.is_none() {
